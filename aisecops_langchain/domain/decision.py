@@ -1,0 +1,82 @@
+"""What is asked of policy and what it answers.
+
+Invariant: an effect is never absent; code that cannot decide answers ``deny``. Approval is an effect of its own,
+not an obligation on an allow, so that a careless ``if allowed`` still fails closed.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from aisecops_langchain.canonical import JsonValue
+from aisecops_langchain.domain.base import Frozen
+from aisecops_langchain.domain.labels import Label
+from aisecops_langchain.domain.plan import CanonicalCall
+from aisecops_langchain.domain.principal import Principal
+
+
+class Effect(StrEnum):
+    """What policy answers; combined as deny, then require_approval, then allow, then deny by default."""
+
+    DENY = "deny"
+    REQUIRE_APPROVAL = "require_approval"
+    ALLOW = "allow"
+
+
+class Obligation(StrEnum):
+    """What the enforcement point must do along with an allow; one it cannot do turns the allow into a deny."""
+
+    REDACT_PII_IN_RESULT = "redact_pii_in_result"
+
+
+class Reason(Frozen):
+    """One link of the chain that led to a decision."""
+
+    code: str
+    """Stable and machine readable: ``default_deny``, ``rule``, ``unknown_tool``, ``argument_constraint`` ..."""
+    message: str
+    rule: str | None = None
+
+
+class Stage(StrEnum):
+    """The gate that settled a decision."""
+
+    CAPABILITY = "capability"
+    ARGUMENTS = "arguments"
+    RULES = "rules"
+
+
+class DecisionRequest(Frozen):
+    """Everything a decision may depend on, and nothing else; recorded, it can be decided again."""
+
+    principal: Principal
+    call: CanonicalCall
+    context: Label
+    arguments: dict[str, Label] = Field(default_factory=dict)
+    """Label of each top-level argument; one that is missing takes the context's label."""
+    environment: dict[str, JsonValue] = Field(default_factory=dict)
+    """Facts from configuration (deployment, time window ...), never from content."""
+
+
+class Decision(Frozen):
+    """The answer to one request."""
+
+    effect: Effect
+    stage: Stage
+    policy: str
+    """Digest of the bundle that decided."""
+    capability: str | None = None
+    """The capability that granted the tool, where one did."""
+    risk: str = "high"
+    """Risk class of that capability; the worst where there is none."""
+    rules: tuple[str, ...] = ()
+    """Ids of every rule that matched or erred, sorted."""
+    reasons: tuple[Reason, ...]
+    obligations: frozenset[Obligation] = frozenset()
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the call may run without a person."""
+        return self.effect is Effect.ALLOW

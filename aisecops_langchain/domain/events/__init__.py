@@ -1,0 +1,171 @@
+"""The events of the audit log: one frozen type per kind, in one tagged union.
+
+Invariant: ``parse_event`` accepts exactly the kinds listed here. An unknown kind is refused; unknown fields of a
+known kind are kept.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+from pydantic import Discriminator, TypeAdapter, ValidationError
+
+from aisecops_langchain.domain.events.authority import (
+    ApprovalExpired,
+    ApprovalGranted,
+    ApprovalRejected,
+    ApprovalRequested,
+    CapabilityAllowed,
+    CapabilityBlocked,
+    DecisionMade,
+    PermitIssued,
+    PolicyAllowed,
+    PolicyBlocked,
+)
+from aisecops_langchain.domain.events.base import SCHEMA_VERSION, Event, FindingRecord, RecordedCall
+from aisecops_langchain.domain.events.content import (
+    ContentAdmitted,
+    ContentBlocked,
+    ContentSanitized,
+    OutputAllowed,
+    OutputBlocked,
+    PromptAllowed,
+    PromptBlocked,
+)
+from aisecops_langchain.domain.events.execution import (
+    ExecutionBlocked,
+    ExecutionCompleted,
+    ExecutionFailed,
+    ExecutionStarted,
+    ExecutionUnknown,
+)
+from aisecops_langchain.domain.events.planning import PlanCreated, PlanRejected, RecordedStep
+from aisecops_langchain.domain.events.run import RunFinished, RunPaused, RunResumed, RunStarted
+from aisecops_langchain.domain.events.spans import (
+    ModelFailed,
+    ModelFinished,
+    ModelStarted,
+    RetrievalFailed,
+    RetrievalFinished,
+    RetrievalStarted,
+    ToolFailed,
+    ToolFinished,
+    ToolStarted,
+)
+from aisecops_langchain.errors import AuditFormatError
+
+AnyEvent: TypeAlias = Annotated[
+    RunStarted
+    | RunPaused
+    | RunResumed
+    | RunFinished
+    | ContentAdmitted
+    | ContentSanitized
+    | ContentBlocked
+    | PromptAllowed
+    | PromptBlocked
+    | OutputAllowed
+    | OutputBlocked
+    | PlanCreated
+    | PlanRejected
+    | CapabilityAllowed
+    | CapabilityBlocked
+    | PolicyAllowed
+    | PolicyBlocked
+    | DecisionMade
+    | ApprovalRequested
+    | ApprovalGranted
+    | ApprovalRejected
+    | ApprovalExpired
+    | PermitIssued
+    | ExecutionStarted
+    | ExecutionCompleted
+    | ExecutionFailed
+    | ExecutionUnknown
+    | ExecutionBlocked
+    | ModelStarted
+    | ModelFinished
+    | ModelFailed
+    | ToolStarted
+    | ToolFinished
+    | ToolFailed
+    | RetrievalStarted
+    | RetrievalFinished
+    | RetrievalFailed,
+    Discriminator("kind"),
+]
+
+_ADAPTER: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
+
+
+def parse_event(data: bytes | str) -> AnyEvent:
+    """Read one event from its JSON text.
+
+    Args:
+        data: One line of a log, or any JSON text of one event.
+
+    Returns:
+        The event, of its own type.
+
+    Raises:
+        AuditFormatError: If the text is not an event of a kind and version known here.
+    """
+    try:
+        return _ADAPTER.validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "line"
+        raise AuditFormatError(
+            "line is not an event of this schema",
+            expected=f"an event of schema version {SCHEMA_VERSION}",
+            got=f"{where}: {first['msg']}",
+            remedy="read it with the release that wrote it, or treat the log as tampered with",
+        ) from None
+
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "AnyEvent",
+    "ApprovalExpired",
+    "ApprovalGranted",
+    "ApprovalRejected",
+    "ApprovalRequested",
+    "CapabilityAllowed",
+    "CapabilityBlocked",
+    "ContentAdmitted",
+    "ContentBlocked",
+    "ContentSanitized",
+    "DecisionMade",
+    "Event",
+    "ExecutionBlocked",
+    "ExecutionCompleted",
+    "ExecutionFailed",
+    "ExecutionStarted",
+    "ExecutionUnknown",
+    "FindingRecord",
+    "ModelFailed",
+    "ModelFinished",
+    "ModelStarted",
+    "OutputAllowed",
+    "OutputBlocked",
+    "PermitIssued",
+    "PlanCreated",
+    "PlanRejected",
+    "PolicyAllowed",
+    "PolicyBlocked",
+    "PromptAllowed",
+    "PromptBlocked",
+    "RecordedCall",
+    "RecordedStep",
+    "RetrievalFailed",
+    "RetrievalFinished",
+    "RetrievalStarted",
+    "RunFinished",
+    "RunPaused",
+    "RunResumed",
+    "RunStarted",
+    "ToolFailed",
+    "ToolFinished",
+    "ToolStarted",
+    "parse_event",
+]

@@ -1,0 +1,112 @@
+"""Events of authority: who or what allowed which call, and why."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import AwareDatetime
+
+from aisecops_langchain.canonical import JsonValue
+from aisecops_langchain.domain.decision import Decision, Reason
+from aisecops_langchain.domain.events.base import Event, RecordedCall
+from aisecops_langchain.domain.labels import Label
+from aisecops_langchain.domain.principal import Approver
+
+
+class _CallEvent(Event):
+    """An event about one planned call."""
+
+    plan: str
+    call_id: str
+    tool: str
+    call: str
+    """Digest of the canonical call."""
+
+
+class CapabilityAllowed(_CallEvent):
+    """The agent holds a capability for this tool and these arguments."""
+
+    kind: Literal["capability_allowed"] = "capability_allowed"
+    capability: str
+
+
+class CapabilityBlocked(_CallEvent):
+    """No capability of the agent covers this call."""
+
+    kind: Literal["capability_blocked"] = "capability_blocked"
+    reasons: tuple[Reason, ...]
+
+
+class PolicyAllowed(_CallEvent):
+    """The rules allow the call without a person."""
+
+    kind: Literal["policy_allowed"] = "policy_allowed"
+    rules: tuple[str, ...]
+
+
+class PolicyBlocked(_CallEvent):
+    """The rules deny the call."""
+
+    kind: Literal["policy_blocked"] = "policy_blocked"
+    rules: tuple[str, ...]
+    reasons: tuple[Reason, ...]
+
+
+class DecisionMade(Event):
+    """The decision on one call, with everything that it was made from, so that it can be made again."""
+
+    kind: Literal["decision_made"] = "decision_made"
+    plan: str
+    call: RecordedCall
+    decision: Decision
+    context: Label
+    argument_labels: dict[str, Label]
+    environment: dict[str, JsonValue]
+
+
+class _ApprovalEvent(_CallEvent):
+    """An event about one approval request."""
+
+    approval: str
+    """The approval key: binds call, tool definition, plan, thread and tenant."""
+
+
+class ApprovalRequested(_ApprovalEvent):
+    """A person is asked about exactly this call."""
+
+    kind: Literal["approval_requested"] = "approval_requested"
+    expires_at: AwareDatetime
+
+
+class ApprovalGranted(_ApprovalEvent):
+    """A person allowed exactly this call, or edited it into another that policy decides anew."""
+
+    kind: Literal["approval_granted"] = "approval_granted"
+    approver: Approver
+    edited: RecordedCall | None = None
+    """The call as the person changed it; it, and not the original, may run."""
+
+
+class ApprovalRejected(_ApprovalEvent):
+    """A person refused the call, or the answer could not be understood as a yes."""
+
+    kind: Literal["approval_rejected"] = "approval_rejected"
+    approver: Approver
+    reason: str = ""
+
+
+class ApprovalExpired(_ApprovalEvent):
+    """Nobody answered in time; the call is denied."""
+
+    kind: Literal["approval_expired"] = "approval_expired"
+
+
+class PermitIssued(_CallEvent):
+    """The call may be started once, until the permit expires."""
+
+    kind: Literal["permit_issued"] = "permit_issued"
+    permit: str
+    tool_definition: str
+    expires_at: AwareDatetime
+    approval: str | None = None
+    """The approval that it rests on, where one was needed."""

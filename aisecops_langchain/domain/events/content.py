@@ -1,0 +1,67 @@
+"""Events of content on its way to the model and out again; content itself is never recorded, only its digest."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from aisecops_langchain.domain.events.base import Event, FindingRecord
+from aisecops_langchain.domain.labels import Label, Source
+
+
+class _ContentEvent(Event):
+    """What all content events say."""
+
+    source: Source
+    label: Label
+    size: int
+    """Length of the raw content in characters."""
+    findings: tuple[FindingRecord, ...] = ()
+
+
+class ContentAdmitted(_ContentEvent):
+    """Content was inspected and passed on unchanged."""
+
+    kind: Literal["content_admitted"] = "content_admitted"
+
+
+class ContentSanitized(_ContentEvent):
+    """Content was changed before it was passed on."""
+
+    kind: Literal["content_sanitized"] = "content_sanitized"
+    clean_digest: str
+    """Digest of what was passed on."""
+    actions: tuple[str, ...]
+    """What was done: ``normalized``, ``cleaned``, ``quarantined``, ``redacted``."""
+
+
+class ContentBlocked(_ContentEvent):
+    """Content was withheld whole."""
+
+    kind: Literal["content_blocked"] = "content_blocked"
+    reason: str
+
+
+class PromptAllowed(_ContentEvent):
+    """A user's prompt was let through to the model."""
+
+    kind: Literal["prompt_allowed"] = "prompt_allowed"
+
+
+class PromptBlocked(_ContentEvent):
+    """A user's prompt was refused."""
+
+    kind: Literal["prompt_blocked"] = "prompt_blocked"
+    reason: str
+
+
+class OutputAllowed(_ContentEvent):
+    """The model's final words were let out."""
+
+    kind: Literal["output_allowed"] = "output_allowed"
+
+
+class OutputBlocked(_ContentEvent):
+    """The model's final words were withheld."""
+
+    kind: Literal["output_blocked"] = "output_blocked"
+    reason: str

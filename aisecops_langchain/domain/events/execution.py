@@ -1,0 +1,57 @@
+"""Events of effects: what really ran, and what was kept from running."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from aisecops_langchain.domain.events.base import Event
+from aisecops_langchain.domain.labels import Label
+
+
+class _EffectEvent(Event):
+    """An event about one effect."""
+
+    plan: str
+    call_id: str
+    tool: str
+    call: str
+    """Digest of the canonical call."""
+    permit: str
+
+
+class ExecutionStarted(_EffectEvent):
+    """The intent: durable before the tool runs."""
+
+    kind: Literal["execution_started"] = "execution_started"
+
+
+class ExecutionCompleted(_EffectEvent):
+    """The tool returned."""
+
+    kind: Literal["execution_completed"] = "execution_completed"
+    result_digest: str
+    label: Label
+    """Label of the result as the model sees it."""
+
+
+class ExecutionFailed(_EffectEvent):
+    """The tool raised; its message stays out of the log, its type does not."""
+
+    kind: Literal["execution_failed"] = "execution_failed"
+    error: str
+    """Type of the error."""
+
+
+class ExecutionUnknown(_EffectEvent):
+    """It was started and nobody knows whether it took place; it is not run again by itself."""
+
+    kind: Literal["execution_unknown"] = "execution_unknown"
+    reason: str
+
+
+class ExecutionBlocked(_EffectEvent):
+    """Something asked to run a call without a valid, unused permit for it; nothing ran."""
+
+    kind: Literal["execution_blocked"] = "execution_blocked"
+    code: str
+    reason: str

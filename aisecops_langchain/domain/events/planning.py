@@ -1,0 +1,36 @@
+"""Events of proposals: what the model wanted to do."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from aisecops_langchain.domain.base import Frozen
+from aisecops_langchain.domain.events.base import Event, RecordedCall
+from aisecops_langchain.domain.labels import Label
+from aisecops_langchain.domain.plan import ArgumentProvenance, RejectedCall
+
+
+class RecordedStep(Frozen):
+    """One planned call with the provenance of its arguments."""
+
+    call: RecordedCall
+    tool_definition: str
+    provenance: tuple[ArgumentProvenance, ...] = ()
+
+
+class PlanCreated(Event):
+    """The model proposed calls and each of them has a canonical form."""
+
+    kind: Literal["plan_created"] = "plan_created"
+    plan: str
+    plan_digest: str
+    steps: tuple[RecordedStep, ...]
+    context: Label
+
+
+class PlanRejected(Event):
+    """Proposed calls were refused before any decision: malformed, unknown, or changed after planning."""
+
+    kind: Literal["plan_rejected"] = "plan_rejected"
+    plan: str
+    rejected: tuple[RejectedCall, ...]

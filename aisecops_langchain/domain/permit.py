@@ -1,0 +1,100 @@
+"""Permits and effects: the right to run one exact call once, and what became of it.
+
+Invariant: a permit names everything it is good for; whoever holds it can run nothing else. The effect's states only
+move forward: reserved, started, then completed, failed or unknown.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from aisecops_langchain.canonical import JsonValue, digest
+from aisecops_langchain.domain.base import Frozen
+from aisecops_langchain.domain.scope import Scope
+
+
+class EffectState(StrEnum):
+    """The life of one effect in the ledger."""
+
+    RESERVED = "reserved"
+    STARTED = "started"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+NEXT_STATES: Final[dict[EffectState, frozenset[EffectState]]] = {
+    EffectState.RESERVED: frozenset({EffectState.STARTED}),
+    EffectState.STARTED: frozenset({EffectState.COMPLETED, EffectState.FAILED, EffectState.UNKNOWN}),
+    EffectState.COMPLETED: frozenset(),
+    EffectState.FAILED: frozenset(),
+    EffectState.UNKNOWN: frozenset({EffectState.COMPLETED, EffectState.FAILED}),
+}
+"""Lawful transitions; leaving ``unknown`` takes a person or a reconciler."""
+
+
+class Binding(Frozen):
+    """Exactly what an approval or a permit is good for."""
+
+    call_id: str
+    call: str
+    """Digest of the canonical call."""
+    tool: str
+    tool_definition: str
+    plan: str
+    """Identity of the plan that proposed it."""
+    scope: Scope
+
+    def effect_key(self) -> str:
+        """Identity of the effect: one call of one plan on one thread runs at most once, whatever its arguments."""
+        principal = self.scope.principal
+        key: JsonValue = [principal.tenant, self.scope.thread, self.plan, self.call_id]
+        return digest("effect", key)
+
+    def approval_key(self) -> str:
+        """Identity of the approval request for exactly this call in exactly this place."""
+        return digest("approval", [self.effect_key(), self.call, self.tool_definition])
+
+    def claims(self) -> dict[str, JsonValue]:
+        """Return the binding as plain JSON, for sealing.
+
+        The trace is left out: it correlates, it does not authorise.
+        """
+        principal = self.scope.principal
+        return {
+            "agent": principal.agent,
+            "call": self.call,
+            "call_id": self.call_id,
+            "checkpoint_ns": self.scope.checkpoint_ns,
+            "plan": self.plan,
+            "policy": self.scope.policy,
+            "tenant": principal.tenant,
+            "thread": self.scope.thread,
+            "tool": self.tool,
+            "tool_definition": self.tool_definition,
+            "user": principal.user,
+        }
+
+
+class Permit(Frozen):
+    """The right to start one effect once before it expires."""
+
+    id: str
+    binding: Binding
+    issued_at: int
+    """Nanoseconds since the Unix epoch."""
+    expires_at: int
+    """Nanoseconds since the Unix epoch; from then on the permit is void."""
+    seal: str
+    """MAC over binding, id and times, with a key that neither state nor ledger holds."""
+
+
+class ApprovalState(StrEnum):
+    """The life of one approval request."""
+
+    PENDING = "pending"
+    GRANTED = "granted"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    CONSUMED = "consumed"

@@ -1,0 +1,115 @@
+"""The error tree: one root, and every message says what was expected, what came and what to do.
+
+Invariant: no error carries a secret or a raw argument value; callers pass names, types and digests, never content.
+"""
+
+from __future__ import annotations
+
+
+class AisecopsError(Exception):
+    """Root of every error that this package raises.
+
+    Args:
+        message: What went wrong, in one sentence.
+        expected: What would have been right.
+        got: What came instead (a name, a type or a digest; never raw content).
+        remedy: What the reader should do next.
+    """
+
+    def __init__(
+        self, message: str, *, expected: str | None = None, got: str | None = None, remedy: str | None = None
+    ) -> None:
+        self.message = message
+        self.expected = expected
+        self.got = got
+        self.remedy = remedy
+        super().__init__(self._render())
+
+    def _render(self) -> str:
+        parts = [self.message]
+        if self.expected is not None:
+            parts.append(f"expected: {self.expected}")
+        if self.got is not None:
+            parts.append(f"got: {self.got}")
+        if self.remedy is not None:
+            parts.append(f"do: {self.remedy}")
+        return "; ".join(parts)
+
+
+class ConfigurationError(AisecopsError):
+    """The governance layer was put together in a way that could not be enforced."""
+
+
+class CanonicalizationError(AisecopsError):
+    """A value has no single canonical form, so it can be neither hashed nor bound to a permit."""
+
+
+class InvalidCallError(AisecopsError):
+    """A proposed tool call is malformed: unknown tool, unknown argument, or arguments its schema refuses."""
+
+
+class PolicyError(AisecopsError):
+    """A policy bundle is missing, malformed or contradicts itself."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str | None = None,
+        line: int | None = None,
+        expected: str | None = None,
+        got: str | None = None,
+        remedy: str | None = None,
+    ) -> None:
+        self.file = file
+        self.line = line
+        where = f"{file or '<policy>'}:{line}: " if line is not None else f"{file}: " if file else ""
+        super().__init__(where + message, expected=expected, got=got, remedy=remedy)
+
+
+class AuditError(AisecopsError):
+    """The audit log cannot be written, read or trusted."""
+
+
+class AuditWriteError(AuditError):
+    """An event could not be made as durable as asked; whatever it was to permit must not happen."""
+
+
+class AuditFormatError(AuditError):
+    """A line of a log is not an event of this schema."""
+
+
+class LedgerError(AisecopsError):
+    """The effect ledger is unreachable or refused a transition; nothing may run."""
+
+
+class PermitError(AisecopsError):
+    """No valid, unused permit exists for exactly this call in this context.
+
+    Attributes:
+        code: A stable, machine-readable reason (``unknown``, ``used``, ``expired``, ``digest`` ...).
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        expected: str | None = None,
+        got: str | None = None,
+        remedy: str | None = None,
+    ) -> None:
+        self.code = code
+        super().__init__(message, expected=expected, got=got, remedy=remedy)
+
+
+class KeyStoreError(AisecopsError):
+    """A signing or sealing key is missing, malformed, or readable by others."""
+
+
+class SanitizeError(AisecopsError):
+    """Content could not be inspected; it is withheld rather than passed on."""
+
+
+class ContentBlockedError(SanitizeError):
+    """Content was inspected and policy says that nothing of it may reach the model."""
