@@ -14,7 +14,7 @@ import math
 from typing import Final
 
 import orjson
-from pydantic import JsonValue
+from pydantic import JsonValue as JsonValue
 
 from aisecops_langchain.errors import CanonicalizationError
 

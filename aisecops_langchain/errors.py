@@ -6,8 +6,8 @@ Invariant: no error carries a secret or a raw argument value; callers pass names
 from __future__ import annotations
 
 
-class AisecopsError(Exception):
-    """Root of every error that this package raises.
+class AisecopsError(RuntimeError):
+    """Root of every error that this package raises; a ``RuntimeError``, which LangGraph does not retry by default.
 
     Args:
         message: What went wrong, in one sentence.

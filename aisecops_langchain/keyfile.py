@@ -71,9 +71,7 @@ def load_key(path: Path) -> bytes:
             remedy="run chmod 600 on it, and replace the key if others may have read it",
         )
     if len(data) != KEY_BYTES:
-        raise KeyStoreError(
-            f"key file {path.name} is damaged", expected=f"{KEY_BYTES} bytes", got=f"{len(data)} bytes"
-        )
+        raise KeyStoreError(f"key file {path.name} is damaged", expected=f"{KEY_BYTES} bytes", got=f"{len(data)} bytes")
     return data
 
 

@@ -69,7 +69,7 @@ class Decision(Frozen):
     """Digest of the bundle that decided."""
     capability: str | None = None
     """The capability that granted the tool, where one did."""
-    risk: str = "high"
+    risk: str = "critical"
     """Risk class of that capability; the worst where there is none."""
     rules: tuple[str, ...] = ()
     """Ids of every rule that matched or erred, sorted."""

@@ -83,8 +83,8 @@ class ApprovalGranted(_ApprovalEvent):
 
     kind: Literal["approval_granted"] = "approval_granted"
     approver: Approver
-    edited: RecordedCall | None = None
-    """The call as the person changed it; it, and not the original, may run."""
+    edited: str | None = None
+    """Digest of the call that the person put in its place; it, and not the original, may run if policy lets it."""
 
 
 class ApprovalRejected(_ApprovalEvent):

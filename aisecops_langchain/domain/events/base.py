@@ -6,7 +6,7 @@ Its id is a function of what it records, so that a node which runs twice records
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -14,7 +14,7 @@ from aisecops_langchain.canonical import JsonValue
 from aisecops_langchain.domain.base import Frozen
 from aisecops_langchain.domain.principal import Principal
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
 
 
 class Event(BaseModel):

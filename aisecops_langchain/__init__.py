@@ -1,0 +1,83 @@
+"""Runtime governance for LangChain and LangGraph agents.
+
+Invariant: importing the package loads nothing; each name loads its module when it is first used (PEP 562), so that
+reading a log does not load LangChain.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from aisecops_langchain.adapters.approval import ApprovalNode
+    from aisecops_langchain.adapters.callbacks import AuditCallbackHandler
+    from aisecops_langchain.adapters.executor import ExecutorNode
+    from aisecops_langchain.adapters.govern import govern
+    from aisecops_langchain.adapters.guard import ToolGuardNode
+    from aisecops_langchain.adapters.planning import PlanningNode
+    from aisecops_langchain.adapters.retriever import SanitizingRetriever
+    from aisecops_langchain.adapters.state import GovernanceState
+    from aisecops_langchain.audit import AuditLog, verify_log
+    from aisecops_langchain.domain.principal import Approver, Principal
+    from aisecops_langchain.errors import AisecopsError
+    from aisecops_langchain.policy import Policy, load_policy, parse_policy
+    from aisecops_langchain.runtime.governor import Governor
+    from aisecops_langchain.sanitize import Sanitizer
+
+__version__: Final = "0.1.0"
+
+_HOMES: Final = {
+    "AisecopsError": "errors",
+    "ApprovalNode": "adapters.approval",
+    "Approver": "domain.principal",
+    "AuditCallbackHandler": "adapters.callbacks",
+    "AuditLog": "audit",
+    "ExecutorNode": "adapters.executor",
+    "GovernanceState": "adapters.state",
+    "Governor": "runtime.governor",
+    "PlanningNode": "adapters.planning",
+    "Policy": "policy",
+    "Principal": "domain.principal",
+    "Sanitizer": "sanitize",
+    "SanitizingRetriever": "adapters.retriever",
+    "ToolGuardNode": "adapters.guard",
+    "govern": "adapters.govern",
+    "load_policy": "policy",
+    "parse_policy": "policy",
+    "verify_log": "audit",
+}
+
+__all__ = [
+    "AisecopsError",
+    "ApprovalNode",
+    "Approver",
+    "AuditCallbackHandler",
+    "AuditLog",
+    "ExecutorNode",
+    "GovernanceState",
+    "Governor",
+    "PlanningNode",
+    "Policy",
+    "Principal",
+    "Sanitizer",
+    "SanitizingRetriever",
+    "ToolGuardNode",
+    "__version__",
+    "govern",
+    "load_policy",
+    "parse_policy",
+    "verify_log",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    return getattr(import_module(f"{__name__}.{home}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

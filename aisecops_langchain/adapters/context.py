@@ -1,0 +1,120 @@
+"""What the model sees: every message with the label that it can prove, the rest inspected and untrusted.
+
+Invariant: a message whose label does not open for its very content on its very thread is inspected anew and counts as
+untrusted, whoever it claims to be from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from langchain_core.messages import AnyMessage, BaseMessage, SystemMessage
+
+from aisecops_langchain.adapters.place import Place
+from aisecops_langchain.adapters.translate import KINDS, content_key, text_of, with_text
+from aisecops_langchain.canonical import digest_text
+from aisecops_langchain.domain.labels import Integrity, Label, Source, SourceKind, join_all, label_for
+from aisecops_langchain.provenance import LabelledText, SealedLabel
+from aisecops_langchain.runtime.governor import Governor
+
+
+@dataclass(frozen=True, slots=True)
+class ModelContext:
+    """Messages fit to be shown to a model, and their labelled texts."""
+
+    messages: tuple[BaseMessage, ...]
+    contents: tuple[LabelledText, ...]
+
+    @property
+    def label(self) -> Label:
+        """Join of the labels of everything in it."""
+        return join_all(item.label for item in self.contents)
+
+
+def read_context(
+    governor: Governor, place: Place, messages: Sequence[AnyMessage], system_prompt: str | None
+) -> ModelContext:
+    """Read a conversation as a model would be shown it.
+
+    Args:
+        governor: Opens labels and inspects what has none.
+        place: Where.
+        messages: The conversation.
+        system_prompt: The agent's own instructions, from configuration.
+
+    Returns:
+        The context.
+
+    Raises:
+        SanitizeError: If a message could not be inspected.
+        AuditWriteError: If an inspection could not be recorded.
+    """
+    shown: list[BaseMessage] = []
+    contents: list[LabelledText] = []
+    if system_prompt is not None:
+        shown.append(SystemMessage(system_prompt))
+        source = Source(
+            kind=SourceKind.SYSTEM_PROMPT, name="system_prompt", digest=digest_text("content", system_prompt)
+        )
+        contents.append(LabelledText(system_prompt, label_for(source)))
+    for message in messages:
+        label = opened_label(governor, place, message)
+        if label is None:
+            message, label = inspected(governor, place, message)  # noqa: PLW2901 - the raw message goes no further
+        shown.append(message)
+        # What a model said is its own word: it carries the label of what it saw, but no argument is traced to it.
+        contents.append(LabelledText("" if message.type == "ai" else text_of(message), label))
+    return ModelContext(tuple(shown), tuple(contents))
+
+
+def opened_label(governor: Governor, place: Place, message: BaseMessage) -> Label | None:
+    """Return the label that was sealed for a message on this thread, if state still holds it."""
+    labels = place.memory.get("labels")
+    if not isinstance(labels, Mapping):
+        return None
+    key = content_key(message)
+    return governor.labels.open(place.scope.thread, key, labels.get(key))
+
+
+def sealed(governor: Governor, place: Place, message: BaseMessage, label: Label) -> dict[str, SealedLabel]:
+    """Seal a label for a message.
+
+    Args:
+        governor: Holds the key.
+        place: Where the message will stand.
+        message: The message exactly as it will stand in state.
+        label: Its label.
+
+    Returns:
+        An entry for ``labels`` in the governance channel.
+    """
+    key = content_key(message)
+    return {key: governor.labels.close_over(place.scope.thread, key, label)}
+
+
+def inspected(governor: Governor, place: Place, message: BaseMessage) -> tuple[BaseMessage, Label]:
+    """Inspect a message that nobody vouched for.
+
+    Args:
+        governor: Inspects and records.
+        place: Where it was found.
+        message: The message; stays as it is.
+
+    Returns:
+        The message as it may be shown, and its label: untrusted, whatever type it has.
+    """
+    kind = KINDS.get(message.type, SourceKind.AGENT_MESSAGE)
+    kind = kind if kind is SourceKind.TOOL_RESULT else SourceKind.AGENT_MESSAGE
+    labels: list[Label] = []
+
+    def inspect(text: str) -> str:
+        admitted = governor.admission.admit(
+            text, place.scope, kind=kind, name=f"unlabelled {message.type} message"[:64]
+        )
+        labels.append(admitted.label)
+        return admitted.text
+
+    shown = with_text(message, inspect)
+    label = join_all(labels)
+    return shown, label.model_copy(update={"integrity": Integrity.UNTRUSTED})

@@ -1,0 +1,207 @@
+"""The executor node: the only place where a governed tool runs, one call at a time, under a permit.
+
+Invariant: nothing read from state is believed. The node computes what it is about to run, uses up the permit for
+exactly that in the ledger, and only then hands the same canonical arguments to the tool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from langchain_core.messages import BaseMessage, ToolCall, ToolMessage
+from langchain_core.runnables import RunnableConfig
+from langgraph.errors import GraphBubbleUp
+from langgraph.prebuilt import ToolNode
+from langgraph.types import Command
+
+from aisecops_langchain.adapters.context import sealed
+from aisecops_langchain.adapters.node import GovernanceNode
+from aisecops_langchain.adapters.orders import Reading, read_order
+from aisecops_langchain.adapters.place import Place, PrincipalSource, traced
+from aisecops_langchain.adapters.state import CHANNEL, MESSAGES
+from aisecops_langchain.adapters.tools import GovernedTool
+from aisecops_langchain.adapters.translate import refusal, with_text
+from aisecops_langchain.canonical import digest_text
+from aisecops_langchain.domain.decision import Obligation
+from aisecops_langchain.domain.labels import NEUTRAL, Label, SourceKind, join_all
+from aisecops_langchain.errors import AisecopsError, PermitError, SanitizeError
+from aisecops_langchain.provenance import SealedLabel
+from aisecops_langchain.runtime.execution import Running
+from aisecops_langchain.runtime.governor import Governor
+
+_LOG = logging.getLogger(__name__)
+
+_UNRECORDED = "It was started, but its outcome could not be recorded; do not assume either way."
+
+
+@dataclass(frozen=True, slots=True)
+class _Started:
+    """A call that may run now."""
+
+    place: Place
+    reading: Reading
+    running: Running
+
+
+class ExecutorNode(GovernanceNode):
+    """Runs permitted calls through LangGraph's ``ToolNode``.
+
+    Args:
+        tools: The governed tools.
+        governor: Uses permits up, records intents and outcomes, inspects results.
+        principal: Who acts.
+    """
+
+    def __init__(self, tools: Mapping[str, GovernedTool], governor: Governor, principal: PrincipalSource) -> None:
+        super().__init__(governor, principal)
+        self._tools = tools
+        self._node = ToolNode([tool.tool for tool in tools.values()], handle_tool_errors=False)
+
+    def run(self, state: Mapping[str, Any], config: RunnableConfig | None) -> Any:
+        """Run one call, if its permit lets it."""
+        started = self._begin(state, config)
+        if not isinstance(started, _Started):
+            return started
+        try:
+            output = self._node.invoke([_tool_call(started.reading)], traced(config, started.place))
+        except BaseException as error:  # noqa: BLE001 - the effect must be accounted for, whatever ended it
+            return self._fail(started, error)
+        return self._complete(started, output)
+
+    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002, ARG002
+        """Run one call on the event loop; the accounting runs in worker threads."""
+        started = await asyncio.to_thread(self._begin, input, config)
+        if not isinstance(started, _Started):
+            return started
+        try:
+            output = await self._node.ainvoke([_tool_call(started.reading)], traced(config, started.place))
+        except BaseException as error:  # noqa: BLE001 - as above; cancellation included, so not in another thread
+            return self._fail(started, error)
+        return await asyncio.to_thread(self._complete, started, output)
+
+    def _begin(self, state: Mapping[str, Any], config: RunnableConfig | None) -> _Started | dict[str, Any]:
+        place = self.locate(state, config)
+        call = state.get("call")
+        named = call if isinstance(call, Mapping) else {}
+        try:
+            reading = read_order(state, self._tools, place.scope)
+            running = self._governor.execution.begin(reading.permit, reading.binding)
+        except PermitError as error:
+            return self._refused(place, named, f"There is no permit for it: {error.message}.")
+        except AisecopsError as error:
+            _LOG.error("a call was not executed: %s", error)
+            return self._refused(place, named, "The governance layer cannot carry it out right now.")
+        return _Started(place, reading, running)
+
+    def _fail(self, started: _Started, error: BaseException) -> dict[str, Any]:
+        """Account for a tool that did not return."""
+        execution, running, name = self._governor.execution, started.running, type(error).__name__
+        try:
+            if isinstance(error, GraphBubbleUp):
+                execution.lose(running, reason="the tool interrupted the graph in the middle of its work")
+                _LOG.error("tool %s interrupted the graph; ask for approval by policy instead", running.binding.tool)
+                return self._answer(started, "The tool stopped half way, and its outcome is unknown.")
+            if isinstance(error, Exception):
+                execution.fail(running, error=name)
+                return self._answer(started, f"The tool failed ({name}).")
+            execution.lose(running, reason=f"cancelled while it ran ({name})")
+        except AisecopsError as fault:
+            _LOG.error("a call ended, but its outcome could not be recorded: %s", fault)
+            if isinstance(error, Exception):
+                return self._answer(started, _UNRECORDED)
+        raise error
+
+    def _complete(self, started: _Started, output: Any) -> Any:
+        """Account for a result; one that cannot be inspected and recorded does not reach the model."""
+        parts = output if isinstance(output, list) else [output]
+        inspection = _Inspection(self._governor, started)
+        try:
+            shown = [inspection.of(part) for part in parts]
+            self._governor.execution.complete(
+                started.running,
+                result=digest_text("result", "\n".join(inspection.raw)),
+                label=join_all(inspection.seen),
+            )
+        except AisecopsError as error:
+            _LOG.error("a call ran, but its outcome could not be recorded: %s", error)
+            return self._answer(started, _UNRECORDED)
+        labels = {CHANNEL: {"labels": inspection.labels}}
+        if len(shown) == 1 and isinstance(shown[0], dict):
+            return {**shown[0], **labels}
+        return [*shown, Command(update=labels)]
+
+    def _answer(self, started: _Started, message: str) -> dict[str, Any]:
+        answer = ToolMessage(
+            content=message,
+            name=started.reading.call.tool,
+            tool_call_id=started.reading.call_id,
+            status="error",
+        )
+        labels = sealed(self._governor, started.place, answer, NEUTRAL)
+        return {MESSAGES: [answer], CHANNEL: {"labels": labels}}
+
+    def _refused(self, place: Place, call: Mapping[str, Any], message: str) -> dict[str, Any]:
+        call_id, name = call.get("id"), call.get("name")
+        if not isinstance(call_id, str) or not call_id:
+            return {}
+        answer = refusal(call_id, name if name in self._tools else "unknown", message)
+        return {MESSAGES: [answer], CHANNEL: {"labels": sealed(self._governor, place, answer, NEUTRAL)}}
+
+
+class _Inspection:
+    """Inspects everything that a tool sent back, and seals a label to each message."""
+
+    def __init__(self, governor: Governor, started: _Started) -> None:
+        self._governor = governor
+        self._started = started
+        self._redact = Obligation.REDACT_PII_IN_RESULT in started.running.record.obligations
+        self.labels: dict[str, SealedLabel] = {}
+        self.seen: list[Label] = []
+        self.raw: list[str] = []
+
+    def of(self, part: Any) -> Any:
+        """Derive a part of the node's output in which every message was inspected."""
+        if isinstance(part, Command):
+            return replace(part, update=self.of(part.update))
+        if isinstance(part, dict) and MESSAGES in part:
+            found = part[MESSAGES]
+            messages = found if isinstance(found, list) else [found]
+            return {**part, MESSAGES: [self._message(item) for item in messages]}
+        return part
+
+    def _message(self, message: Any) -> Any:
+        if not isinstance(message, BaseMessage):
+            raise SanitizeError(
+                "a tool put something into the conversation that is no message", got=type(message).__name__
+            )
+        labels: list[Label] = []
+
+        def inspect(text: str) -> str:
+            binding = self._started.running.binding
+            admitted = self._governor.admission.admit(
+                text,
+                binding.scope,
+                kind=SourceKind.TOOL_RESULT,
+                name=binding.tool,
+                redact_pii=self._redact,
+                parents=(self._started.running.event,),
+            )
+            self.raw.append(text)
+            labels.append(admitted.label)
+            return admitted.text
+
+        shown = with_text(message, inspect)
+        if not labels:  # nothing but pictures, say: they still came from the tool
+            inspect("")
+        label = join_all(labels)
+        self.seen.append(label)
+        self.labels |= sealed(self._governor, self._started.place, shown, label)
+        return shown
+
+
+def _tool_call(reading: Reading) -> ToolCall:
+    return ToolCall(name=reading.call.tool, args=reading.call.arguments(), id=reading.call_id, type="tool_call")

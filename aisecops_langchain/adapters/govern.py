@@ -1,0 +1,192 @@
+"""``govern``: a model, tools and a policy become a governed LangGraph agent.
+
+Invariant: there is no edge from the model to a tool; the only node that runs tools is reached only through the guard,
+and asks the ledger for a permit whatever way it was reached.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, get_type_hints, is_typeddict
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.tools import BaseTool
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.store.base import BaseStore
+from langgraph.types import Checkpointer, Send
+
+from aisecops_langchain.adapters.approval import ApprovalNode
+from aisecops_langchain.adapters.callbacks import AuditCallbackHandler
+from aisecops_langchain.adapters.executor import ExecutorNode
+from aisecops_langchain.adapters.finish import FinishNode
+from aisecops_langchain.adapters.guard import ToolGuardNode
+from aisecops_langchain.adapters.intake import IntakeNode
+from aisecops_langchain.adapters.orders import Order, orders
+from aisecops_langchain.adapters.place import ApproverSource, PrincipalSource
+from aisecops_langchain.adapters.planning import PlanningNode
+from aisecops_langchain.adapters.state import CHANNEL, MESSAGES, GovernanceState
+from aisecops_langchain.adapters.tools import govern_tools
+from aisecops_langchain.adapters.translate import last_turn
+from aisecops_langchain.audit import Durability
+from aisecops_langchain.domain.principal import Principal
+from aisecops_langchain.errors import ConfigurationError
+from aisecops_langchain.runtime.governor import Governor, PolicySource
+
+INTAKE: Final = "intake"
+PLAN: Final = "plan"
+GUARD: Final = "guard"
+APPROVE: Final = "approve"
+EXECUTE: Final = "execute"
+FINISH: Final = "finish"
+
+
+def govern(
+    model: BaseChatModel,
+    tools: Sequence[BaseTool | Callable[..., Any]],
+    *,
+    policy: PolicySource | None = None,
+    home: str | os.PathLike[str] = ".aisecops",
+    governor: Governor | None = None,
+    agent: str | None = None,
+    user: str = "anonymous",
+    tenant: str = "default",
+    principal: PrincipalSource | None = None,
+    approver: ApproverSource | None = None,
+    system_prompt: str | None = None,
+    state_schema: type[Any] | None = None,
+    context_schema: type[Any] | None = None,
+    checkpointer: Checkpointer = None,
+    store: BaseStore | None = None,
+    durability: Durability | str = Durability.GROUP,
+    spans: bool = True,
+    name: str = "governed_agent",
+) -> CompiledStateGraph[Any, Any, Any, Any]:
+    """Build a governed agent: planning, guard, approval and execution as separate nodes that record what they do.
+
+    The result is an ordinary compiled graph over ``messages``: invoke it, stream it, or add it as a node to a graph of
+    your own. A call that policy wants approved raises an interrupt whose payload chat interfaces can show; resume with
+    ``Command(resume={"decisions": [{"type": "approve"}]})``.
+
+    Args:
+        model: Any chat model that can bind tools.
+        tools: LangChain tools or functions.
+        policy: A policy, or the path of a bundle. Either this or ``governor``.
+        home: Where the log, the ledger and the keys of a governor made here lie.
+        governor: An open governor to share between agents, instead of ``policy`` and ``home``.
+        agent: Name of the agent as the bundle knows it; may be left out where the bundle has only one.
+        user: On whose behalf it acts.
+        tenant: For which organisation.
+        principal: Who acts, instead of the three above: fixed, or a function of the run's configuration.
+        approver: Tells who answers an approval, from the configuration of the resuming call.
+        system_prompt: The agent's own instructions.
+        state_schema: A ``TypedDict`` of your own with a ``messages`` channel; the governance channel is added to it.
+        context_schema: Runtime context that your tools want.
+        checkpointer: Keeps state between steps; needed to wait for approvals.
+        store: Long-term store for your tools.
+        durability: For a governor made here: ``none``, ``group`` or ``sync``.
+        spans: Whether model, tool and retrieval spans are recorded beside the governance events.
+        name: Name of the graph.
+
+    Returns:
+        The compiled graph.
+
+    Raises:
+        ConfigurationError: If the parts cannot be put together so that they can be enforced.
+        PolicyError: If the bundle is missing, empty or malformed.
+        AuditWriteError: If the log cannot be written.
+    """
+    owned = governor is None
+    governor = governor or _open(policy, home, durability)
+    who = principal or Principal(agent=agent or _only_agent(governor), user=user, tenant=tenant)
+    governed = govern_tools(tools)
+    bound = model.bind_tools([tool.tool for tool in governed.values()]) if governed else model
+    graph: StateGraph[Any, Any, Any, Any] = StateGraph(_schema(state_schema), context_schema=context_schema)
+    graph.add_node(INTAKE, IntakeNode(governor, who, tools=list(governed)))
+    graph.add_node(PLAN, PlanningNode(bound, governed, governor, who, system_prompt=system_prompt))
+    guard = ToolGuardNode(governed, governor, who, system_prompt=system_prompt, require_plan=True)
+    graph.add_node(GUARD, guard)
+    graph.add_node(APPROVE, ApprovalNode(governed, governor, who, approver=approver), input_schema=Order)
+    graph.add_node(EXECUTE, ExecutorNode(governed, governor, who), input_schema=Order)
+    graph.add_node(FINISH, FinishNode(governor, who))
+    graph.add_edge(START, INTAKE)
+    graph.add_conditional_edges(INTAKE, after_intake, [PLAN, FINISH])
+    graph.add_conditional_edges(PLAN, after_planning, [GUARD, FINISH])
+    graph.add_conditional_edges(GUARD, after_guard, [APPROVE, EXECUTE, PLAN, FINISH])
+    graph.add_edge(APPROVE, GUARD)
+    graph.add_edge(EXECUTE, PLAN)
+    graph.add_edge(FINISH, END)
+    compiled = graph.compile(checkpointer=checkpointer, store=store, name=name)
+    if owned:
+        weakref.finalize(compiled, governor.close)
+    if spans:
+        return compiled.with_config(callbacks=[AuditCallbackHandler(governor, who)])
+    return compiled
+
+
+def after_intake(state: Mapping[str, Any]) -> str:
+    """Route a blocked prompt to the end, any other to planning."""
+    return FINISH if _next(state).get("stop") else PLAN
+
+
+def after_planning(state: Mapping[str, Any]) -> str:
+    """Route a proposal to the guard, final words to the end."""
+    return GUARD if last_turn(state.get(MESSAGES) or []) else FINISH
+
+
+def after_guard(state: Mapping[str, Any]) -> str | list[Send]:
+    """Route to the approvals first, then to the permitted calls, one task each; refusals go back to the model."""
+    following = _next(state)
+    if following.get("stop"):
+        return FINISH
+    questions, permits = following.get("approvals"), following.get("permits")
+    if isinstance(questions, Mapping) and questions:
+        return [Send(APPROVE, order) for order in orders(state, questions, key="about")] or PLAN
+    if isinstance(permits, Mapping) and permits:
+        return [Send(EXECUTE, order) for order in orders(state, permits, key="permit")] or PLAN
+    return PLAN
+
+
+def _next(state: Mapping[str, Any]) -> Mapping[str, Any]:
+    memory = state.get(CHANNEL)
+    following = memory.get("next") if isinstance(memory, Mapping) else None
+    return following if isinstance(following, Mapping) else {}
+
+
+def _open(policy: PolicySource | None, home: str | os.PathLike[str], durability: Durability | str) -> Governor:
+    if policy is None:
+        raise ConfigurationError(
+            "no policy was given",
+            expected="a policy bundle, or an open governor",
+            got="neither",
+            remedy="pass policy='policy.yaml'; without a policy nothing would be allowed",
+        )
+    return Governor.open(policy, home, durability=durability)
+
+
+def _only_agent(governor: Governor) -> str:
+    agents = sorted(governor.policy.agents)
+    if len(agents) != 1:
+        raise ConfigurationError(
+            "it is not clear which agent this is", expected="agent=...", got=f"{len(agents)} agents in the bundle"
+        )
+    return agents[0]
+
+
+def _schema(own: type[Any] | None) -> type[Any]:
+    """Add the governance channel to a state schema."""
+    if own is None:
+        return GovernanceState
+    if not is_typeddict(own):
+        raise ConfigurationError("unsupported state schema", expected="a TypedDict", got=getattr(own, "__name__", "?"))
+    hints = get_type_hints(own, include_extras=True)
+    if MESSAGES not in hints:
+        raise ConfigurationError(
+            "the state schema has no conversation", expected=f"a channel named {MESSAGES}", got=", ".join(sorted(hints))
+        )
+    added = get_type_hints(GovernanceState, include_extras=True)[CHANNEL]
+    from typing_extensions import TypedDict  # noqa: PLC0415
+
+    return TypedDict(f"Governed{own.__name__}", {**hints, CHANNEL: added}, total=False)  # type: ignore[operator,no-any-return]

@@ -1,0 +1,91 @@
+"""The first node: what the user just said is inspected, labelled as the user's own words, and a run begins.
+
+Invariant: only messages that came in with this very run, after the model's last word, are taken for the user's or the
+developer's; older ones must prove their label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.runnables import RunnableConfig
+
+from aisecops_langchain.adapters.context import opened_label, sealed
+from aisecops_langchain.adapters.node import GovernanceNode
+from aisecops_langchain.adapters.place import Place, PrincipalSource
+from aisecops_langchain.adapters.state import CHANNEL, MESSAGES
+from aisecops_langchain.adapters.translate import KINDS, with_text
+from aisecops_langchain.domain.events import RunStarted
+from aisecops_langchain.domain.labels import Label, join_all
+from aisecops_langchain.provenance import SealedLabel
+from aisecops_langchain.runtime.governor import Governor
+
+
+class IntakeNode(GovernanceNode):
+    """Begins a run: records it, inspects and labels the new prompt.
+
+    Args:
+        governor: Inspects, seals and records.
+        principal: Who acts.
+        tools: Names of the tools within reach, for the record.
+    """
+
+    def __init__(self, governor: Governor, principal: PrincipalSource, *, tools: Sequence[str] = ()) -> None:
+        super().__init__(governor, principal)
+        self._tools = tuple(sorted(tools))
+
+    def run(self, state: Mapping[str, Any], config: RunnableConfig | None) -> dict[str, Any]:
+        """Label the new words; a blocked prompt routes to the end.
+
+        Raises:
+            AuditWriteError: If the run could not be recorded; it does not begin.
+        """
+        place = self.locate(state, config, new_trace=True)
+        started = self._governor.recorder.record(RunStarted, place.scope, tools=self._tools)
+        labels: dict[str, SealedLabel] = {}
+        changed: list[BaseMessage] = []
+        blocked = False
+        for message in _new_words(place.messages):
+            if opened_label(self._governor, place, message) is not None:
+                continue
+            shown, label, stopped = self._admit(place, message, started)
+            blocked = blocked or stopped
+            labels |= sealed(self._governor, place, shown, label)
+            if shown is not message:
+                changed.append(shown)
+        memory = {"trace": place.scope.trace, "labels": labels, "plan": None, "edits": {}, "next": {}}
+        if blocked:
+            memory["next"] = {"stop": "blocked", "reason": "The prompt was refused."}
+        update: dict[str, Any] = {CHANNEL: memory}
+        return {**update, MESSAGES: changed} if changed else update
+
+    def _admit(self, place: Place, message: BaseMessage, started: str) -> tuple[BaseMessage, Label, bool]:
+        labels: list[Label] = []
+        blocked = False
+
+        def admit(text: str) -> str:
+            nonlocal blocked
+            admitted = self._governor.admission.admit(
+                text, place.scope, kind=KINDS[message.type], name=message.type, parents=(started,)
+            )
+            labels.append(admitted.label)
+            blocked = blocked or admitted.blocked
+            return admitted.text
+
+        shown = with_text(message, admit)
+        if not labels:  # nothing but pictures, say: they still came through this door
+            admit("")
+        return shown, join_all(labels), blocked
+
+
+def _new_words(messages: Sequence[AnyMessage]) -> list[BaseMessage]:
+    """Return the human and system messages after the last word of a model or a tool."""
+    new: list[BaseMessage] = []
+    for message in reversed(messages):
+        if isinstance(message, AIMessage | ToolMessage):
+            break
+        if isinstance(message, HumanMessage | SystemMessage):
+            new.append(message)
+    return new[::-1]

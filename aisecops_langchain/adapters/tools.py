@@ -1,0 +1,209 @@
+"""LangChain tools as the governor sees them: a name, a definition digest and one canonical form of arguments.
+
+Invariant: what comes out of ``canonical_arguments`` is exactly what the tool will be run with. A tool for which that
+cannot be promised is refused when the graph is built, and arguments for which it cannot be promised when they come.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, cast
+
+from langchain_core.tools import BaseTool
+from langchain_core.tools import tool as make_tool
+from pydantic import BaseModel, ValidationError
+
+from aisecops_langchain.canonical import JsonValue, digest
+from aisecops_langchain.errors import CanonicalizationError, ConfigurationError, InvalidCallError
+
+_SYNTHETIC: Final = frozenset({"args", "kwargs"})
+"""Fields that pydantic makes up for variadic functions; LangChain does not pass their defaults."""
+
+
+class GovernedTool:
+    """A LangChain tool under governance; implements ``runtime.ports.ToolContract``.
+
+    Args:
+        tool: The tool.
+
+    Raises:
+        ConfigurationError: If its arguments cannot be bound to a permit.
+    """
+
+    def __init__(self, tool: BaseTool) -> None:
+        self.tool = tool
+        self._seen: tuple[object, ...] = ()
+        self._definition = ""
+        self._schema = _argument_schema(tool)
+        self._known = None if isinstance(self._schema, dict) else _known_names(self._schema)
+        self._check_json = _json_schema_check(tool.name, self._schema) if isinstance(self._schema, dict) else None
+
+    @property
+    def name(self) -> str:
+        """The name under which models and policy know the tool."""
+        return self.tool.name
+
+    def definition(self) -> str:
+        """Return the digest of name, description and schema as they are now."""
+        tool = self.tool
+        seen = (
+            tool.name,
+            tool.description,
+            tool.args_schema,
+            getattr(tool, "func", None),
+            getattr(tool, "coroutine", None),
+        )
+        if seen != self._seen:
+            schema = tool.tool_call_schema
+            shape = schema if isinstance(schema, dict) else schema.model_json_schema()
+            described = {"name": tool.name, "description": tool.description, "schema": shape}
+            self._definition = digest("tool", cast("dict[str, JsonValue]", described))
+            self._schema = _argument_schema(tool)
+            self._seen = seen
+        return self._definition
+
+    def canonical_arguments(self, raw: Mapping[str, object]) -> dict[str, JsonValue]:
+        """Pass raw arguments through the tool's schema once.
+
+        Args:
+            raw: What the model proposed.
+
+        Returns:
+            Plain JSON arguments, coerced and with defaults; passing them through again changes nothing.
+
+        Raises:
+            InvalidCallError: If an argument is unknown, missing or refused by the schema.
+            CanonicalizationError: If the arguments have no stable JSON form.
+        """
+        if self._check_json is not None:
+            self._check_json(raw)
+            return dict(cast("Mapping[str, JsonValue]", raw))
+        self._refuse_unknown(raw)
+        schema = cast("type[BaseModel]", self._schema)
+        parsed = self._parse(schema, raw)
+        absent = {name for name in _SYNTHETIC if name in schema.model_fields and name not in raw}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # the comparison below says what pydantic would warn of
+            arguments: dict[str, JsonValue] = parsed.model_dump(mode="json", by_alias=True, exclude=absent or None)
+        if self._parse(schema, arguments) != parsed:
+            raise CanonicalizationError(
+                f"arguments of {self.name} do not survive being written as JSON",
+                expected="a schema whose values read back equal from their JSON form",
+                remedy="use plain JSON types in the tool's schema",
+            )
+        return arguments
+
+    def _refuse_unknown(self, raw: Mapping[str, object]) -> None:
+        known = self._known
+        if known is None:
+            return
+        unknown = [name for name in raw if name not in known]
+        if unknown:
+            raise InvalidCallError(
+                f"unknown argument for {self.name}",
+                expected=", ".join(sorted(known)) or "no arguments",
+                got=f"{len(unknown)} argument(s) that the tool does not declare",
+            )
+
+    def _parse(self, schema: type[BaseModel], raw: Mapping[str, object]) -> BaseModel:
+        try:
+            return schema.model_validate(dict(raw))
+        except ValidationError as error:
+            found = error.errors(include_input=False, include_url=False, include_context=False)
+            faults = "; ".join(f"{_where(item['loc'], self._known)}: {item['type']}" for item in found[:5])
+            raise InvalidCallError(
+                f"arguments refused by the schema of {self.name}", expected="arguments that fit the schema", got=faults
+            ) from None
+        except RecursionError:
+            raise InvalidCallError(f"arguments of {self.name} are nested too deeply") from None
+
+
+def govern_tools(tools: Sequence[BaseTool | Callable[..., Any]]) -> dict[str, GovernedTool]:
+    """Put tools under governance.
+
+    Args:
+        tools: LangChain tools, or functions to make tools of.
+
+    Returns:
+        The governed tools by name.
+
+    Raises:
+        ConfigurationError: If two tools share a name, or one of them cannot be governed.
+    """
+    governed: dict[str, GovernedTool] = {}
+    for item in tools:
+        made = GovernedTool(item if isinstance(item, BaseTool) else make_tool(item))
+        if made.name in governed:
+            raise ConfigurationError("two tools share a name", expected="unique tool names", got=made.name)
+        governed[made.name] = made
+    return governed
+
+
+def _argument_schema(tool: BaseTool) -> type[BaseModel] | dict[str, Any]:
+    """Find the schema that decides what the model may pass: all arguments but the injected ones."""
+    full, callable_part = (
+        tool.get_input_schema() if tool.args_schema is None else tool.args_schema,
+        tool.tool_call_schema,
+    )
+    if isinstance(full, dict) or isinstance(callable_part, dict):
+        return cast("dict[str, Any]", callable_part)
+    if not (isinstance(full, type) and issubclass(full, BaseModel)):
+        raise ConfigurationError(
+            f"tool {tool.name} cannot be governed",
+            expected="a pydantic v2 or JSON schema",
+            got=str(type(full).__name__),
+        )
+    if set(full.model_fields) == set(callable_part.model_fields):
+        return full
+    checks = full.__pydantic_decorators__
+    if checks.field_validators or checks.model_validators or checks.validators or checks.root_validators:
+        raise ConfigurationError(
+            f"tool {tool.name} mixes injected arguments with validators of its own",
+            expected="one or the other, since a validator could change arguments after they were approved",
+            remedy="move the validation into the tool's body, or the injected argument out of the schema",
+        )
+    return cast("type[BaseModel]", callable_part)
+
+
+def _known_names(schema: type[BaseModel]) -> frozenset[str] | None:
+    """Names that a call may use; ``None`` if the tool itself declares that it takes any."""
+    if schema.model_config.get("extra") == "allow":
+        return None
+    names = set(schema.model_fields)
+    for field in schema.model_fields.values():
+        names.update(alias for alias in (field.alias, field.validation_alias) if isinstance(alias, str))
+    return frozenset(names)
+
+
+def _where(location: tuple[int | str, ...], known: frozenset[str] | None) -> str:
+    """Name the place of a fault by declared names only; undeclared keys are an attacker's words."""
+    top = str(location[0]) if location else "arguments"
+    return top if known is not None and top in known else "arguments"
+
+
+def _json_schema_check(name: str, schema: dict[str, Any]) -> Callable[[Mapping[str, object]], None]:
+    """Compile a JSON schema, closed against undeclared arguments unless it opens itself."""
+    try:
+        import jsonschema_rs  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise ConfigurationError(
+            f"tool {name} has a JSON schema and nothing to check it with",
+            expected="the package jsonschema-rs",
+            got="not installed",
+            remedy="pip install 'aisecops-langchain[mcp]'",
+        ) from error
+    closed = schema if "additionalProperties" in schema else {**schema, "additionalProperties": False}
+    validator = jsonschema_rs.validator_for(closed)
+
+    def check(raw: Mapping[str, object]) -> None:
+        try:
+            valid = validator.is_valid(dict(raw))
+        except (ValueError, TypeError) as error:
+            raise InvalidCallError(f"arguments of {name} are not JSON", got=type(error).__name__) from None
+        if not valid:
+            raise InvalidCallError(
+                f"arguments refused by the schema of {name}", expected="arguments that fit the schema"
+            )
+
+    return check

@@ -1,0 +1,208 @@
+"""The one place where LangChain's messages become ours: text, digests, proposals; and our answers become messages.
+
+Invariant: nothing here trusts a message. Message content is read, never changed in place: a changed message is a new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+from langchain_core.messages import (
+    AIMessage,
+    AnyMessage,
+    BaseMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolCall,
+    ToolMessage,
+)
+
+from aisecops_langchain.canonical import canonical_bytes, digest_bytes
+from aisecops_langchain.domain.labels import SourceKind
+from aisecops_langchain.errors import CanonicalizationError
+from aisecops_langchain.runtime.planning import ProposedCall
+
+KINDS: Final[Mapping[str, SourceKind]] = {
+    "human": SourceKind.USER_PROMPT,
+    "system": SourceKind.SYSTEM_PROMPT,
+    "tool": SourceKind.TOOL_RESULT,
+    "ai": SourceKind.AGENT_MESSAGE,
+}
+"""The door that each type of message stands for; any other type is an agent's message."""
+
+
+def text_of(message: BaseMessage) -> str:
+    """Return all text of a message's content, blocks joined by line breaks."""
+    content = message.content
+    if isinstance(content, str):
+        return content
+    return "\n".join(_block_text(block) for block in content)
+
+
+def content_key(message: BaseMessage) -> str:
+    """Digest what a model sees of a message: its type, content and calls.
+
+    Args:
+        message: Any message.
+
+    Returns:
+        A digest that changes with anything in it.
+    """
+    seen: list[Any] = [message.type, message.content]
+    if isinstance(message, AIMessage):
+        seen += [message.tool_calls, message.invalid_tool_calls]
+    elif isinstance(message, ToolMessage):
+        seen.append(message.tool_call_id)
+    try:
+        data = orjson.dumps(seen, option=orjson.OPT_SORT_KEYS)
+    except (orjson.JSONEncodeError, RecursionError):
+        data = b"\0" + repr(seen).encode("utf-8", "surrogatepass")
+    return digest_bytes("message", data)
+
+
+def with_text(message: BaseMessage, change: Callable[[str], str]) -> BaseMessage:
+    """Derive a message whose every text went through a function.
+
+    Args:
+        message: The message; stays as it is.
+        change: What becomes of each text.
+
+    Returns:
+        The same message if no text changed, otherwise a copy with the new content.
+    """
+    content = message.content
+    if isinstance(content, str):
+        changed: str | list[Any] = change(content)
+    else:
+        changed = [_with_block_text(block, change) for block in content]
+    return message if changed == content else message.model_copy(update={"content": changed})
+
+
+def proposals_of(message: AIMessage) -> list[ProposedCall]:
+    """Read what a model proposed, the malformed calls included.
+
+    Args:
+        message: Its message.
+
+    Returns:
+        The proposals, in order.
+    """
+    calls = [ProposedCall(call["id"] or "", call["name"], call["args"]) for call in message.tool_calls]
+    broken = [ProposedCall(call.get("id") or "", call.get("name") or "", None) for call in message.invalid_tool_calls]
+    return calls + broken
+
+
+def storable(message: AIMessage) -> AIMessage:
+    """Derive a message that any checkpointer can keep unchanged.
+
+    A lone surrogate silently becomes ``?`` in a checkpoint, and an integer beyond 64 bits ends the run when it is
+    saved; a call that holds either is emptied here, and planning has already rejected it by then.
+
+    Args:
+        message: What a model answered.
+
+    Returns:
+        The message without whatever has no canonical form.
+    """
+    calls = [
+        call
+        if _is_canonical(call)
+        else ToolCall(name=_clean(call["name"]), args={}, id=_clean(call["id"] or ""), type="tool_call")
+        for call in message.tool_calls
+    ]
+    broken = [
+        call if _is_canonical(dict(call)) else {**call, "args": "", "error": ""} for call in message.invalid_tool_calls
+    ]
+    content = message.content if _is_canonical(message.content) else _clean(text_of(message))
+    changed = {"content": content, "tool_calls": calls, "invalid_tool_calls": broken}
+    if _is_canonical(message.additional_kwargs):
+        return message.model_copy(update=changed)
+    return message.model_copy(update={**changed, "additional_kwargs": {}})
+
+
+def with_edits(message: AIMessage, edits: Mapping[str, Mapping[str, Any]]) -> AIMessage:
+    """Derive a message in which calls stand as a person edited them.
+
+    Args:
+        message: The model's message.
+        edits: New arguments by call id.
+
+    Returns:
+        The same message if no call is concerned, otherwise a copy under the same id.
+    """
+    if not any(call["id"] in edits for call in message.tool_calls):
+        return message
+    calls = [
+        ToolCall(name=call["name"], args=dict(edits[call["id"]]), id=call["id"], type="tool_call")
+        if call["id"] in edits
+        else call
+        for call in message.tool_calls
+    ]
+    return message.model_copy(update={"tool_calls": calls})
+
+
+def refusal(call_id: str, tool: str, message: str) -> ToolMessage:
+    """Answer a call that did not run, neutrally: no advice, nothing that invites another try.
+
+    Args:
+        call_id: The call.
+        tool: The tool's name.
+        message: Why, without argument values.
+
+    Returns:
+        A tool message with status ``error``.
+    """
+    return ToolMessage(content=f"Not executed. {message}", name=tool, tool_call_id=call_id, status="error")
+
+
+def last_turn(messages: Sequence[AnyMessage]) -> tuple[int, AIMessage] | None:
+    """Find the model's last message that proposes calls and is not followed by newer words.
+
+    Args:
+        messages: The conversation.
+
+    Returns:
+        Its index and the message, or ``None`` if the last word is not a proposal.
+    """
+    for index in range(len(messages) - 1, -1, -1):
+        message = messages[index]
+        if isinstance(message, AIMessage):
+            return (index, message) if message.tool_calls or message.invalid_tool_calls else None
+        if isinstance(message, HumanMessage | SystemMessage):
+            return None
+    return None
+
+
+def answered_after(messages: Sequence[AnyMessage], index: int) -> frozenset[str]:
+    """Return the ids of the calls that tool messages after an index answer."""
+    return frozenset(message.tool_call_id for message in messages[index + 1 :] if isinstance(message, ToolMessage))
+
+
+def _block_text(block: object) -> str:
+    if isinstance(block, str):
+        return block
+    if isinstance(block, dict) and isinstance(block.get("text"), str):
+        return str(block["text"])
+    return ""
+
+
+def _with_block_text(block: object, change: Callable[[str], str]) -> object:
+    if isinstance(block, str):
+        return change(block)
+    if isinstance(block, dict) and isinstance(block.get("text"), str):
+        return {**block, "text": change(block["text"])}
+    return block
+
+
+def _is_canonical(value: object) -> bool:
+    try:
+        canonical_bytes(value)
+    except CanonicalizationError:
+        return False
+    return True
+
+
+def _clean(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()

@@ -1,0 +1,134 @@
+"""The form of one line: an event's own JSON with its place in the chain spliced in front.
+
+Invariant: a line begins with exactly ``{"seq":N,"prev":"<64 hex>",``; ``prev`` is the SHA-256 of the exact bytes of
+the line before it, newline excluded. The bytes are hashed as they are written, so that no field can be left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from aisecops_langchain.errors import AuditFormatError
+
+GENESIS: Final = "0" * 64
+"""What the first line of a chain names as its predecessor."""
+
+MAX_EVENT_BYTES: Final = 1024 * 1024
+"""Events beyond this are refused by the writer."""
+
+MAX_LINE_BYTES: Final = MAX_EVENT_BYTES + 256
+"""An event with its place in the chain and its newline; a reader holds no more than this of a line in memory."""
+
+_BLOCK_BYTES: Final = 64 * 1024
+_PLACE: Final = re.compile(rb'\{"seq":(0|[1-9][0-9]{0,15}),"prev":"([0-9a-f]{64})",(?=")')
+
+
+class ChainedLine(NamedTuple):
+    """A line, taken apart."""
+
+    seq: int
+    prev: str
+    body: bytes
+    """The JSON text of the event or record alone."""
+
+
+class RawLine(NamedTuple):
+    """Bytes of a file between two newlines."""
+
+    offset: int
+    """Where the line begins, in bytes."""
+    data: bytes
+    """Without the newline."""
+    complete: bool
+    """Whether a newline ends it; a writer died in the middle of a line that has none."""
+
+    @property
+    def end(self) -> int:
+        """Offset just behind the line and its newline."""
+        return self.offset + len(self.data) + self.complete
+
+
+def hash_line(line: bytes) -> str:
+    """Hash a line as the next one will name it.
+
+    Args:
+        line: The exact bytes, without the newline.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    return hashlib.sha256(line).hexdigest()
+
+
+def join_line(seq: int, prev: str, body: bytes) -> bytes:
+    """Give an event its place in the chain.
+
+    Args:
+        seq: Number of the line, from 0.
+        prev: Hash of the line before it.
+        body: A JSON object with at least one member, without newlines.
+
+    Returns:
+        The line, without the newline.
+    """
+    return b'{"seq":%d,"prev":"%s",%s' % (seq, prev.encode(), body[1:])
+
+
+def split_line(line: bytes) -> ChainedLine | None:
+    """Take a line apart.
+
+    Args:
+        line: The bytes, without the newline.
+
+    Returns:
+        Its parts, or ``None`` if it does not begin with a place in a chain.
+    """
+    place = _PLACE.match(line)
+    if place is None:
+        return None
+    return ChainedLine(int(place[1]), place[2].decode(), b"{" + line[place.end() :])
+
+
+def iter_lines(path: Path) -> Iterator[RawLine]:
+    """Stream the lines of a file; the file is not kept open, so that any number of segments can be merged.
+
+    Args:
+        path: A segment or a sidecar.
+
+    Yields:
+        Its lines in order; an incomplete one is the last, or one piece of an oversized line.
+
+    Raises:
+        AuditFormatError: If the file cannot be read.
+    """
+    offset = 0
+    while block := _read_block(path, offset):
+        for data in block:
+            complete = data.endswith(b"\n")
+            yield RawLine(offset, data[:-1] if complete else data, complete)
+            offset += len(data)
+            if not complete and len(data) < MAX_LINE_BYTES:
+                return  # the end as it was just now: a live writer may already have added the rest
+
+
+def _read_block(path: Path, offset: int) -> list[bytes]:
+    block: list[bytes] = []
+    size = 0
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            while size < _BLOCK_BYTES and (line := file.readline(MAX_LINE_BYTES)):
+                block.append(line)
+                size += len(line)
+    except OSError as error:
+        raise AuditFormatError(
+            f"{path.name} cannot be read",
+            expected="a readable log file",
+            got=type(error).__name__,
+            remedy="check that it exists and that this user may read it",
+        ) from error
+    return block

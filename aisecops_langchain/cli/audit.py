@@ -1,0 +1,110 @@
+"""``aisecops audit``: check that an audit log is whole and untouched.
+
+Invariant: exit code 0 only for a log that verifies; 1 for one that does not; 2 for arguments that cannot be used.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from aisecops_langchain.cli.output import CommandError
+
+if TYPE_CHECKING:
+    from aisecops_langchain.audit import ExpectedHead
+
+_HASH_DIGITS: Final = 64
+_KEY_FILE_LIMIT: Final = 4096
+
+
+@click.group("audit")
+def audit_group() -> None:
+    """Check that an audit log is whole and untouched."""
+
+
+@audit_group.command("verify")
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for programs.")
+@click.option(
+    "--key",
+    "keys",
+    metavar="FILE_OR_HEX",
+    multiple=True,
+    help="A trusted public key: 64 hexadecimal digits, or a .pub file that holds them. May be given several times.",
+)
+@click.option(
+    "--expect", "expected", metavar="SEGMENT:SEQ:HEAD", help="A head that was kept elsewhere and must be in the log."
+)
+@click.pass_context
+def verify_command(
+    context: click.Context, *, path: Path, as_json: bool, keys: tuple[str, ...], expected: str | None
+) -> None:
+    """Check every line, chain and signature of a log.
+
+    PATH is a log directory, one segment file, or the governance home that holds the log. Without --key, the keys found
+    beside the log are used: they show that it is consistent, not who wrote it.
+    """
+    from aisecops_langchain.audit import verify_log
+    from aisecops_langchain.cli.source import find_log
+
+    pinned = _pinned(keys) if keys else None
+    head = _expected(expected) if expected is not None else None
+    log = find_log(path)
+    report = verify_log(log, public_keys=pinned, expect=head)
+    if as_json:
+        from aisecops_langchain.cli.output import print_json
+
+        print_json({"path": str(log), **report.model_dump(mode="json")})
+    else:
+        from aisecops_langchain.cli.output import console
+        from aisecops_langchain.cli.render_log import show_segments, show_verdict
+
+        out = console()
+        show_verdict(out, report, limit=None)
+        show_segments(out, report)
+    context.exit(0 if report.ok else 1)
+
+
+def _pinned(keys: tuple[str, ...]) -> dict[str, bytes]:
+    """Read trusted keys, by key id."""
+    from aisecops_langchain.audit.heads import key_id_of
+
+    publics = [_public_key(key) for key in keys]
+    return {key_id_of(public): public for public in publics}
+
+
+def _public_key(key: str) -> bytes:
+    """Read a key given as digits or as a file; raw bytes are refused, since a private key file looks just like that."""
+    text = key if _is_hash(key) else _key_file_text(Path(key))
+    if not _is_hash(text):
+        raise CommandError(
+            "--key is not a public key; expected: 64 hexadecimal digits, or a .pub file that holds them; "
+            "do: pass a file from the keys folder of the log, never the private key"
+        )
+    return bytes.fromhex(text)
+
+
+def _key_file_text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(_KEY_FILE_LIMIT).decode("ascii", "replace").strip()
+    except (OSError, ValueError) as error:
+        raise CommandError(
+            f"--key cannot be read; expected: a readable .pub file; got: {type(error).__name__}"
+        ) from error
+
+
+def _expected(text: str) -> ExpectedHead:
+    from aisecops_langchain.audit import ExpectedHead
+
+    segment, _, rest = text.partition(":")
+    seq, _, head = rest.partition(":")
+    if not segment or not (seq.isascii() and seq.isdecimal()) or not _is_hash(head):
+        raise CommandError("--expect is malformed; expected: SEGMENT:SEQ:HEAD, where HEAD is 64 hexadecimal digits")
+    return ExpectedHead(segment=segment, seq=int(seq), head=head)
+
+
+def _is_hash(text: str) -> bool:
+    return len(text) == _HASH_DIGITS and all(digit in "0123456789abcdef" for digit in text)

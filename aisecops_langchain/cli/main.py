@@ -1,0 +1,39 @@
+"""Entry point of the ``aisecops`` command.
+
+Invariant: starting the command loads neither LangChain nor any command that was not asked for.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import Final, NoReturn
+
+import click
+
+from aisecops_langchain import __version__
+from aisecops_langchain.cli.lazy import LazyCommand, LazyGroup
+
+_COMMANDS: Final = {
+    "audit": LazyCommand("aisecops_langchain.cli.audit:audit_group", "Check that an audit log is whole and untouched."),
+    "demo": LazyCommand(
+        "aisecops_langchain.cli.demo:demo", "Run a governed agent over documents that ship along.", "demo"
+    ),
+    "eval": LazyCommand("aisecops_langchain.cli.eval:eval_group", "Judge the layer with published suites.", "eval"),
+    "policy": LazyCommand("aisecops_langchain.cli.policy:policy_group", "Check a policy bundle, or ask it a question."),
+    "replay": LazyCommand("aisecops_langchain.cli.replay:replay_group", "Tell from the log what a run did, and why."),
+}
+
+cli = LazyGroup(name="aisecops", lazy=_COMMANDS, about="Runtime governance for LangChain and LangGraph agents.")
+cli = click.version_option(__version__, prog_name="aisecops")(cli)
+
+
+def main() -> NoReturn:
+    """Run the command line and end the process with its exit code."""
+    # Plugins of other packages have no business in a command that judges logs, and looking for them delays its start.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # an ASCII terminal must not make a log unreadable
+    cli.main(prog_name="aisecops")
+    raise SystemExit(0)

@@ -1,0 +1,85 @@
+"""How commands speak: one JSON object for programs, lines for people, one line for an error.
+
+Invariant: nothing printed here carries a character that a terminal would obey, whatever the log or policy holds.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_PIPE_WIDTH: Final = 120
+"""Columns where the output is not a terminal."""
+
+_SPECIAL: Final = re.compile(
+    "[\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
+)
+
+
+class CommandError(click.ClickException):
+    """Arguments or files that cannot be used; shown as one line, exit code 2.
+
+    Args:
+        message: What went wrong.
+    """
+
+    exit_code = 2
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
+
+
+class UnsoundError(CommandError):
+    """What was to be checked is not sound; shown as one line, exit code 1."""
+
+    exit_code = 1
+
+
+def one_line(text: str) -> str:
+    """Make text safe to print as part of one line.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The text with control and format characters written out.
+    """
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def print_json(value: Mapping[str, object]) -> None:
+    """Print one JSON object.
+
+    JSON allows terminal controls beyond ASCII to stand raw in strings; they are escaped, which means the same.
+
+    Args:
+        value: Plain JSON types, enums, dates and frozen data already dumped to them.
+    """
+    import orjson
+
+    text = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+    click.echo(_SPECIAL.sub(_json_escape, text))
+
+
+def console() -> Console:
+    """Make a console on standard output that interprets nothing in what it prints.
+
+    Returns:
+        A rich console; colours only on a terminal.
+    """
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else _PIPE_WIDTH
+    return Console(file=sys.stdout, width=width, markup=False, emoji=False, highlight=False)
+
+
+def _json_escape(match: re.Match[str]) -> str:
+    units = match.group().encode("utf-16-be")
+    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))

@@ -1,0 +1,127 @@
+"""``aisecops policy``: check a policy bundle, or ask it what it would decide.
+
+Invariant: nothing is run, written or granted here; exit code 0 means that the bundle is sound, not that
+a call is allowed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from aisecops_langchain.cli.output import CommandError, UnsoundError
+from aisecops_langchain.errors import PolicyError
+
+if TYPE_CHECKING:
+    from aisecops_langchain.domain.decision import DecisionRequest
+    from aisecops_langchain.policy import Policy
+
+_INTEGRITIES: Final = ("untrusted", "first_party", "user", "system")
+
+
+@click.group("policy")
+def policy_group() -> None:
+    """Check a policy bundle, or ask it a question."""
+
+
+@policy_group.command("check")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for programs.")
+def check_command(*, file: Path, as_json: bool) -> None:
+    """Load a bundle strictly; exit code 1 and file:line if it is not sound."""
+    policy = _load(file)
+    facts: dict[str, object] = {
+        "id": policy.id,
+        "digest": policy.digest,
+        "agents": len(policy.agents),
+        "tools": len(policy.tools),
+        **_counts(policy),
+        "asks_approval": policy.requires_approval_possible(),
+    }
+    if as_json:
+        from aisecops_langchain.cli.output import print_json
+
+        print_json({"ok": True, **facts})
+        return
+    from aisecops_langchain.cli.output import one_line
+
+    for key, value in facts.items():
+        click.echo(one_line(f"{key}: {value}"))
+
+
+@policy_group.command("explain")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--agent", required=True, help="The agent that calls.")
+@click.option("--tool", required=True, help="The tool that it calls.")
+@click.option("--args", "arguments", required=True, metavar="JSON", help="The arguments, as one JSON object.")
+@click.option("--user", default="anonymous", show_default=True, help="On whose behalf.")
+@click.option("--tenant", default="default", show_default=True, help="Of which organisation.")
+@click.option(
+    "--integrity",
+    type=click.Choice(_INTEGRITIES),
+    default="untrusted",
+    show_default=True,
+    help="The least trusted content that the agent has seen.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for programs.")
+def explain_command(
+    *, file: Path, agent: str, tool: str, arguments: str, user: str, tenant: str, integrity: str, as_json: bool
+) -> None:
+    """Show what a bundle would decide on a call, and the whole chain of reasons; nothing is run."""
+    policy = _load(file)
+    request = _request(agent=agent, tool=tool, arguments=arguments, user=user, tenant=tenant, integrity=integrity)
+    explanation = policy.explain(request)
+    if as_json:
+        from aisecops_langchain.cli.output import print_json
+
+        print_json({"policy": policy.id, "digest": policy.digest, **explanation.model_dump(mode="json")})
+        return
+    from aisecops_langchain.cli.output import console
+    from aisecops_langchain.cli.render_policy import show_explanation
+
+    show_explanation(console(), request, explanation)
+
+
+def _load(file: Path) -> Policy:
+    from aisecops_langchain.policy import load_policy
+
+    try:
+        return load_policy(file)
+    except PolicyError as error:
+        raise UnsoundError(str(error)) from error
+
+
+def _counts(policy: Policy) -> dict[str, object]:
+    """Count what the normalised bundle holds."""
+    import orjson
+
+    bundle = orjson.loads(policy.bundle_json())
+    return {"capabilities": len(bundle["capabilities"]), "rules": len(bundle["rules"])}
+
+
+def _request(*, agent: str, tool: str, arguments: str, user: str, tenant: str, integrity: str) -> DecisionRequest:
+    import orjson
+    from pydantic import ValidationError
+
+    from aisecops_langchain.domain.decision import DecisionRequest
+    from aisecops_langchain.domain.labels import UNLABELLED, Integrity
+    from aisecops_langchain.domain.plan import CanonicalCall
+    from aisecops_langchain.domain.principal import Principal
+
+    try:
+        values = orjson.loads(arguments)
+    except orjson.JSONDecodeError as error:
+        raise CommandError(f"--args is not JSON; expected: one JSON object; got: {error.msg}") from error
+    if not isinstance(values, dict):
+        raise CommandError(f"--args is not a JSON object; got: {type(values).__name__}")
+    try:
+        return DecisionRequest(
+            principal=Principal(agent=agent, user=user, tenant=tenant),
+            call=CanonicalCall.of(tool, values),
+            context=UNLABELLED.model_copy(update={"integrity": Integrity(integrity)}),
+        )
+    except ValidationError as error:
+        where = ", ".join(str(item["loc"][-1]) for item in error.errors(include_input=False, include_url=False))
+        raise CommandError(f"the question is incomplete; expected: a name for each of: {where}") from error

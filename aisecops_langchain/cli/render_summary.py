@@ -1,0 +1,204 @@
+"""Shows summaries to people.
+
+Invariant: problems come before figures, and text from the log is never interpreted as markup or terminal control.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+
+from aisecops_langchain.cli.render_log import line
+from aisecops_langchain.forensics.approvals import ApprovalAsked, ApprovalSummary
+from aisecops_langchain.forensics.problems import Problem
+from aisecops_langchain.forensics.summary import Outcome, Summary
+from aisecops_langchain.forensics.text import name, said, short
+
+_STYLES: Final = {
+    Outcome.COMPLETED: "green",
+    Outcome.STOPPED: "yellow",
+    Outcome.PAUSED: "yellow",
+    Outcome.UNFINISHED: "red",
+    Outcome.FAILED: "red",
+    Outcome.BLOCKED: "red",
+}
+
+
+def show_overview(out: Console, summaries: Iterable[Summary]) -> None:
+    """Show many traces, one row each.
+
+    Args:
+        out: Where to.
+        summaries: The traces.
+    """
+    rows = [
+        (
+            name(item.trace),
+            name(item.principal.agent),
+            item.outcome.value,
+            _milliseconds(item.duration_ms),
+            "/".join(str(item.decisions[effect]) for effect in ("allow", "require_approval", "deny")),
+            str(sum(effect.starts > 0 for effect in item.effects)),
+            str(len(item.problems)),
+        )
+        for item in summaries
+    ]
+    headings = ("trace", "agent", "outcome", "took", "allow/ask/deny", "executed", "problems")
+    _show_table(out, f"{len(rows)} traces", headings, rows)
+    out.print(line("Show one with --trace ID."))
+
+
+def show_summary(out: Console, summary: Summary) -> None:
+    """Show one trace.
+
+    Args:
+        out: Where to.
+        summary: The trace.
+    """
+    _show_head(out, summary)
+    show_problems(out, summary.problems)
+    events = ", ".join(f"{kind} {count}" for kind, count in summary.events.items())
+    out.print(line(f"Events: {events}"))
+    _show_table(
+        out,
+        "Content by trust",
+        ("trust", "source", "admitted", "sanitized", "blocked"),
+        [
+            (item.integrity.value, item.kind.value, str(item.admitted), str(item.sanitized), str(item.blocked))
+            for item in summary.sources
+        ],
+    )
+    _show_table(
+        out,
+        "Findings",
+        ("category", "severity", "count"),
+        [(name(item.category), name(item.severity), str(item.count)) for item in summary.findings],
+    )
+    decisions = ", ".join(f"{effect} {count}" for effect, count in summary.decisions.items())
+    _show_title(out, f"Decisions: {decisions}")
+    _show_table(
+        out,
+        "Denied calls",
+        ("tool", "call", "stage", "code", "reason"),
+        [
+            (name(item.tool), name(item.call_id), name(item.stage), name(item.code), said(item.reason))
+            for item in summary.denied
+        ],
+    )
+    _show_approvals(out, summary.approvals)
+    _show_effects_and_times(out, summary)
+
+
+def show_problems(out: Console, problems: Sequence[Problem]) -> None:
+    """Show what a trace fails to account for.
+
+    Args:
+        out: Where to.
+        problems: The problems.
+    """
+    if not problems:
+        out.print(line("No gap and no violation in the record of this trace.", "green"))
+        return
+    out.print(line(f"{len(problems)} GAPS OR VIOLATIONS", "bold red"))
+    for problem in problems:
+        at = f" (event {short(problem.event)})" if problem.event is not None else ""
+        out.print(line(f"  {problem.code}: {problem.message}{at}", "red"))
+
+
+def _show_head(out: Console, summary: Summary) -> None:
+    who = summary.principal
+    out.print(line(f"Trace {name(summary.trace)}, thread {name(summary.thread)}", "bold"))
+    out.print(line(f"Agent {name(who.agent)} for user {name(who.user)} of tenant {name(who.tenant)}"))
+    out.print(line(f"Policy {', '.join(short(policy) for policy in summary.policies)}"))
+    why = f": {said(summary.reason)}" if summary.reason else ""
+    took = _milliseconds(summary.duration_ms)
+    began = summary.started.isoformat(timespec="seconds")
+    out.print(line(f"Outcome {summary.outcome} after {took}, begun {began}{why}", _STYLES[summary.outcome]))
+
+
+def _show_approvals(out: Console, approvals: ApprovalSummary) -> None:
+    counts = f"granted {approvals.granted}, rejected {approvals.rejected}"
+    rest = f"expired {approvals.expired}, pending {approvals.pending}"
+    _show_title(out, f"Approvals: asked {approvals.asked}, {counts}, {rest}")
+    _show_table(
+        out,
+        None,
+        ("tool", "call", "state", "by", "answered after"),
+        [
+            (name(item.tool), name(item.call_id), item.state.value, _who(item), _wait(item))
+            for item in approvals.requests
+        ],
+    )
+
+
+def _show_effects_and_times(out: Console, summary: Summary) -> None:
+    _show_table(
+        out,
+        "Effects",
+        ("tool", "call", "digest", "state", "starts", "blocked attempts"),
+        [
+            (
+                name(item.tool),
+                name(item.call_id),
+                short(item.call),
+                item.state.value,
+                str(item.starts),
+                str(item.blocked),
+            )
+            for item in summary.effects
+        ],
+    )
+    _show_table(
+        out,
+        "Time",
+        ("stage", "count", "failed", "open", "total", "longest"),
+        [
+            (
+                item.stage,
+                str(item.count),
+                str(item.failed),
+                str(item.open),
+                _milliseconds(item.total_ms),
+                _milliseconds(item.max_ms),
+            )
+            for item in summary.latency
+        ],
+    )
+
+
+def _show_title(out: Console, title: str) -> None:
+    out.print()
+    out.print(line(title, "bold"))
+
+
+def _show_table(out: Console, title: str | None, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Show rows under headings; nothing at all if there are none."""
+    if not rows:
+        return
+    if title is not None:
+        _show_title(out, title)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for heading in headings:
+        table.add_column(line(heading), overflow="fold")
+    for row in rows:
+        table.add_row(*(line(cell) for cell in row))
+    out.print(Padding(table, (0, 0, 0, 2), expand=False))
+
+
+def _who(item: ApprovalAsked) -> str:
+    if item.approver is None:
+        return "-"
+    verified = "" if item.approver.verified else " (not verified)"
+    return f"{name(item.approver.id)}{verified}{', edited' if item.edited_call else ''}"
+
+
+def _wait(item: ApprovalAsked) -> str:
+    return "-" if item.answered_after_s is None else f"{item.answered_after_s:.1f} s"
+
+
+def _milliseconds(value: float) -> str:
+    return f"{value:.1f} ms" if abs(value) < 1000 else f"{value / 1000:.1f} s"

@@ -1,0 +1,38 @@
+"""AgentDojo's tools as LangChain tools.
+
+Invariant: a tool keeps its name, description, schema and code; what it takes from the environment is bound here and
+is no argument, so that no model can reach it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from agentdojo.agent_pipeline.tool_execution import tool_result_to_str
+from langchain_core.tools import BaseTool, StructuredTool
+from pydantic import BaseModel
+
+from aisecops_langchain.evals.agentdojo.shapes import Function
+
+
+def to_langchain_tools(functions: Iterable[Function], environment: BaseModel) -> list[BaseTool]:
+    """Convert tools and tie them to one environment.
+
+    Args:
+        functions: AgentDojo's tools.
+        environment: The world that they read and change in place.
+
+    Returns:
+        One LangChain tool for each, whose result is the text that AgentDojo itself shows to models (YAML).
+    """
+    return [_convert(function, environment) for function in functions]
+
+
+def _convert(function: Function, environment: BaseModel) -> BaseTool:
+    def run(**arguments: object) -> str:
+        bound = {name: source.extract_dep_from_env(environment) for name, source in function.dependencies.items()}
+        return str(tool_result_to_str(function.run(**arguments, **bound)))
+
+    return StructuredTool.from_function(
+        func=run, name=function.name, description=function.description, args_schema=function.parameters
+    )

@@ -1,0 +1,51 @@
+"""The stages of a governed run, and the order in which they lawfully follow each other.
+
+Invariant: every event kind has exactly one stage. The order of the table breaks ties between events of the same
+instant, so that a coarse clock does not make a lawful run look unlawful.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+
+class TimelineStage(StrEnum):
+    """Where on its way from content to outcome something happened."""
+
+    RUN = "run"
+    CONTENT = "content"
+    MODEL = "model"
+    PLAN = "plan"
+    CAPABILITY = "capability"
+    POLICY = "policy"
+    DECISION = "decision"
+    APPROVAL = "approval"
+    PERMIT = "permit"
+    EXECUTION = "execution"
+    OUTCOME = "outcome"
+
+
+_LIFE: Final[tuple[tuple[TimelineStage, tuple[str, ...]], ...]] = (
+    (TimelineStage.RUN, ("run_started",)),
+    (TimelineStage.CONTENT, ("prompt_allowed", "prompt_blocked", "retrieval_started")),
+    (TimelineStage.CONTENT, ("content_admitted", "content_sanitized", "content_blocked")),
+    (TimelineStage.CONTENT, ("retrieval_finished", "retrieval_failed")),
+    (TimelineStage.MODEL, ("model_started", "model_finished", "model_failed")),
+    (TimelineStage.PLAN, ("plan_created", "plan_rejected")),
+    (TimelineStage.CAPABILITY, ("capability_allowed", "capability_blocked")),
+    (TimelineStage.POLICY, ("policy_allowed", "policy_blocked")),
+    (TimelineStage.DECISION, ("decision_made",)),
+    (TimelineStage.APPROVAL, ("approval_requested", "run_paused")),
+    (TimelineStage.APPROVAL, ("approval_granted", "approval_rejected", "approval_expired", "run_resumed")),
+    (TimelineStage.PERMIT, ("permit_issued",)),
+    (TimelineStage.EXECUTION, ("execution_started", "tool_started", "tool_finished", "tool_failed")),
+    (TimelineStage.EXECUTION, ("execution_completed", "execution_failed", "execution_unknown", "execution_blocked")),
+    (TimelineStage.OUTCOME, ("output_allowed", "output_blocked", "run_finished")),
+)
+
+STAGE_OF: Final[dict[str, TimelineStage]] = {kind: stage for stage, kinds in _LIFE for kind in kinds}
+"""Stage of every event kind."""
+
+RANK_OF: Final[dict[str, int]] = {kind: rank for rank, kind in enumerate(STAGE_OF)}
+"""Position of every event kind in a lawful run."""

@@ -1,0 +1,268 @@
+"""One sentence per event: who, what and why.
+
+Invariant: every event kind has a sentence of its own, and every word in it that comes from the log went through
+``text``, so that a sentence is one printable line that log content cannot forge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import singledispatchmethod
+
+from aisecops_langchain.domain.decision import Effect
+from aisecops_langchain.domain.events import (
+    AnyEvent,
+    ApprovalExpired,
+    ApprovalGranted,
+    ApprovalRejected,
+    ApprovalRequested,
+    CapabilityAllowed,
+    CapabilityBlocked,
+    ContentAdmitted,
+    ContentBlocked,
+    ContentSanitized,
+    DecisionMade,
+    Event,
+    ExecutionBlocked,
+    ExecutionCompleted,
+    ExecutionFailed,
+    ExecutionStarted,
+    ExecutionUnknown,
+    FindingRecord,
+    ModelFailed,
+    ModelFinished,
+    ModelStarted,
+    OutputAllowed,
+    OutputBlocked,
+    PermitIssued,
+    PlanCreated,
+    PlanRejected,
+    PolicyAllowed,
+    PolicyBlocked,
+    PromptAllowed,
+    PromptBlocked,
+    RetrievalFailed,
+    RetrievalFinished,
+    RetrievalStarted,
+    RunFinished,
+    RunPaused,
+    RunResumed,
+    RunStarted,
+    ToolFailed,
+    ToolFinished,
+    ToolStarted,
+)
+from aisecops_langchain.domain.principal import Approver
+from aisecops_langchain.forensics.calls import Calls
+from aisecops_langchain.forensics.text import call_text, name, names, reasons, said, short
+from aisecops_langchain.forensics.trace import Trace
+
+_VERBS = {Effect.ALLOW: "allowed", Effect.DENY: "denied", Effect.REQUIRE_APPROVAL: "left to a person"}
+
+
+class Narrator:
+    """Tells the events of one trace in words.
+
+    Args:
+        trace: The trace; its recorded arguments are shown wherever a call is named.
+    """
+
+    def __init__(self, trace: Trace) -> None:
+        self._calls = Calls(trace)
+
+    def tell(self, event: AnyEvent) -> str:
+        """Tell one event.
+
+        Args:
+            event: An event of the trace.
+
+        Returns:
+            One printable sentence.
+        """
+        return self._tell(event)
+
+    @singledispatchmethod
+    def _tell(self, event: Event) -> str:
+        raise TypeError(f"no sentence for events of kind {name(event.kind)}")
+
+    @_tell.register
+    def _(self, event: RunStarted) -> str:
+        who = event.principal
+        tools = names(event.tools) or "none"
+        return f"Agent {name(who.agent)} began for user {name(who.user)} of tenant {name(who.tenant)}; tools: {tools}"
+
+    @_tell.register
+    def _(self, event: RunPaused) -> str:
+        return f"The run waits for a person to answer approval {short(event.waiting_for)}"
+
+    @_tell.register
+    def _(self, event: RunResumed) -> str:
+        return f"The run goes on after an answer to approval {short(event.answered)}"
+
+    @_tell.register
+    def _(self, event: RunFinished) -> str:
+        return f"The run ended: {event.outcome}" + _because(event.reason)
+
+    @_tell.register
+    def _(self, event: ContentAdmitted) -> str:
+        return f"{_content(event)} was admitted unchanged{_findings(event.findings)}"
+
+    @_tell.register
+    def _(self, event: ContentSanitized) -> str:
+        actions = names(event.actions) or "changed"
+        return f"{_content(event)} was {actions} before use{_findings(event.findings)}"
+
+    @_tell.register
+    def _(self, event: ContentBlocked) -> str:
+        return f"{_content(event)} was withheld{_findings(event.findings)}{_because(event.reason)}"
+
+    @_tell.register
+    def _(self, event: PromptAllowed) -> str:
+        return f"The prompt of user {name(event.principal.user)} was let through{_findings(event.findings)}"
+
+    @_tell.register
+    def _(self, event: PromptBlocked) -> str:
+        who = name(event.principal.user)
+        return f"The prompt of user {who} was refused{_findings(event.findings)}{_because(event.reason)}"
+
+    @_tell.register
+    def _(self, event: OutputAllowed) -> str:
+        return f"The answer was let out as {event.label.integrity}{_findings(event.findings)}"
+
+    @_tell.register
+    def _(self, event: OutputBlocked) -> str:
+        return f"The answer was withheld{_findings(event.findings)}{_because(event.reason)}"
+
+    @_tell.register
+    def _(self, event: PlanCreated) -> str:
+        steps = ", ".join(call_text(step.call.tool, step.call.arguments) for step in event.steps)
+        return f"The model proposed {steps}, having seen {event.context.integrity} content"
+
+    @_tell.register
+    def _(self, event: PlanRejected) -> str:
+        calls = "; ".join(f"{name(item.tool)} ({name(item.code)}) {said(item.message)}" for item in event.rejected)
+        return f"Proposed calls were refused before any decision: {calls}"
+
+    @_tell.register
+    def _(self, event: CapabilityAllowed) -> str:
+        who = name(event.principal.agent)
+        return f"Capability {name(event.capability)} of agent {who} covers {self._calls.show(event)}"
+
+    @_tell.register
+    def _(self, event: CapabilityBlocked) -> str:
+        who = name(event.principal.agent)
+        return f"No capability of agent {who} covers {self._calls.show(event)}: {reasons(event.reasons)}"
+
+    @_tell.register
+    def _(self, event: PolicyAllowed) -> str:
+        return f"Rules {names(event.rules)} allow {self._calls.show(event)}"
+
+    @_tell.register
+    def _(self, event: PolicyBlocked) -> str:
+        by = f"Rules {names(event.rules)} deny" if event.rules else "Policy denies"
+        return f"{by} {self._calls.show(event)}: {reasons(event.reasons)}"
+
+    @_tell.register
+    def _(self, event: DecisionMade) -> str:
+        made = event.decision
+        call = call_text(event.call.tool, event.call.arguments)
+        rules = f"rules {names(made.rules)} of " if made.rules else ""
+        by = f"{rules}policy {short(made.policy)}"
+        return f"{call} was {_VERBS[made.effect]} by {by}: {reasons(made.reasons)}"
+
+    @_tell.register
+    def _(self, event: ApprovalRequested) -> str:
+        return f"A person is asked to approve {self._calls.show(event)} until {event.expires_at.isoformat()}"
+
+    @_tell.register
+    def _(self, event: ApprovalGranted) -> str:
+        if event.edited is not None:
+            changed = self._calls.show(event, event.edited)
+            return f"{_person(event.approver)} changed {self._calls.show(event)} into {changed}"
+        return f"{_person(event.approver)} approved {self._calls.show(event)}"
+
+    @_tell.register
+    def _(self, event: ApprovalRejected) -> str:
+        return f"{_person(event.approver)} rejected {self._calls.show(event)}{_because(event.reason)}"
+
+    @_tell.register
+    def _(self, event: ApprovalExpired) -> str:
+        return f"Nobody answered in time about {self._calls.show(event)}; it is denied"
+
+    @_tell.register
+    def _(self, event: PermitIssued) -> str:
+        basis = f" on approval {short(event.approval)}" if event.approval is not None else ""
+        until = event.expires_at.isoformat()
+        return f"Permit {short(event.permit)} was issued{basis} for {self._calls.show(event)} until {until}"
+
+    @_tell.register
+    def _(self, event: ExecutionStarted) -> str:
+        return f"{self._calls.show(event)} was started under permit {short(event.permit)}"
+
+    @_tell.register
+    def _(self, event: ExecutionCompleted) -> str:
+        return f"{self._calls.show(event)} completed; its result is {event.label.integrity}"
+
+    @_tell.register
+    def _(self, event: ExecutionFailed) -> str:
+        return f"{self._calls.show(event)} failed with {name(event.error)}"
+
+    @_tell.register
+    def _(self, event: ExecutionUnknown) -> str:
+        return f"Nobody knows whether {self._calls.show(event)} took effect{_because(event.reason)}"
+
+    @_tell.register
+    def _(self, event: ExecutionBlocked) -> str:
+        return f"{self._calls.show(event)} was kept from running ({name(event.code)}){_because(event.reason)}"
+
+    @_tell.register
+    def _(self, event: ModelStarted) -> str:
+        return f"Model {name(event.name)} was called with {event.messages} messages{_node(event.node)}"
+
+    @_tell.register
+    def _(self, event: ModelFinished) -> str:
+        tokens = f"{event.input_tokens} tokens in, {event.output_tokens} out"
+        return f"Model {name(event.name)} answered with {event.tool_calls} tool calls ({tokens})"
+
+    @_tell.register
+    def _(self, event: ToolStarted) -> str:
+        return f"The host began tool {name(event.name)}{_node(event.node)}"
+
+    @_tell.register
+    def _(self, event: ToolFinished) -> str:
+        return f"The host saw tool {name(event.name)} return"
+
+    @_tell.register
+    def _(self, event: RetrievalStarted) -> str:
+        return f"Retriever {name(event.name)} was asked{_node(event.node)}"
+
+    @_tell.register
+    def _(self, event: RetrievalFinished) -> str:
+        return f"Retriever {name(event.name)} answered with {event.documents} documents"
+
+    @_tell.register
+    def _(self, event: ModelFailed | ToolFailed | RetrievalFailed) -> str:
+        what = {ModelFailed: "Model", ToolFailed: "Tool", RetrievalFailed: "Retriever"}[type(event)]
+        return f"{what} {name(event.name)} failed with {name(event.error)}"
+
+
+def _person(approver: Approver) -> str:
+    return name(approver.id) + ("" if approver.verified else " (identity not verified)")
+
+
+def _content(event: ContentAdmitted | ContentSanitized | ContentBlocked) -> str:
+    kind = event.source.kind.value.replace("_", " ").capitalize()
+    return f"{kind} {name(event.source.name)} ({event.label.integrity}, {event.size} characters)"
+
+
+def _findings(findings: Iterable[FindingRecord]) -> str:
+    seen = sorted({f"{item.category}/{item.severity}" for item in findings})
+    return f"; found {names(seen)}" if seen else ""
+
+
+def _because(reason: str) -> str:
+    return f": {said(reason)}" if reason else ""
+
+
+def _node(node: str) -> str:
+    return f" in node {name(node)}" if node else ""

@@ -1,0 +1,173 @@
+"""What a condition may look at: the paths into a request.
+
+Invariant: a path is known, and reads one thing, before any request exists. Only arguments and environment may be
+absent; a label that is absent is the context's label, so that forgetting to label an argument never raises trust.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from pydantic import JsonValue
+
+from aisecops_langchain.domain.decision import DecisionRequest
+from aisecops_langchain.domain.labels import Confidentiality, Integrity, Label, SourceKind
+from aisecops_langchain.policy.model import Bundle, Risk
+from aisecops_langchain.policy.problems import LocatedError, Location, unknown
+from aisecops_langchain.policy.values import EvaluationError, kind_of
+
+
+class _Missing:
+    """The value of a path that leads nowhere."""
+
+
+MISSING: Final = _Missing()
+
+
+class Facts(NamedTuple):
+    """What one decision is made from."""
+
+    request: DecisionRequest
+    arguments: Mapping[str, JsonValue]
+    capability: str
+    """The capability that grants the call."""
+    risk: str
+    granted: frozenset[str]
+    """Every capability of the agent whose constraints the call meets."""
+
+
+Read = Callable[[Facts], object]
+
+_TEXT_OPERATORS: Final = frozenset(
+    {"eq", "ne", "in", "not_in", "matches", "contains", "starts_with", "ends_with", "max_length", "min_length"}
+)
+_FREE_OPERATORS: Final = _TEXT_OPERATORS | {"lt", "le", "gt", "ge", "exists"}
+_LEVEL_OPERATORS: Final = frozenset({"eq", "ne", "in", "not_in", "at_least", "at_most"})
+_SOURCE_OPERATORS: Final = frozenset({"contains"})
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One readable path."""
+
+    path: str
+    read: Read
+    operators: frozenset[str]
+    values: tuple[str, ...] = ()
+    """All values that it or its items can take, in order of rank where they have one; empty if there is no end."""
+
+    @property
+    def optional(self) -> bool:
+        """Whether a request may lack it; its kind is open, too."""
+        return self.operators is _FREE_OPERATORS
+
+    @property
+    def closed(self) -> tuple[str, ...]:
+        """Values that the attribute as a whole can take, where they are known."""
+        return () if self.operators is _SOURCE_OPERATORS else self.values
+
+
+def resolve(path: str, location: Location, bundle: Bundle) -> Attribute:
+    """Find what a path names.
+
+    Args:
+        path: As written in a rule.
+        location: Where it is written.
+        bundle: Supplies the known agents, tools and capabilities.
+
+    Returns:
+        The attribute.
+
+    Raises:
+        LocatedError: If the path names nothing.
+    """
+    root, *rest = path.split(".")
+    if root in ("args", "environment"):
+        return _free(path, root, tuple(rest), location)
+    if root == "labels" and len(rest) == 2 and rest[0] and rest[1] in _LABEL_FIELDS:
+        return _argument_label(path, rest[0], rest[1])
+    if root == "context" and len(rest) == 1 and rest[0] in _LABEL_FIELDS:
+        return _label(path, rest[0], _CONTEXT_FIELDS[rest[0]])
+    if path in _TEXTS:
+        return Attribute(path, _TEXTS[path], _TEXT_OPERATORS, _known_names(path, bundle))
+    raise LocatedError(location, f"{unknown('attribute', path, _EXAMPLES)}; expected one of {', '.join(_EXAMPLES)}")
+
+
+def _free(path: str, root: str, keys: tuple[str, ...], location: Location) -> Attribute:
+    if not keys or not all(keys):
+        raise LocatedError(location, f"attribute path {path!r} has a missing part; expected {root}.<name>")
+    first, *nested = keys
+
+    def read_argument(facts: Facts) -> object:
+        return facts.arguments.get(first, MISSING)
+
+    def read_environment(facts: Facts) -> object:
+        return facts.request.environment.get(first, MISSING)
+
+    top = read_argument if root == "args" else read_environment
+    return Attribute(path, _nested(top, nested) if nested else top, _FREE_OPERATORS)
+
+
+def _nested(top: Read, keys: list[str]) -> Read:
+    def read(facts: Facts) -> object:
+        value = top(facts)
+        for key in keys:
+            if value is MISSING or value is None:
+                return MISSING
+            if not isinstance(value, dict):  # a list of objects must not pass for an object without the key
+                raise EvaluationError(f"expected object on the way, got {kind_of(value)}")
+            value = value.get(key, MISSING)
+        return value
+
+    return read
+
+
+def _argument_label(path: str, argument: str, field: str) -> Attribute:
+    pick = _LABEL_FIELDS[field]
+    return _label(path, field, lambda facts: pick(facts.request.arguments.get(argument, facts.request.context)))
+
+
+def _label(path: str, field: str, read: Read) -> Attribute:
+    operators = _SOURCE_OPERATORS if field == "sources" else _LEVEL_OPERATORS
+    return Attribute(path, read, operators, _LABEL_VALUES[field])
+
+
+def _known_names(path: str, bundle: Bundle) -> tuple[str, ...]:
+    if path == "risk":
+        return tuple(risk.value for risk in Risk)
+    names = {"principal.agent": bundle.agents, "tool": bundle.tools(), "capability": bundle.capabilities}
+    return tuple(sorted(names.get(path, ())))
+
+
+_LABEL_FIELDS: Final[Mapping[str, Callable[[Label], object]]] = {
+    "integrity": lambda label: label.integrity,
+    "confidentiality": lambda label: label.confidentiality,
+    "sources": lambda label: [source.kind for source in label.sources],
+}
+_CONTEXT_FIELDS: Final[Mapping[str, Read]] = {  # written out, because most rules ask for one of them
+    "integrity": lambda facts: facts.request.context.integrity,
+    "confidentiality": lambda facts: facts.request.context.confidentiality,
+    "sources": lambda facts: _LABEL_FIELDS["sources"](facts.request.context),
+}
+_LABEL_VALUES: Final[Mapping[str, tuple[str, ...]]] = {
+    "integrity": tuple(level.value for level in Integrity),
+    "confidentiality": tuple(level.value for level in Confidentiality),
+    "sources": tuple(kind.value for kind in SourceKind),
+}
+_TEXTS: Final[Mapping[str, Read]] = {
+    "principal.agent": lambda facts: facts.request.principal.agent,
+    "principal.user": lambda facts: facts.request.principal.user,
+    "principal.tenant": lambda facts: facts.request.principal.tenant,
+    "tool": lambda facts: facts.request.call.tool,
+    "capability": lambda facts: facts.capability,
+    "risk": lambda facts: facts.risk,
+}
+_EXAMPLES: Final = (
+    "args.<name>",
+    "environment.<key>",
+    *(f"labels.<argument>.{field}" for field in _LABEL_FIELDS),
+    *(f"context.{field}" for field in _LABEL_FIELDS),
+    *_TEXTS,
+)

@@ -1,0 +1,113 @@
+"""Compiles the argument constraints of a capability.
+
+Invariant: a constraint holds only for an argument that is there and of the right kind. Messages name the argument and
+the constraint, never the value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import JsonValue
+
+from aisecops_langchain.canonical import canonical_bytes
+from aisecops_langchain.domain.decision import Reason
+from aisecops_langchain.policy.operators import Test, build_test
+from aisecops_langchain.policy.problems import LocatedError, Location, unknown
+from aisecops_langchain.policy.values import EvaluationError, OperandError
+
+_OPERATOR_OF: Final[Mapping[str, str]] = {
+    "min": "ge",
+    "max": "le",
+    "one_of": "in",
+    "equals": "eq",
+    "pattern": "pattern",
+    "max_length": "max_length",
+    "min_length": "min_length",
+    "max_items": "max_items",
+    "type": "type",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """One demand on one argument."""
+
+    argument: str
+    name: str
+    test: Test
+    missing: Reason
+    violated: Reason
+
+    @property
+    def text(self) -> str:
+        """The constraint as a reader knows it."""
+        return f"{self.argument} {self.name} {canonical_bytes(self.test.operand).decode()}"
+
+    def check(self, arguments: Mapping[str, JsonValue]) -> Reason | None:
+        """Check the constraint.
+
+        Args:
+            arguments: Arguments of the call.
+
+        Returns:
+            The reason to deny, or nothing if it holds.
+        """
+        if self.argument not in arguments:
+            return self.missing
+        try:
+            return None if self.test.accepts(arguments[self.argument]) else self.violated
+        except EvaluationError:
+            return self.violated
+
+
+def compile_constraints(
+    capability: str, arguments: Mapping[str, Mapping[str, JsonValue]], location: Location
+) -> tuple[Constraint, ...]:
+    """Compile all constraints of a capability.
+
+    Args:
+        capability: Its name.
+        arguments: Constraints by argument.
+        location: Where they stand.
+
+    Returns:
+        The constraints, in order of argument and name.
+
+    Raises:
+        LocatedError: If a constraint is unknown or its operand is not right.
+    """
+    return tuple(
+        _compile(capability, argument, name, operand, (*location, argument, name))
+        for argument, constraints in sorted(arguments.items())
+        for name, operand in sorted(_some(constraints, (*location, argument)).items())
+    )
+
+
+def _some(constraints: Mapping[str, JsonValue], location: Location) -> Mapping[str, JsonValue]:
+    if not constraints:
+        raise LocatedError(location, f"expected a constraint: one of {', '.join(_OPERATOR_OF)}")
+    return constraints
+
+
+def _compile(capability: str, argument: str, name: str, operand: JsonValue, location: Location) -> Constraint:
+    if name not in _OPERATOR_OF:
+        fault = unknown("constraint", name, _OPERATOR_OF)
+        raise LocatedError(location, f"{fault}; expected one of {', '.join(_OPERATOR_OF)}")
+    try:
+        test = build_test(_OPERATOR_OF[name], operand)
+    except OperandError as error:
+        raise LocatedError(location, f"{argument}.{name}: {error.message}") from error
+    return Constraint(
+        argument=argument,
+        name=name,
+        test=test,
+        missing=_reason(f"{capability}: argument {argument!r} is missing, and {name} needs it"),
+        violated=_reason(f"{capability}: argument {argument!r} violates {name}"),
+    )
+
+
+def _reason(message: str) -> Reason:
+    return Reason(code="argument_constraint", message=message)

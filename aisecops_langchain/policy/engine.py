@@ -1,0 +1,92 @@
+"""The policy decision point (NIST SP 800-162): a loaded policy that answers requests.
+
+Invariant: pure and immutable; it performs no I/O, reads no clock, never raises on a request, and answers the same
+request the same way for ever. It may be shared between threads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from aisecops_langchain.domain.decision import Decision, DecisionRequest
+from aisecops_langchain.policy.compiled import Index
+from aisecops_langchain.policy.evaluation import engine_error, evaluate
+from aisecops_langchain.policy.explain import Explanation, explain, unexplained
+from aisecops_langchain.policy.model import Limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Policy:
+    """A compiled policy; make one with ``load_policy`` or ``parse_policy``."""
+
+    id: str
+    digest: str
+    """Digest of the normalised content; comments, layout and the order of rules do not change it."""
+    limits: Limits
+    reveal: frozenset[str]
+    """``tool.argument`` entries whose values may be logged even when they look like personal data."""
+    agents: frozenset[str]
+    tools: frozenset[str]
+    """Every tool that some capability grants."""
+    asks_approval: bool = field(repr=False)
+    normalised: bytes = field(repr=False)
+    index: Index = field(repr=False)
+
+    def decide(self, request: DecisionRequest) -> Decision:
+        """Decide a request. Never raises: what cannot be evaluated is denied with code ``engine_error``.
+
+        Args:
+            request: What is asked.
+
+        Returns:
+            The decision.
+        """
+        try:
+            return evaluate(self.index, request).decision
+        except Exception as error:  # noqa: BLE001 - code that cannot decide answers deny
+            return engine_error(self.index, error)
+
+    def explain(self, request: DecisionRequest) -> Explanation:
+        """Decide a request and lay out why; it runs nothing, writes nothing, and never raises.
+
+        Args:
+            request: What is asked.
+
+        Returns:
+            The reason chain, with the same decision that ``decide`` gives.
+        """
+        try:
+            return explain(self.index, request, evaluate(self.index, request))
+        except Exception as error:  # noqa: BLE001 - code that cannot decide answers deny
+            return unexplained(engine_error(self.index, error))
+
+    def idempotent(self, tool: str) -> bool:
+        """Tell whether a tool may be run again after a crash.
+
+        Args:
+            tool: The tool's name.
+
+        Returns:
+            True only if some capability grants the tool and every one that does says so.
+        """
+        granting = self.index.granting.get(tool, ())
+        return bool(granting) and all(capability.idempotent for capability in granting)
+
+    def risk(self, tool: str) -> str:
+        """Return the worst risk class of a tool.
+
+        Args:
+            tool: The tool's name.
+
+        Returns:
+            ``low``, ``medium``, ``high`` or ``critical``; critical for a tool that no capability grants.
+        """
+        return self.index.risk(tool)
+
+    def requires_approval_possible(self) -> bool:
+        """Tell whether any rule may ask for approval."""
+        return self.asks_approval
+
+    def bundle_json(self) -> bytes:
+        """Return the normalised content that the digest covers; ``parse_policy`` reads it back to the same policy."""
+        return self.normalised

@@ -1,0 +1,139 @@
+"""How content gets in: inspected, cleaned, labelled and recorded before any model sees it.
+
+Invariant: what passes here carries a label from its door alone; the content itself can lower its trust, never raise it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aisecops_langchain.domain.events import (
+    ContentAdmitted,
+    ContentBlocked,
+    ContentSanitized,
+    FindingRecord,
+    OutputAllowed,
+    OutputBlocked,
+    PromptAllowed,
+    PromptBlocked,
+)
+from aisecops_langchain.domain.labels import Label, Source, SourceKind, label_for
+from aisecops_langchain.domain.scope import Scope
+from aisecops_langchain.runtime.recorder import Recorder
+from aisecops_langchain.sanitize import Sanitized, Sanitizer
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Content after inspection."""
+
+    text: str
+    """What may be passed on; a neutral notice where the content was withheld."""
+    label: Label
+    changed: bool
+    blocked: bool
+    event: str
+    """Id of the event that records it."""
+
+
+class Admission:
+    """The door for content.
+
+    Args:
+        sanitizer: Cleans and inspects.
+        recorder: Writes what was found.
+    """
+
+    def __init__(self, sanitizer: Sanitizer, recorder: Recorder) -> None:
+        self._sanitizer = sanitizer
+        self._recorder = recorder
+
+    def admit(
+        self,
+        text: str,
+        scope: Scope,
+        *,
+        kind: SourceKind,
+        name: str,
+        redact_pii: bool = False,
+        parents: tuple[str, ...] = (),
+    ) -> Admitted:
+        """Inspect one piece of content.
+
+        Args:
+            text: The raw content.
+            scope: Where it came in.
+            kind: The door it came through.
+            name: Which tool, document or speaker.
+            redact_pii: Whether personal data is to be taken out of it.
+            parents: Ids of the events that brought it.
+
+        Returns:
+            What may be passed on, and its label.
+
+        Raises:
+            SanitizeError: If it could not be inspected.
+            AuditWriteError: If that could not be recorded.
+        """
+        found = self._sanitizer.sanitize_text(text, channel=kind, redact_pii=redact_pii)
+        source = Source(kind=kind, name=name, digest=found.raw_digest)
+        label = label_for(source)
+        facts = {"source": source, "label": label, "size": len(text), "findings": _findings(found)}
+        record = self._recorder.record
+        identity = (kind.value, name, found.raw_digest)
+        if found.blocked:
+            blocked = PromptBlocked if kind is SourceKind.USER_PROMPT else ContentBlocked
+            event = record(blocked, scope, *identity, parents=parents, reason=_why(found), **facts)
+        elif found.changed:
+            changed = {"clean_digest": found.clean_digest, "actions": found.actions}
+            event = record(ContentSanitized, scope, *identity, parents=parents, **changed, **facts)
+        elif kind is not SourceKind.USER_PROMPT:
+            event = record(ContentAdmitted, scope, *identity, parents=parents, **facts)
+        if kind is SourceKind.USER_PROMPT and not found.blocked:
+            event = record(PromptAllowed, scope, *identity, parents=parents, **facts)
+        return Admitted(text=found.text, label=label, changed=found.changed, blocked=found.blocked, event=event)
+
+    def release(self, text: str, scope: Scope, *, name: str, label: Label) -> Admitted:
+        """Inspect the model's final words on their way out.
+
+        Args:
+            text: What the model said.
+            scope: Where.
+            name: The agent that speaks.
+            label: Join of everything that the words may depend on.
+
+        Returns:
+            What may be let out.
+
+        Raises:
+            SanitizeError: If it could not be inspected.
+            AuditWriteError: If that could not be recorded.
+        """
+        found = self._sanitizer.sanitize_text(text, channel=SourceKind.AGENT_MESSAGE)
+        source = Source(kind=SourceKind.AGENT_MESSAGE, name=name, digest=found.raw_digest)
+        facts = {"source": source, "label": label, "size": len(text), "findings": _findings(found)}
+        if found.blocked:
+            event = self._recorder.record(OutputBlocked, scope, found.raw_digest, reason=_why(found), **facts)
+        else:
+            event = self._recorder.record(OutputAllowed, scope, found.raw_digest, **facts)
+        return Admitted(text=found.text, label=label, changed=found.changed, blocked=found.blocked, event=event)
+
+
+def _findings(found: Sanitized) -> tuple[FindingRecord, ...]:
+    return tuple(
+        FindingRecord(
+            rule=item.rule,
+            category=item.category,
+            severity=item.severity,
+            start=item.start,
+            end=item.end,
+            view=item.view,
+        )
+        for item in found.findings
+    )
+
+
+def _why(found: Sanitized) -> str:
+    return (
+        "findings: " + ", ".join(sorted({item.rule for item in found.findings})) if found.findings else "not inspected"
+    )

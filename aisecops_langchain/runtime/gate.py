@@ -1,0 +1,290 @@
+"""The gate: policy decides on every step, and only its answer makes a permit.
+
+Invariant: a permit is issued for exactly the call that was decided on, after the decision was recorded, at most once
+per step of a plan; an approval-bound call gets one only by using its approval up in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aisecops_langchain.canonical import JsonValue, canonical_bytes, digest_bytes
+from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect, Stage
+from aisecops_langchain.domain.events import (
+    CapabilityAllowed,
+    CapabilityBlocked,
+    DecisionMade,
+    PermitIssued,
+    PolicyAllowed,
+    PolicyBlocked,
+)
+from aisecops_langchain.domain.labels import Label
+from aisecops_langchain.domain.permit import ApprovalState, Binding, EffectState, Permit
+from aisecops_langchain.domain.plan import PlanStep
+from aisecops_langchain.domain.scope import Scope
+from aisecops_langchain.policy import Policy
+from aisecops_langchain.runtime.approvals import Approvals
+from aisecops_langchain.runtime.permits import is_genuine, mint
+from aisecops_langchain.runtime.ports import Change, Clock, Ledger, Table
+from aisecops_langchain.runtime.recorder import Recorder, at
+from aisecops_langchain.runtime.records import ApprovalRecord, EffectRecord, close_row, open_row
+from aisecops_langchain.sealing import Sealer
+
+
+@dataclass(frozen=True, slots=True)
+class Permitted:
+    """The call may run once, under this permit."""
+
+    permit: Permit
+
+
+@dataclass(frozen=True, slots=True)
+class NeedsApproval:
+    """A person must be asked first, about exactly this."""
+
+    binding: Binding
+    decision: Decision
+    event: str
+    """Id of the decision's event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The call must not run."""
+
+    code: str
+    message: str
+    """Neutral, safe to show to a model: no argument values, no advice on how to get round it."""
+
+
+Verdict = Permitted | NeedsApproval | Denied
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A step as it stands before the gate."""
+
+    step: PlanStep
+    plan: str
+    context: Label
+    planned_call: str
+    """Digest of the call as planned; differs from the step's where a person edited it."""
+    parents: tuple[str, ...] = ()
+
+
+class Gate:
+    """Decides on steps and issues permits.
+
+    Args:
+        policy: The bundle in force.
+        ledger: Where permits are reserved.
+        approvals: Looks answers up.
+        recorder: Writes decisions before they count.
+        sealer: Seals permits and rows.
+        clock: Tells when permits expire.
+        environment: Facts from configuration that rules may ask for.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        ledger: Ledger,
+        approvals: Approvals,
+        recorder: Recorder,
+        sealer: Sealer,
+        clock: Clock,
+        environment: Mapping[str, JsonValue],
+    ) -> None:
+        self._policy = policy
+        self._ledger = ledger
+        self._approvals = approvals
+        self._recorder = recorder
+        self._sealer = sealer
+        self._clock = clock
+        self._environment = dict(environment)
+
+    def request_for(self, proposal: Proposal, scope: Scope) -> DecisionRequest:
+        """Build what policy is asked about a step; nothing is decided or written.
+
+        Args:
+            proposal: The step.
+            scope: Where it was proposed.
+
+        Returns:
+            The request.
+        """
+        return DecisionRequest(
+            principal=scope.principal,
+            call=proposal.step.call,
+            context=proposal.context,
+            arguments=proposal.step.argument_labels(),
+            environment=self._environment,
+        )
+
+    def decide(self, proposal: Proposal, scope: Scope) -> Verdict:
+        """Decide on one step and, where that is the answer, issue its permit.
+
+        Args:
+            proposal: The step.
+            scope: Where it was proposed.
+
+        Returns:
+            The verdict; deciding again on the same step gives the same permit as long as it is unused.
+
+        Raises:
+            AuditWriteError: If the decision could not be recorded; no permit was issued.
+            LedgerError: If the ledger could not be used or was edited; no permit was issued.
+            ClockError: If there is no time to give a permit; none was issued.
+        """
+        if proposal.step.call.digest != proposal.planned_call and not self._edited_by_person(proposal, scope):
+            return Denied("changed_after_planning", "The call was changed after it was planned.")
+        request = self.request_for(proposal, scope)
+        decision = self._policy.decide(request)
+        event = self._record(proposal, request, decision, scope)
+        if decision.effect is Effect.ALLOW:
+            return self._issue(proposal, scope, decision, event, approval=None)
+        if decision.effect is Effect.REQUIRE_APPROVAL:
+            return self._by_approval(proposal, scope, decision, event)
+        return Denied("policy", "Policy does not allow this call.")
+
+    def _edited_by_person(self, proposal: Proposal, scope: Scope) -> bool:
+        asked = _bind(proposal, scope, proposal.planned_call)
+        record = self._approvals.find(asked.approval_key())
+        return (
+            record is not None
+            and record.state in (ApprovalState.GRANTED, ApprovalState.CONSUMED)
+            and record.edited_call == proposal.step.call.digest
+            and record.binding.claims() == asked.claims()
+        )
+
+    def _by_approval(self, proposal: Proposal, scope: Scope, decision: Decision, event: str) -> Verdict:
+        asked = _bind(proposal, scope, proposal.planned_call)
+        record = self._approvals.find(asked.approval_key())
+        if record is None:
+            if self._approvals.was_rejected(asked):
+                return Denied("rejected", "A person already rejected this call in this run.")
+            return NeedsApproval(asked, decision, event)
+        if record.binding.claims() != asked.claims():
+            return Denied("approval_void", "The approval was asked for in another context.")
+        match record.state:
+            case ApprovalState.PENDING:
+                return NeedsApproval(asked, decision, event)
+            case ApprovalState.GRANTED | ApprovalState.CONSUMED:
+                return self._approved(proposal, scope, decision, record)
+            case ApprovalState.EXPIRED:
+                return Denied("approval_expired", "Nobody approved this call in time.")
+            case ApprovalState.REJECTED:
+                return Denied("rejected", "A person rejected this call.")
+
+    def _approved(self, proposal: Proposal, scope: Scope, decision: Decision, record: ApprovalRecord) -> Verdict:
+        approved_call = record.edited_call or record.binding.call
+        if proposal.step.call.digest != approved_call:
+            return Denied("approval_mismatch", "The approval is for another call than this one.")
+        answered = self._approvals.record_answer(record)  # before the permit, even if a crash lost it the first time
+        return self._issue(proposal, scope, decision, answered or "", approval=record)
+
+    def _issue(
+        self, proposal: Proposal, scope: Scope, decision: Decision, event: str, *, approval: ApprovalRecord | None
+    ) -> Verdict:
+        binding = _bind(proposal, scope, proposal.step.call.digest)
+        approval_key = approval.binding.approval_key() if approval else None
+        key = binding.effect_key()
+        row = self._ledger.get(Table.EFFECTS, key)
+        if row is not None:
+            before = open_row(self._sealer, row, EffectRecord)
+            if before.state is not EffectState.RESERVED:
+                return Denied("already_used", "This step of the plan was already carried out or given up.")
+            if self._still_good(before.permit, binding):  # the gate is passed again, as after an approval or a crash
+                self._record_permit(before.permit, proposal, scope, event, approval_key)
+                return Permitted(before.permit)
+        permit = mint(
+            self._sealer, binding, now=self._clock.now(), lifetime_seconds=self._policy.limits.permit_ttl_seconds
+        )
+        effect = EffectRecord(
+            permit=permit,
+            state=EffectState.RESERVED,
+            approval=approval_key,
+            obligations=tuple(sorted(decision.obligations)),
+        )
+        changes = [Change(close_row(self._sealer, Table.EFFECTS, key, effect), replaces=row.seal if row else None)]
+        if approval is not None:
+            used = self._approvals.consuming(approval)
+            if used is None:
+                return Denied("approval_void", "The approval was already used, or changed while it was being used.")
+            changes.append(used)
+        if not self._ledger.apply(changes, durable=False):
+            return Denied("conflict", "Another worker is carrying out this step of the plan.")
+        self._record_permit(permit, proposal, scope, event, approval_key)
+        return Permitted(permit)
+
+    def _still_good(self, permit: Permit, binding: Binding) -> bool:
+        return (
+            permit.binding.claims() == binding.claims()
+            and self._clock.now() < permit.expires_at
+            and is_genuine(self._sealer, permit)
+        )
+
+    def _record(self, proposal: Proposal, request: DecisionRequest, decision: Decision, scope: Scope) -> str:
+        step = proposal.step
+        answer = digest_bytes(
+            "decision", canonical_bytes([decision.effect.value, decision.policy, list(decision.rules)])
+        )
+        identity = (proposal.plan, step.call_id, step.call.digest, answer)
+        about = {"plan": proposal.plan, "call_id": step.call_id, "tool": step.call.tool, "call": step.call.digest}
+        record = self._recorder.record
+        parents = proposal.parents
+        if decision.stage is Stage.RULES and decision.capability is not None:
+            parents = (
+                record(CapabilityAllowed, scope, *identity, parents=parents, capability=decision.capability, **about),
+            )
+            if decision.effect is Effect.ALLOW:
+                parents = (record(PolicyAllowed, scope, *identity, parents=parents, rules=decision.rules, **about),)
+            elif decision.effect is Effect.DENY:
+                facts = {"rules": decision.rules, "reasons": decision.reasons}
+                parents = (record(PolicyBlocked, scope, *identity, parents=parents, **facts, **about),)
+        else:
+            parents = (record(CapabilityBlocked, scope, *identity, parents=parents, reasons=decision.reasons, **about),)
+        return record(
+            DecisionMade,
+            scope,
+            *identity,
+            parents=parents,
+            plan=proposal.plan,
+            call=self._recorder.call(step.call_id, step.call),
+            decision=decision,
+            context=request.context,
+            argument_labels=request.arguments,
+            environment=request.environment,
+        )
+
+    def _record_permit(
+        self, permit: Permit, proposal: Proposal, scope: Scope, event: str, approval_key: str | None
+    ) -> None:
+        step = proposal.step
+        self._recorder.record(
+            PermitIssued,
+            scope,
+            permit.id,
+            parents=(event,),
+            plan=proposal.plan,
+            call_id=step.call_id,
+            tool=step.call.tool,
+            call=step.call.digest,
+            permit=permit.id,
+            tool_definition=step.tool_definition,
+            expires_at=at(permit.expires_at),
+            approval=approval_key,
+        )
+
+
+def _bind(proposal: Proposal, scope: Scope, call: str) -> Binding:
+    step = proposal.step
+    return Binding(
+        call_id=step.call_id,
+        call=call,
+        tool=step.call.tool,
+        tool_definition=step.tool_definition,
+        plan=proposal.plan,
+        scope=scope,
+    )

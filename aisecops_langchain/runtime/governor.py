@@ -1,0 +1,197 @@
+"""The governor: one policy, one log, one ledger and one key, wired into the services that adapters call.
+
+Invariant: adapters reach authority only through this object, and it cannot be half open: if the log, the ledger, the
+keys or the policy are not usable, there is no governor.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from aisecops_langchain.audit import AuditLog, Durability
+from aisecops_langchain.canonical import JsonValue, digest
+from aisecops_langchain.domain.principal import Principal
+from aisecops_langchain.domain.scope import Scope
+from aisecops_langchain.errors import ConfigurationError
+from aisecops_langchain.keyfile import load_or_create_key
+from aisecops_langchain.policy import Policy, load_policy
+from aisecops_langchain.provenance import LabelSeals
+from aisecops_langchain.runtime.admission import Admission
+from aisecops_langchain.runtime.approvals import Approvals
+from aisecops_langchain.runtime.execution import Execution
+from aisecops_langchain.runtime.gate import Gate
+from aisecops_langchain.runtime.planning import Planner
+from aisecops_langchain.runtime.ports import AuditSink, Clock, Ledger, SystemClock
+from aisecops_langchain.runtime.recorder import Recorder
+from aisecops_langchain.runtime.sqlite_ledger import SqliteLedger
+from aisecops_langchain.sanitize import Sanitizer
+from aisecops_langchain.sealing import Sealer
+
+PolicySource = Policy | str | os.PathLike[str]
+
+
+class Governor:
+    """Everything that decides, remembers and records, behind one handle.
+
+    Args:
+        policy: The bundle in force.
+        sink: The audit log.
+        ledger: Effects and approvals.
+        sealer: Holds the key that state and ledger never see.
+        clock: Tells the time.
+        sanitizer: Inspects content.
+        environment: Facts from configuration that rules may ask for.
+
+    Attributes:
+        policy: The bundle in force.
+        recorder: Writes events.
+        admission: Lets content in.
+        planner: Makes plans.
+        gate: Decides and issues permits.
+        approvals: Asks people.
+        execution: Begins and ends effects.
+        labels: Seals labels for keeping in state.
+    """
+
+    def __init__(
+        self,
+        *,
+        policy: Policy,
+        sink: AuditSink,
+        ledger: Ledger,
+        sealer: Sealer,
+        clock: Clock | None = None,
+        sanitizer: Sanitizer | None = None,
+        environment: Mapping[str, JsonValue] | None = None,
+    ) -> None:
+        clock = clock or SystemClock()
+        limits = policy.limits
+        self.policy = policy
+        self.home: Path | None = None
+        self._sink = sink
+        self._ledger = ledger
+        self.recorder = Recorder(sink, clock, sealer, policy.reveal)
+        self.labels = LabelSeals(sealer)
+        self.admission = Admission(sanitizer or Sanitizer(), self.recorder)
+        self.planner = Planner(self.recorder, sealer, max_calls=limits.max_calls_per_plan)
+        self.approvals = Approvals(ledger, self.recorder, sealer, clock, lifetime_seconds=limits.approval_ttl_seconds)
+        self.gate = Gate(policy, ledger, self.approvals, self.recorder, sealer, clock, environment or {})
+        self.execution = Execution(ledger, self.recorder, sealer, clock, policy.idempotent)
+
+    @classmethod
+    def open(
+        cls,
+        policy: PolicySource,
+        home: str | os.PathLike[str],
+        *,
+        durability: Durability | str = Durability.GROUP,
+        clock: Clock | None = None,
+        sanitizer: Sanitizer | None = None,
+        environment: Mapping[str, JsonValue] | None = None,
+    ) -> Governor:
+        """Open a governor on one machine: JSONL segments and a SQLite ledger in one directory.
+
+        Args:
+            policy: A policy, or the path of a bundle.
+            home: Directory for ``audit/``, ``ledger.sqlite3`` and ``keys/``; made if missing. Keep its keys private.
+            durability: What the log waits for: ``none``, ``group`` (one sync shared by all who wait) or ``sync``.
+            clock: Tells the time; this machine's by default.
+            sanitizer: Inspects content; the default rule pack by default.
+            environment: Facts from configuration that rules may ask for.
+
+        Returns:
+            The governor; close it, or use it in a ``with`` statement.
+
+        Raises:
+            PolicyError: If the bundle is missing, empty or malformed.
+            AuditWriteError: If the log directory cannot be written.
+            LedgerError: If the ledger cannot be opened.
+            KeyStoreError: If a key cannot be made or is open to others.
+        """
+        bundle = policy if isinstance(policy, Policy) else load_policy(policy)
+        mode = _durability(durability)
+        root = Path(home)
+        clock = clock or SystemClock()
+        log = AuditLog.open(
+            root / "audit", key=load_or_create_key(root / "keys" / "audit.key"), durability=mode, clock=clock.now
+        )
+        try:
+            sealer = Sealer(load_or_create_key(root / "keys" / "seal.key"))
+            ledger = SqliteLedger(root / "ledger.sqlite3", durable=mode is not Durability.NONE)
+        except BaseException:
+            log.close()
+            raise
+        governor = cls(
+            policy=bundle,
+            sink=log,
+            ledger=ledger,
+            sealer=sealer,
+            clock=clock,
+            sanitizer=sanitizer,
+            environment=environment,
+        )
+        governor.home = root
+        return governor
+
+    def scope(self, *, trace: str, thread: str, checkpoint_ns: str, principal: Principal) -> Scope:
+        """Name a place under the policy in force.
+
+        Args:
+            trace: Identity of the run.
+            thread: LangGraph thread, or the trace where there is none.
+            checkpoint_ns: LangGraph checkpoint namespace.
+            principal: Who acts.
+
+        Returns:
+            The scope.
+        """
+        return Scope(
+            trace=trace, thread=thread, checkpoint_ns=checkpoint_ns, principal=principal, policy=self.policy.digest
+        )
+
+    def must_stop(self, scope: Scope, call: str) -> bool:
+        """Count a denied call, and tell whether the run has insisted too often.
+
+        Args:
+            scope: Where it was denied.
+            call: Digest of the call, or of what was proposed in its place.
+
+        Returns:
+            Whether the same call, or calls of this run altogether, were denied more often than policy bears.
+
+        Raises:
+            LedgerError: If it could not be counted.
+        """
+        limits = self.policy.limits
+        run: JsonValue = [scope.principal.tenant, scope.thread, scope.trace]
+        same = self._ledger.increment(digest("denied", [run, call]))
+        altogether = self._ledger.increment(digest("denied", run))
+        return same >= limits.max_repeated_denials or altogether >= limits.max_denials_per_run
+
+    def close(self) -> None:
+        """Close the ledger and the log; the log signs its last head."""
+        for part in (self._ledger, self._sink):
+            close = getattr(part, "close", None)
+            if close is not None:
+                close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _durability(name: Durability | str) -> Durability:
+    try:
+        return Durability(name)
+    except ValueError:
+        raise ConfigurationError(
+            "unknown durability", expected="none, group or sync", got=str(name)[:40], remedy="choose one of them"
+        ) from None

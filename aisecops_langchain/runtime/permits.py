@@ -1,0 +1,50 @@
+"""Permits: minted for one exact binding, recognised only whole.
+
+Invariant: a permit that was not minted with this key, or that was changed in any field since, does not verify.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from aisecops_langchain.canonical import JsonValue, canonical_bytes
+from aisecops_langchain.domain.permit import Binding, Permit
+from aisecops_langchain.sealing import Sealer
+
+_DOMAIN = "permit"
+
+
+def mint(sealer: Sealer, binding: Binding, *, now: int, lifetime_seconds: int) -> Permit:
+    """Make a permit for one binding.
+
+    Args:
+        sealer: Holds the key.
+        binding: What the permit is good for.
+        now: Nanoseconds since the Unix epoch.
+        lifetime_seconds: How long it is good.
+
+    Returns:
+        The permit; its id is a nonce that nobody can guess.
+    """
+    identity = secrets.token_hex(16)
+    expires = now + lifetime_seconds * 1_000_000_000
+    seal = sealer.seal(_DOMAIN, _claims(identity, binding, now, expires))
+    return Permit(id=identity, binding=binding, issued_at=now, expires_at=expires, seal=seal)
+
+
+def is_genuine(sealer: Sealer, permit: Permit) -> bool:
+    """Whether a permit was minted with this key and not changed since.
+
+    Args:
+        sealer: Holds the key.
+        permit: The permit as found.
+
+    Returns:
+        ``True`` only for a permit of ours in every field that authorises.
+    """
+    claims = _claims(permit.id, permit.binding, permit.issued_at, permit.expires_at)
+    return sealer.verifies(_DOMAIN, canonical_bytes(claims), permit.seal)
+
+
+def _claims(identity: str, binding: Binding, issued_at: int, expires_at: int) -> dict[str, JsonValue]:
+    return {**binding.claims(), "expires_at": expires_at, "id": identity, "issued_at": issued_at}

@@ -1,0 +1,228 @@
+"""From what a model proposed to an execution plan: canonical calls with the provenance of every argument.
+
+Invariant: a step exists only for a call of a known tool whose arguments passed the tool's schema and whose id is
+unique in its plan; everything else is rejected by name. Planning runs nothing and allows nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from aisecops_langchain.canonical import JsonValue, canonical_bytes, digest
+from aisecops_langchain.domain.events import PlanCreated, PlanRejected, RecordedStep
+from aisecops_langchain.domain.labels import Label, join_all
+from aisecops_langchain.domain.plan import CanonicalCall, ExecutionPlan, PlanStep, RejectedCall
+from aisecops_langchain.domain.scope import Scope
+from aisecops_langchain.errors import AisecopsError
+from aisecops_langchain.provenance import LabelledText, attribute
+from aisecops_langchain.runtime.ports import ToolContract
+from aisecops_langchain.runtime.recorder import Recorder
+from aisecops_langchain.sealing import Sealer
+
+Toolbox = Mapping[str, ToolContract]
+"""The tools within an agent's reach, by name."""
+
+_MAX_NAME = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ProposedCall:
+    """One tool call as the model wrote it."""
+
+    call_id: str
+    tool: str
+    arguments: Mapping[str, object] | None
+    """``None`` where the arguments could not even be parsed."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanReference:
+    """What state remembers of a plan; worthless without its seal."""
+
+    plan: str
+    calls: Mapping[str, str]
+    """Digest of each planned call, by call id."""
+    seal: str
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """Return the reference as plain JSON, for state."""
+        return {"plan": self.plan, "calls": dict(self.calls), "seal": self.seal}
+
+
+class Planner:
+    """Makes plans, seals references to them and recognises them again.
+
+    Args:
+        recorder: Writes what was proposed.
+        sealer: Seals references.
+        max_calls: More calls than this in one plan are rejected.
+    """
+
+    def __init__(self, recorder: Recorder, sealer: Sealer, *, max_calls: int) -> None:
+        self._recorder = recorder
+        self._sealer = sealer
+        self._max_calls = max_calls
+
+    def plan(
+        self,
+        proposals: Sequence[ProposedCall],
+        contents: Sequence[LabelledText],
+        tools: Toolbox,
+        scope: Scope,
+        *,
+        turn: str,
+        plan_id: str | None = None,
+    ) -> ExecutionPlan:
+        """Make the plan for one turn of the model; the same turn gives the same plan.
+
+        Args:
+            proposals: What the model proposed.
+            contents: Everything that it saw, labelled.
+            tools: What is within its reach.
+            scope: Where.
+            turn: Identity of the turn, stable when its node is executed again.
+            plan_id: Identity of a plan made before for this turn, where one is known.
+
+        Returns:
+            The plan; malformed calls stand in ``rejected``.
+        """
+        context = join_all(item.label for item in contents)
+        times = Counter(proposal.call_id for proposal in proposals)
+        steps: list[PlanStep] = []
+        rejected: list[RejectedCall] = []
+        for index, proposal in enumerate(proposals):
+            outcome = self._refuse(proposal, index, times) or _step(proposal, contents, context, tools)
+            if isinstance(outcome, PlanStep):
+                steps.append(outcome)
+            else:
+                rejected.append(outcome)
+        identity = plan_id or _identity(scope, turn, proposals, steps)
+        return ExecutionPlan.of(plan_id=identity, steps=tuple(steps), rejected=tuple(rejected), context=context)
+
+    def record(self, plan: ExecutionPlan, scope: Scope, *, parents: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """Write the plan, and what was rejected of it, to the log.
+
+        Args:
+            plan: The plan.
+            scope: Where.
+            parents: Ids of the events that led to it.
+
+        Returns:
+            Ids of the events written.
+
+        Raises:
+            AuditWriteError: If they could not be written.
+        """
+        written: list[str] = []
+        if plan.steps:
+            steps = tuple(
+                RecordedStep(
+                    call=self._recorder.call(step.call_id, step.call),
+                    tool_definition=step.tool_definition,
+                    provenance=step.provenance,
+                )
+                for step in plan.steps
+            )
+            facts = {"plan": plan.id, "plan_digest": plan.digest, "steps": steps, "context": plan.context}
+            written.append(self._recorder.record(PlanCreated, scope, plan.id, plan.digest, parents=parents, **facts))
+        if plan.rejected:
+            written.append(self.record_rejected(plan.id, plan.rejected, scope, parents=parents))
+        return tuple(written)
+
+    def record_rejected(
+        self, plan_id: str, rejected: tuple[RejectedCall, ...], scope: Scope, *, parents: tuple[str, ...] = ()
+    ) -> str:
+        """Write calls that were refused before any decision to the log; returns the event's id."""
+        identity: list[JsonValue] = [[item.call_id, item.code] for item in rejected]
+        return self._recorder.record(
+            PlanRejected, scope, plan_id, identity, parents=parents, plan=plan_id, rejected=rejected
+        )
+
+    def refer(self, plan: ExecutionPlan, scope: Scope) -> PlanReference:
+        """Seal a reference to a plan for keeping in state.
+
+        Args:
+            plan: The plan.
+            scope: Where it was made; the reference is good nowhere else.
+
+        Returns:
+            The reference.
+        """
+        calls = {step.call_id: step.call.digest for step in plan.steps}
+        return PlanReference(plan=plan.id, calls=calls, seal=self._sealer.seal("plan", _bound(plan.id, calls, scope)))
+
+    def recognise(self, found: object, scope: Scope) -> PlanReference | None:
+        """Open a reference found in state.
+
+        Args:
+            found: What state holds; anything at all.
+            scope: Where it was found.
+
+        Returns:
+            The reference, or ``None`` if we did not seal it for this scope.
+        """
+        if not isinstance(found, dict):
+            return None
+        plan, calls, seal = found.get("plan"), found.get("calls"), found.get("seal")
+        if not isinstance(plan, str) or not isinstance(calls, dict):
+            return None
+        if not all(isinstance(item, str) for pair in calls.items() for item in pair):
+            return None
+        if not self._sealer.verifies("plan", canonical_bytes(_bound(plan, calls, scope)), seal):
+            return None
+        return PlanReference(plan=plan, calls=calls, seal=str(seal))
+
+    def _refuse(self, proposal: ProposedCall, index: int, times: Counter[str]) -> RejectedCall | None:
+        if not proposal.call_id:
+            return _rejected(proposal, "missing_call_id", "a tool call needs an id")
+        if times[proposal.call_id] > 1:
+            return _rejected(proposal, "duplicate_call_id", "two calls of one turn carry the same id")
+        if index >= self._max_calls:
+            return _rejected(proposal, "too_many_calls", f"a plan holds at most {self._max_calls} calls")
+        return None
+
+
+def _step(
+    proposal: ProposedCall, contents: Sequence[LabelledText], context: Label, tools: Toolbox
+) -> PlanStep | RejectedCall:
+    tool = tools.get(proposal.tool)
+    if tool is None:
+        return _rejected(proposal, "unknown_tool", "no tool of that name is within this agent's reach")
+    if proposal.arguments is None:
+        return _rejected(proposal, "malformed_arguments", "the arguments are not a JSON object")
+    try:
+        arguments = tool.canonical_arguments(proposal.arguments)
+        call = CanonicalCall.of(tool.name, arguments)
+        definition = tool.definition()
+    except AisecopsError as error:
+        return _rejected(proposal, "invalid_arguments", str(error))
+    return PlanStep(
+        call_id=proposal.call_id,
+        call=call,
+        tool_definition=definition,
+        provenance=attribute(arguments, contents, context),
+    )
+
+
+def _rejected(proposal: ProposedCall, code: str, message: str) -> RejectedCall:
+    return RejectedCall(call_id=proposal.call_id, tool=proposal.tool[:_MAX_NAME], code=code, message=message)
+
+
+def _identity(scope: Scope, turn: str, proposals: Sequence[ProposedCall], steps: Sequence[PlanStep]) -> str:
+    calls: list[JsonValue] = [[step.call_id, step.call.digest] for step in steps]
+    names: list[JsonValue] = [[proposal.call_id, proposal.tool] for proposal in proposals]
+    return digest("plan-id", [scope.principal.tenant, scope.thread, turn, names, calls])
+
+
+def _bound(plan_id: str, calls: Mapping[str, str], scope: Scope) -> dict[str, JsonValue]:
+    principal = scope.principal
+    return {
+        "agent": principal.agent,
+        "calls": dict(calls),
+        "plan": plan_id,
+        "tenant": principal.tenant,
+        "thread": scope.thread,
+        "user": principal.user,
+    }

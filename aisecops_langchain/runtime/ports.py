@@ -1,0 +1,180 @@
+"""What the runtime needs from the world: a clock, a ledger, a log and the contracts of the tools.
+
+Invariant: every port fails by raising; a caller that catches nothing fails closed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from aisecops_langchain.canonical import JsonValue
+from aisecops_langchain.domain.events import Event
+from aisecops_langchain.errors import AisecopsError
+
+
+class ClockError(AisecopsError):
+    """The clock gives no usable time, so nothing can be given an expiry."""
+
+
+class Clock(Protocol):
+    """Tells the time."""
+
+    def now(self) -> int:
+        """Return nanoseconds since the Unix epoch.
+
+        Raises:
+            ClockError: If there is no usable time.
+        """
+        ...
+
+
+class SystemClock:
+    """The clock of this machine."""
+
+    def now(self) -> int:
+        """Return nanoseconds since the Unix epoch."""
+        return time.time_ns()
+
+
+class ToolContract(Protocol):
+    """What must be known of a tool before a call of it can be decided on."""
+
+    @property
+    def name(self) -> str:
+        """The name under which models and policy know the tool."""
+        ...
+
+    def definition(self) -> str:
+        """Return the digest of name, description and schema as they are now."""
+        ...
+
+    def canonical_arguments(self, raw: Mapping[str, object]) -> dict[str, JsonValue]:
+        """Pass raw arguments through the tool's schema once.
+
+        Args:
+            raw: What the model proposed.
+
+        Returns:
+            Plain JSON arguments, coerced and with defaults.
+
+        Raises:
+            InvalidCallError: If an argument is unknown, missing or refused by the schema.
+            CanonicalizationError: If an argument has no canonical form.
+        """
+        ...
+
+
+class AuditSink(Protocol):
+    """Where events go; ``audit.AuditLog`` is one."""
+
+    def append(self, event: Event) -> object:
+        """Write one event; an event whose id was written before is not written again.
+
+        Raises:
+            AuditWriteError: If it could not be written.
+        """
+        ...
+
+    def commit(self) -> None:
+        """Make everything appended so far as durable as the sink was told to.
+
+        Raises:
+            AuditWriteError: If that failed.
+        """
+        ...
+
+
+class Table(StrEnum):
+    """The kinds of sealed rows in a ledger."""
+
+    EFFECTS = "effects"
+    APPROVALS = "approvals"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One sealed record as it lies in a ledger."""
+
+    table: Table
+    key: str
+    state: str
+    """Copy of the state inside the body, for queries; the body is what counts."""
+    body: bytes
+    """Canonical JSON."""
+    seal: str
+    """MAC over table, key and body; also the version that a replacement must name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One write to a ledger: an insert, or a replacement of exactly the version that was read."""
+
+    row: Row
+    replaces: str | None = None
+    """Seal of the version to replace; ``None`` inserts and conflicts with any existing row."""
+
+
+class Ledger(Protocol):
+    """A store of sealed rows with compare-and-set, outside the checkpointer."""
+
+    @property
+    def owner(self) -> str:
+        """Identity of this process's use of the ledger."""
+        ...
+
+    def is_alive(self, owner: str) -> bool:
+        """Whether the process that has this owner id still runs.
+
+        Raises:
+            LedgerError: If that cannot be told.
+        """
+        ...
+
+    def get(self, table: Table, key: str) -> Row | None:
+        """Read one row.
+
+        Raises:
+            LedgerError: If the ledger cannot be read.
+        """
+        ...
+
+    def apply(self, changes: Sequence[Change], *, durable: bool) -> bool:
+        """Apply all changes or none.
+
+        Args:
+            changes: The writes.
+            durable: Whether they must survive a loss of power before this returns.
+
+        Returns:
+            Whether they were applied; ``False`` if any of them conflicts.
+
+        Raises:
+            LedgerError: If the ledger cannot be written.
+        """
+        ...
+
+    def scan(self, table: Table, *, state: str | None = None) -> Iterator[Row]:
+        """Yield the rows of a table, of one state if given.
+
+        Raises:
+            LedgerError: If the ledger cannot be read.
+        """
+        ...
+
+    def increment(self, counter: str) -> int:
+        """Add one to a named counter.
+
+        Args:
+            counter: Its name.
+
+        Returns:
+            Its new value.
+
+        Raises:
+            LedgerError: If the ledger cannot be written.
+        """
+        ...

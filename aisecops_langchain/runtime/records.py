@@ -1,0 +1,108 @@
+"""What the ledger keeps of effects and approvals, and the seal that each row lies under.
+
+Invariant: a row that was not written by a holder of the key does not open. The seal covers the table, the key and the
+whole record with its state, so that neither can be edited at rest.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypeVar
+
+import orjson
+from pydantic import ValidationError
+
+from aisecops_langchain.canonical import canonical_bytes
+from aisecops_langchain.domain.base import Frozen
+from aisecops_langchain.domain.decision import Obligation
+from aisecops_langchain.domain.permit import ApprovalState, Binding, EffectState, Permit
+from aisecops_langchain.domain.principal import Approver
+from aisecops_langchain.errors import LedgerError
+from aisecops_langchain.runtime.ports import Row, Table
+from aisecops_langchain.sealing import Sealer
+
+_DOMAIN: Final = "ledger"
+
+
+class EffectRecord(Frozen):
+    """One effect: its permit and what became of it."""
+
+    permit: Permit
+    state: EffectState
+    owner: str = ""
+    """Who started it."""
+    attempt: int = 0
+    """How often it was started; more than once only where the tool is declared idempotent."""
+    approval: str | None = None
+    obligations: tuple[Obligation, ...] = ()
+    """What the executor owes; kept here, because state could lose them."""
+
+
+class ApprovalRecord(Frozen):
+    """One approval request and its answer."""
+
+    binding: Binding
+    state: ApprovalState
+    requested_at: int
+    """Nanoseconds since the Unix epoch."""
+    expires_at: int
+    """Nanoseconds since the Unix epoch."""
+    approver: Approver | None = None
+    reason: str = ""
+    edited_call: str | None = None
+    """Digest of the call that the person put in its place, where there is one."""
+
+
+Record = TypeVar("Record", EffectRecord, ApprovalRecord)
+
+
+def close_row(sealer: Sealer, table: Table, key: str, record: EffectRecord | ApprovalRecord) -> Row:
+    """Seal a record into a row.
+
+    Args:
+        sealer: Holds the key.
+        table: Where the row lies.
+        key: Its key there.
+        record: What it says.
+
+    Returns:
+        The row.
+    """
+    body = orjson.dumps(record.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
+    return Row(table=table, key=key, state=record.state, body=body, seal=_seal(sealer, table, key, body))
+
+
+def open_row(sealer: Sealer, row: Row, kind: type[Record]) -> Record:
+    """Check a row's seal and read its record.
+
+    Args:
+        sealer: Holds the key.
+        row: The row as found.
+        kind: The type of its record.
+
+    Returns:
+        The record.
+
+    Raises:
+        LedgerError: If the row was not sealed with this key, or holds something else.
+    """
+    if not sealer.verifies(_DOMAIN, _sealed_bytes(row.table, row.key, row.body), row.seal):
+        raise LedgerError(
+            f"a row of {row.table} does not carry our seal",
+            expected="a row written by this governance layer with this key",
+            got="a row edited at rest, or written with another key",
+            remedy="treat the ledger as tampered with; do not delete it, compare it with the audit log",
+        )
+    try:
+        return kind.model_validate_json(row.body)
+    except ValidationError as error:
+        raise LedgerError(
+            f"a row of {row.table} cannot be read", expected=kind.__name__, got=f"{error.error_count()} errors"
+        ) from None
+
+
+def _seal(sealer: Sealer, table: Table, key: str, body: bytes) -> str:
+    return sealer.seal_bytes(_DOMAIN, _sealed_bytes(table, key, body))
+
+
+def _sealed_bytes(table: Table, key: str, body: bytes) -> bytes:
+    return canonical_bytes([table.value, key]) + body

@@ -1,0 +1,183 @@
+"""The effect ledger on one machine: SQLite in WAL mode, outside any checkpointer.
+
+Invariant: a change is applied whole or not at all, and a row is replaced only in the version that was read, whatever
+number of threads and processes try. What is asked to be durable survives a loss of power; the rest survives the death
+of the process.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import threading
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from aisecops_langchain.errors import LedgerError
+from aisecops_langchain.runtime.ports import Change, Row, Table
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS effects (key TEXT PRIMARY KEY, state TEXT NOT NULL, body BLOB NOT NULL, seal TEXT NOT NULL)
+    WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS approvals (key TEXT PRIMARY KEY, state TEXT NOT NULL, body BLOB NOT NULL, seal TEXT NOT NULL)
+    WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+"""
+_VERSION: Final = 1
+_BUSY_SECONDS: Final = 10.0
+
+
+class SqliteLedger:
+    """A ledger in one SQLite file.
+
+    Args:
+        path: The file; its directory also holds ``owners/``, one locked file per living process.
+        durable: Whether durable changes are really synced; ``False`` only where losing power may lose effects.
+
+    Raises:
+        LedgerError: If the file cannot be opened or is of another version.
+    """
+
+    def __init__(self, path: Path, *, durable: bool = True) -> None:
+        self._path = path
+        self._durable = durable
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+        self.owner = uuid.uuid4().hex
+        self._owners = path.parent / "owners"
+        try:
+            self._owners.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._owner_file = os.open(
+                self._owners / self.owner, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600
+            )
+            fcntl.flock(self._owner_file, fcntl.LOCK_EX)
+            self._db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+            with _exclusive(self._owners / ".prepare"):  # switching to WAL does not wait for others by itself
+                self._prepare()
+        except (OSError, sqlite3.Error) as error:
+            raise _unavailable(error) from error
+
+    def _prepare(self) -> None:
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version not in (0, _VERSION):
+            raise LedgerError(
+                "the ledger is of another version", expected=f"version {_VERSION}", got=f"version {version}"
+            )
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.executescript(_SCHEMA)
+        self._db.execute(f"PRAGMA user_version={_VERSION}")
+
+    def is_alive(self, owner: str) -> bool:
+        """Whether the process that has this owner id still holds the lock on its file."""
+        if not owner.isalnum():
+            return False
+        try:
+            descriptor = os.open(self._owners / owner, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise _unavailable(error) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError as error:
+            raise _unavailable(error) from error
+        finally:
+            os.close(descriptor)
+        return False
+
+    def get(self, table: Table, key: str) -> Row | None:
+        """Read one row."""
+        with self._transaction() as db:
+            found = db.execute(f"SELECT state, body, seal FROM {table.value} WHERE key=?", (key,)).fetchone()  # noqa: S608
+        return None if found is None else Row(table, key, *found)
+
+    def apply(self, changes: Sequence[Change], *, durable: bool) -> bool:
+        """Apply all changes in one transaction, or none."""
+        with self._transaction(write=True, durable=durable) as db:
+            for change in changes:
+                if not _apply_one(db, change):
+                    db.execute("ROLLBACK")
+                    return False
+        return True
+
+    def scan(self, table: Table, *, state: str | None = None) -> Iterator[Row]:
+        """Yield the rows of a table, of one state if given."""
+        where, values = ("", ()) if state is None else (" WHERE state=?", (state,))
+        with self._transaction() as db:
+            query = f"SELECT key, state, body, seal FROM {table.value}{where} ORDER BY key"  # noqa: S608
+            rows = db.execute(query, values).fetchall()
+        for row in rows:
+            yield Row(table, *row)
+
+    def increment(self, counter: str) -> int:
+        """Add one to a named counter."""
+        query = "INSERT INTO counters VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value"
+        with self._transaction(write=True) as db:
+            return int(db.execute(query, (counter,)).fetchone()[0])
+
+    def close(self) -> None:
+        """Release the file and this process's owner lock."""
+        with self._lock, suppress(sqlite3.Error, OSError):
+            self._db.close()
+            (self._owners / self.owner).unlink(missing_ok=True)
+            os.close(self._owner_file)
+
+    @contextmanager
+    def _transaction(self, *, write: bool = False, durable: bool = False) -> Iterator[sqlite3.Connection]:
+        if os.getpid() != self._pid:
+            raise LedgerError(
+                "the ledger was opened in another process",
+                expected="one ledger per process",
+                got="a handle inherited through fork",
+                remedy="open the governor after forking",
+            )
+        with self._lock:
+            try:
+                if write:
+                    # In WAL mode NORMAL commits without a sync: it survives the process, FULL survives the power.
+                    self._db.execute(f"PRAGMA synchronous={'FULL' if durable and self._durable else 'NORMAL'}")
+                    self._db.execute("BEGIN IMMEDIATE")
+                yield self._db
+                if self._db.in_transaction:
+                    self._db.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise _unavailable(error) from error
+            finally:
+                if self._db.in_transaction:
+                    with suppress(sqlite3.Error):
+                        self._db.execute("ROLLBACK")
+
+
+@contextmanager
+def _exclusive(path: Path) -> Iterator[None]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _apply_one(db: sqlite3.Connection, change: Change) -> bool:
+    row = change.row
+    table = row.table.value
+    if change.replaces is None:
+        statement = f"INSERT INTO {table} VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"  # noqa: S608
+        return db.execute(statement, (row.key, row.state, row.body, row.seal)).rowcount == 1
+    statement = f"UPDATE {table} SET state=?, body=?, seal=? WHERE key=? AND seal=?"  # noqa: S608
+    return db.execute(statement, (row.state, row.body, row.seal, row.key, change.replaces)).rowcount == 1
+
+
+def _unavailable(error: Exception) -> LedgerError:
+    return LedgerError(
+        "the effect ledger is unavailable",
+        expected="a SQLite file that this process may read and write",
+        got=type(error).__name__,
+        remedy="check the path, its permissions and the free space; nothing runs until it works",
+    )

@@ -1,0 +1,35 @@
+"""Cleaning and inspecting untrusted text before it reaches a model, and values before they reach the log.
+
+Invariant: everything here is a function of its input and its configuration; nothing reads a clock, the network or a
+file beyond its own rule pack.
+"""
+
+from __future__ import annotations
+
+from aisecops_langchain.sanitize.config import Action, SanitizeConfig, SeverityActions
+from aisecops_langchain.sanitize.detect import Detector, HiddenTextDetector, RuleDetector
+from aisecops_langchain.sanitize.finding import Finding, Severity
+from aisecops_langchain.sanitize.pii import PiiRedactor
+from aisecops_langchain.sanitize.pipeline import Sanitized, SanitizedValue, Sanitizer
+from aisecops_langchain.sanitize.rules import Rule, RulePack, core_rules, load_rules
+from aisecops_langchain.sanitize.scrub import scrub_value
+
+__all__ = [
+    "Action",
+    "Detector",
+    "Finding",
+    "HiddenTextDetector",
+    "PiiRedactor",
+    "Rule",
+    "RuleDetector",
+    "RulePack",
+    "SanitizeConfig",
+    "Sanitized",
+    "SanitizedValue",
+    "Sanitizer",
+    "Severity",
+    "SeverityActions",
+    "core_rules",
+    "load_rules",
+    "scrub_value",
+]

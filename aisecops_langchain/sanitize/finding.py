@@ -1,0 +1,50 @@
+"""What a detector reports.
+
+Invariant: a finding says which rule matched and where, never what the text was; offsets count characters of the raw
+text, whatever reading of it the rule matched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from aisecops_langchain.domain.events.base import FindingRecord
+
+
+class Severity(StrEnum):
+    """How sure it is that the text tries to instruct the model, and how bad it would be."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One match of one rule."""
+
+    rule: str
+    category: str
+    severity: Severity
+    start: int
+    """Offset of the first character in the raw text."""
+    end: int
+    """Offset behind the last character in the raw text."""
+    view: str
+    """The reading that matched: ``text``, ``normalized``, ``hidden`` or ``nested`` (JSON inside the text)."""
+
+    def record(self) -> FindingRecord:
+        """Return the finding in the form that events carry.
+
+        Returns:
+            The record.
+        """
+        return FindingRecord(
+            rule=self.rule,
+            category=self.category,
+            severity=self.severity.value,
+            start=self.start,
+            end=self.end,
+            view=self.view,
+        )

@@ -1,0 +1,267 @@
+"""The sanitizer: from raw content to what may reach the model.
+
+Invariant: nothing is passed on that was not inspected whole; what cannot be inspected is withheld. What is passed on is
+a fixed point: sanitizing it again changes nothing. Cutting or redacting a span never assembles a new match unseen,
+because changed text is inspected once more and withheld if anything shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from pydantic import JsonValue
+
+from aisecops_langchain.canonical import digest_text
+from aisecops_langchain.domain.labels import SourceKind
+from aisecops_langchain.errors import SanitizeError
+from aisecops_langchain.sanitize.config import Action, SanitizeConfig
+from aisecops_langchain.sanitize.detect import Detector, HiddenTextDetector, RuleDetector
+from aisecops_langchain.sanitize.embedded import embedded_texts, may_embed
+from aisecops_langchain.sanitize.finding import Finding, Severity
+from aisecops_langchain.sanitize.normalize import Normalized, normalize
+from aisecops_langchain.sanitize.pii import PiiRedactor
+from aisecops_langchain.sanitize.rules import core_rules
+from aisecops_langchain.sanitize.values import (
+    KeyCollisionError,
+    digest_value,
+    exceeded_bound,
+    map_texts,
+)
+
+NOTICE: Final = "[content withheld: it contained text that reads like instructions]"
+"""Stands for text that was quarantined or blocked because of what it says."""
+
+UNREADABLE_NOTICE: Final = "[content withheld: it could not be inspected]"
+"""Stands for content beyond the limits of inspection."""
+
+CUT: Final = "[removed]"
+"""Stands for a span that was cut."""
+
+_NOTICES: Final = frozenset({NOTICE, UNREADABLE_NOTICE})
+_OUTCOMES: Final = ("normalized", "cleaned", "redacted", "quarantined", "blocked")
+
+
+@dataclass(frozen=True, slots=True)
+class Sanitized:
+    """One text, inspected."""
+
+    text: str
+    """What may be passed on."""
+    raw_digest: str
+    """Digest of the text as it came."""
+    clean_digest: str
+    """Digest of what may be passed on."""
+    findings: tuple[Finding, ...]
+    actions: tuple[str, ...]
+    """What was done: ``normalized``, ``cleaned``, ``redacted``, ``quarantined``, ``blocked``."""
+    changed: bool
+    blocked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SanitizedValue:
+    """One structured value, inspected; the fields are those of ``Sanitized``."""
+
+    value: JsonValue
+    raw_digest: str
+    clean_digest: str
+    findings: tuple[Finding, ...]
+    """Offsets count from the start of the field that the finding is in."""
+    actions: tuple[str, ...]
+    changed: bool
+    blocked: bool
+
+
+class _Outcome(NamedTuple):
+    """What became of one text, before it is hashed."""
+
+    text: str
+    findings: tuple[Finding, ...] = ()
+    actions: tuple[str, ...] = ()
+
+
+class Sanitizer:
+    """Normalises, inspects, cuts, withholds and redacts; safe to share between threads.
+
+    Args:
+        config: Actions by door and severity, and limits.
+        detectors: What looks at the text; the core rule pack and the hidden-text detector by default.
+        redactor: What redacts personal data, where asked; Presidio without a language model by default.
+    """
+
+    def __init__(
+        self,
+        config: SanitizeConfig | None = None,
+        *,
+        detectors: Sequence[Detector] | None = None,
+        redactor: PiiRedactor | None = None,
+    ) -> None:
+        self._config = config or SanitizeConfig()
+        default = (RuleDetector(core_rules().rules), HiddenTextDetector())
+        self._detectors = default if detectors is None else tuple(detectors)
+        self._redactor = redactor or PiiRedactor()
+
+    def sanitize_text(self, text: str, *, channel: SourceKind, redact_pii: bool = False) -> Sanitized:
+        """Inspect one text.
+
+        Args:
+            text: Any string.
+            channel: The door that it came through.
+            redact_pii: Whether personal data is replaced by markers.
+
+        Returns:
+            What may be passed on, and what was found and done.
+
+        Raises:
+            SanitizeError: If it is not text, or personal data was to be redacted and cannot be.
+        """
+        if not isinstance(text, str):
+            raise SanitizeError("content is not text", expected="str", got=type(text).__name__)
+        raw_digest = digest_text("content", text)
+        outcome = self._inspect(text, channel, redact_pii=redact_pii)
+        changed = outcome.text != text
+        return Sanitized(
+            text=outcome.text,
+            raw_digest=raw_digest,
+            clean_digest=digest_text("content", outcome.text) if changed else raw_digest,
+            findings=outcome.findings,
+            actions=outcome.actions,
+            changed=changed,
+            blocked="blocked" in outcome.actions,
+        )
+
+    def sanitize_value(self, value: JsonValue, *, channel: SourceKind, redact_pii: bool = False) -> SanitizedValue:
+        """Inspect a structured value, every text and every key of it.
+
+        Args:
+            value: A plain JSON value.
+            channel: The door that it came through.
+            redact_pii: Whether personal data in texts and keys is replaced by markers; numbers stay.
+
+        Returns:
+            The value with each text replaced by what may be passed on of it; a notice alone if it is blocked, or
+            too large or too deep to be inspected.
+
+        Raises:
+            SanitizeError: If it holds anything but JSON types, or personal data was to be redacted and cannot be.
+        """
+        config = self._config
+        bound = exceeded_bound(
+            value, max_depth=config.max_depth, max_nodes=config.max_nodes, max_chars=config.max_chars
+        )
+        if bound is not None:
+            return _withheld_value(value, UNREADABLE_NOTICE, (_structural(bound),), ("quarantined",))
+        outcomes: list[_Outcome] = []
+
+        def clean_text(text: str) -> str:
+            outcomes.append(self._inspect(text, channel, redact_pii=redact_pii))
+            return outcomes[-1].text
+
+        try:
+            clean = map_texts(value, clean_text)
+        except KeyCollisionError:
+            findings = (*_findings(outcomes), _structural("key-collision"))
+            return _withheld_value(value, UNREADABLE_NOTICE, findings, ("quarantined",))
+        done = {action for outcome in outcomes for action in outcome.actions}
+        findings, actions = _findings(outcomes), tuple(name for name in _OUTCOMES if name in done)
+        if "blocked" in done:
+            return _withheld_value(value, NOTICE, findings, actions)
+        raw_digest, changed = digest_value(value), bool(actions)
+        clean_digest = digest_value(clean) if changed else raw_digest
+        return SanitizedValue(clean, raw_digest, clean_digest, findings, actions, changed, blocked=False)
+
+    def _inspect(self, text: str, channel: SourceKind, *, redact_pii: bool) -> _Outcome:
+        """Inspect one text without hashing it."""
+        if len(text) > self._config.max_chars:
+            return _Outcome(UNREADABLE_NOTICE, (_structural("size", len(text)),), ("quarantined",))
+        if text in _NOTICES:
+            return _Outcome(text)
+        normalized = normalize(text)
+        findings = self._scan(normalized, channel)
+        action = self._config.strictest(findings, channel) if findings else Action.PASS
+        if action is Action.BLOCK:
+            return _Outcome(NOTICE, findings, ("blocked",))
+        nested = any(f.view == "nested" and self._config.action(f, channel) is Action.CLEAN for f in findings)
+        if action is Action.QUARANTINE or nested:  # what is escaped inside JSON has no span that could be cut
+            return _Outcome(NOTICE, findings, ("quarantined",))
+        return self._change(normalized, findings, channel, redact_pii=redact_pii)
+
+    def _change(
+        self, normalized: Normalized, findings: tuple[Finding, ...], channel: SourceKind, *, redact_pii: bool
+    ) -> _Outcome:
+        """Cut and redact, then look again at what that left."""
+        actions = [] if normalized.text is normalized.raw else ["normalized"]
+        text = normalized.text
+        spans = self._spans_to_cut(findings, channel)
+        if spans:
+            text = normalize(_cut(normalized.raw, spans)).text
+            actions.append("cleaned")
+        if redact_pii:
+            redacted = self._redactor.redact(text)
+            actions += ["redacted"] if redacted != text else []
+            text = redacted
+        if text != normalized.text:
+            again = normalize(text)
+            residue = self._config.strictest(self._scan(again, channel), channel)
+            if residue is not Action.PASS or again.text != text:
+                finding = Finding("residue", "structure", Severity.HIGH, 0, len(normalized.raw), "text")
+                return _Outcome(NOTICE, (*findings, finding), ("quarantined",))
+        return _Outcome(text, findings, tuple(actions))
+
+    def _scan(self, normalized: Normalized, channel: SourceKind) -> tuple[Finding, ...]:
+        views = normalized.views()
+        findings: list[Finding] = []
+        for detector in self._detectors:
+            findings += detector.scan(views, channel)
+        findings += self._scan_embedded(normalized, channel, findings)
+        return tuple(findings)
+
+    def _scan_embedded(self, normalized: Normalized, channel: SourceKind, findings: Sequence[Finding]) -> list[Finding]:
+        """Look at the texts of JSON inside the text; only what the text itself did not show is new."""
+        if not may_embed(normalized.text):
+            return []
+        texts = embedded_texts(normalized.text)
+        whole = len(normalized.raw)
+        known = {finding.rule for finding in findings}
+        if texts is None:
+            return [_structural("depth", whole)]
+        inner = normalize("\n".join(texts))
+        seen = [finding for detector in self._detectors for finding in detector.scan(inner.views(), channel)]
+        new = {finding.rule: finding for finding in reversed(seen) if finding.rule not in known}
+        return [Finding(f.rule, f.category, f.severity, 0, whole, "nested") for f in new.values()]
+
+    def _spans_to_cut(self, findings: Sequence[Finding], channel: SourceKind) -> list[tuple[int, int]]:
+        """Return the raw spans to cut; hidden text is gone already."""
+        return sorted(
+            (finding.start, finding.end)
+            for finding in findings
+            if finding.view != "hidden" and self._config.action(finding, channel) is Action.CLEAN
+        )
+
+
+def _findings(outcomes: Sequence[_Outcome]) -> tuple[Finding, ...]:
+    return tuple(finding for outcome in outcomes for finding in outcome.findings)
+
+
+def _cut(text: str, spans: Sequence[tuple[int, int]]) -> str:
+    pieces: list[str] = []
+    last = 0
+    for start, end in spans:
+        if start >= last:
+            pieces += (text[last:start], CUT)
+        last = max(last, end)
+    return "".join((*pieces, text[last:]))
+
+
+def _structural(rule: str, end: int = 0) -> Finding:
+    return Finding(rule, "structure", Severity.HIGH, 0, end, "text")
+
+
+def _withheld_value(
+    value: JsonValue, notice: str, findings: tuple[Finding, ...], actions: tuple[str, ...]
+) -> SanitizedValue:
+    digest = digest_text("content", notice)
+    blocked = "blocked" in actions
+    return SanitizedValue(notice, digest_value(value), digest, findings, actions, changed=True, blocked=blocked)

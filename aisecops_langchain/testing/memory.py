@@ -1,0 +1,79 @@
+"""Stores in memory that behave as the real ones do at their ports.
+
+Invariant: compare-and-set is exact under any number of threads; nothing survives the process.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from aisecops_langchain.domain.events import Event
+from aisecops_langchain.runtime.ports import Change, Row, Table
+
+
+class MemoryLedger:
+    """A ledger for one process."""
+
+    def __init__(self) -> None:
+        self.owner = "memory"
+        self._rows: dict[tuple[Table, str], Row] = {}
+        self._counters: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def is_alive(self, owner: str) -> bool:
+        """Whether the owner is this very process."""
+        return owner == self.owner
+
+    def get(self, table: Table, key: str) -> Row | None:
+        """Read one row."""
+        with self._lock:
+            return self._rows.get((table, key))
+
+    def apply(self, changes: Sequence[Change], *, durable: bool) -> bool:  # noqa: ARG002 - nothing here is durable
+        """Apply all changes or none."""
+        with self._lock:
+            pending = dict(self._rows)
+            for change in changes:
+                place = (change.row.table, change.row.key)
+                known = pending.get(place)
+                if (known.seal if known else None) != change.replaces:
+                    return False
+                pending[place] = change.row
+            self._rows = pending
+        return True
+
+    def scan(self, table: Table, *, state: str | None = None) -> Iterator[Row]:
+        """Yield the rows of a table, of one state if given, in the order of their keys."""
+        with self._lock:
+            rows = [row for (kind, _), row in sorted(self._rows.items()) if kind is table]
+        return (row for row in rows if state is None or row.state == state)
+
+    def increment(self, counter: str) -> int:
+        """Add one to a named counter."""
+        with self._lock:
+            self._counters[counter] += 1
+            return self._counters[counter]
+
+    def close(self) -> None:
+        """Do nothing; there is nothing to release."""
+
+
+class MemorySink:
+    """An audit sink that keeps events in a list, each id once."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self._ids: set[str] = set()
+        self._lock = threading.Lock()
+
+    def append(self, event: Event) -> None:
+        """Keep one event, unless its id is known."""
+        with self._lock:
+            if event.id not in self._ids:
+                self._ids.add(event.id)
+                self.events.append(event)
+
+    def commit(self) -> None:
+        """Do nothing; memory is as durable as it gets."""
