@@ -11,17 +11,20 @@ from __future__ import annotations
 
 import hashlib
 import math
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, cast
 
 import orjson
-from pydantic import JsonValue as JsonValue
+from pydantic import JsonValue
 
 from aisecops_langchain.errors import CanonicalizationError
+
+__all__ = ["MAX_DEPTH", "JsonValue", "canonical_bytes", "digest", "digest_bytes", "digest_text", "digest_texts"]
 
 MAX_DEPTH: Final = 64
 """Nesting beyond this is refused: no tool argument needs it, and recursion is an attack surface."""
 
-_SCALARS: Final = (str, bool, type(None))
+_SCALARS: Final = frozenset({str, bool, type(None)})
 _INT_MIN: Final = -(2**63)
 _INT_MAX: Final = 2**64 - 1
 
@@ -63,6 +66,25 @@ def digest(domain: str, value: object) -> str:
     return digest_bytes(domain, canonical_bytes(value))
 
 
+def digest_texts(domain: str, *texts: str) -> str:
+    """Hash a row of texts under a domain; no two rows share their bytes.
+
+    Args:
+        domain: What they are.
+        *texts: Any strings that are valid Unicode.
+
+    Returns:
+        ``sha256:`` and 64 hexadecimal digits.
+
+    Raises:
+        CanonicalizationError: If one of them holds a lone surrogate.
+    """
+    try:
+        return digest_bytes(domain, orjson.dumps(texts))
+    except orjson.JSONEncodeError as error:
+        raise CanonicalizationError("text has no canonical form", expected="valid Unicode") from error
+
+
 def digest_bytes(domain: str, data: bytes) -> str:
     """Hash raw bytes under a domain.
 
@@ -94,24 +116,33 @@ def _require_json(value: object, *, depth: int) -> None:
     kind = type(value)
     if kind in _SCALARS:
         return
-    if kind is int:
-        if not _INT_MIN <= value <= _INT_MAX:  # type: ignore[operator]
-            raise CanonicalizationError("integer is too large", expected="64 bits", got="more than 64 bits")
+    if kind is dict or kind is list:
+        if depth >= MAX_DEPTH:
+            raise CanonicalizationError("value is nested too deeply", expected=f"at most {MAX_DEPTH} levels")
+        _require_json_inside(cast("dict[object, object] | list[object]", value), depth=depth + 1)
         return
-    if kind is float:
-        if not math.isfinite(value):  # type: ignore[arg-type]
-            raise CanonicalizationError("number is not finite", expected="a finite number", got=str(value))
-        return
-    if depth >= MAX_DEPTH:
-        raise CanonicalizationError("value is nested too deeply", expected=f"at most {MAX_DEPTH} levels")
-    if kind is list:
-        for item in value:  # type: ignore[attr-defined]
-            _require_json(item, depth=depth + 1)
-        return
-    if kind is dict:
-        for key, item in value.items():  # type: ignore[attr-defined]
+    _require_number(value)
+
+
+def _require_json_inside(value: dict[object, object] | list[object], *, depth: int) -> None:
+    items: Iterable[object] = value
+    if isinstance(value, dict):
+        for key in value:
             if type(key) is not str:
                 raise CanonicalizationError("object key is not text", expected="str", got=type(key).__name__)
-            _require_json(item, depth=depth + 1)
+        items = value.values()
+    for item in items:
+        if type(item) not in _SCALARS:
+            _require_json(item, depth=depth)
+
+
+def _require_number(value: object) -> None:
+    if type(value) is int:
+        if not _INT_MIN <= value <= _INT_MAX:
+            raise CanonicalizationError("integer is too large", expected="64 bits", got="more than 64 bits")
         return
-    raise CanonicalizationError("value is not plain JSON", expected="JSON types", got=kind.__name__)
+    if type(value) is float:
+        if not math.isfinite(value):
+            raise CanonicalizationError("number is not finite", expected="a finite number", got=str(value))
+        return
+    raise CanonicalizationError("value is not plain JSON", expected="JSON types", got=type(value).__name__)

@@ -43,6 +43,7 @@ NO_POLICY: Final = "none"
 """Policy digest in the events of chains that no policy governs."""
 
 _OPEN_LIMIT: Final = 10_000
+_NAME_LIMIT: Final = 100
 
 
 class AuditCallbackHandler(BaseCallbackHandler):
@@ -64,7 +65,7 @@ class AuditCallbackHandler(BaseCallbackHandler):
             self._recorder = Recorder(target, clock or SystemClock(), Sealer(secrets.token_bytes(32)))
             self._policy = NO_POLICY
         self._principal = principal if isinstance(principal, Principal) else Principal(agent="unknown")
-        self._open: dict[UUID, tuple[Scope, str, str]] = {}
+        self._open: dict[UUID, tuple[Scope, dict[str, Any]]] = {}
 
     def on_chat_model_start(
         self,
@@ -96,7 +97,7 @@ class AuditCallbackHandler(BaseCallbackHandler):
         facts = {"messages": len(prompts), "input_digest": digest_text("messages", "\n".join(prompts))}
         self._begin(ModelStarted, run_id, parent_run_id, metadata, _name(kwargs, "model"), **facts)
 
-    def on_llm_end(self, response: LLMResult, *, run_id: UUID, parent_run_id: UUID | None = None, **_: Any) -> None:
+    def on_llm_end(self, response: LLMResult, *, run_id: UUID, **_: Any) -> None:
         """Record that a model answered."""
         facts: dict[str, Any] = {"tool_calls": 0, "input_tokens": 0, "output_tokens": 0}
         seen: list[str] = []
@@ -110,11 +111,11 @@ class AuditCallbackHandler(BaseCallbackHandler):
                 usage: Mapping[str, Any] = generation.message.usage_metadata or {}
                 facts["input_tokens"] += usage.get("input_tokens", 0)
                 facts["output_tokens"] += usage.get("output_tokens", 0)
-        self._end(ModelFinished, run_id, parent_run_id, output_digest=digest_text("messages", "\n".join(seen)), **facts)
+        self._end(ModelFinished, run_id, output_digest=digest_text("messages", "\n".join(seen)), **facts)
 
-    def on_llm_error(self, error: BaseException, *, run_id: UUID, parent_run_id: UUID | None = None, **_: Any) -> None:
+    def on_llm_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
         """Record that a model call raised."""
-        self._end(ModelFailed, run_id, parent_run_id, error=type(error).__name__)
+        self._end(ModelFailed, run_id, error=type(error).__name__)
 
     def on_tool_start(
         self,
@@ -131,15 +132,15 @@ class AuditCallbackHandler(BaseCallbackHandler):
         facts = {"input_digest": digest_text("tool-input", input_str)}
         self._begin(ToolStarted, run_id, parent_run_id, metadata, name, **facts)
 
-    def on_tool_end(self, output: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **_: Any) -> None:
+    def on_tool_end(self, output: Any, *, run_id: UUID, **_: Any) -> None:
         """Record that the host saw a tool return."""
         seen = content_key(output) if isinstance(output, BaseMessage) else digest_text("tool-output", str(output))
-        self._end(ToolFinished, run_id, parent_run_id, output_digest=seen)
+        self._end(ToolFinished, run_id, output_digest=seen)
 
-    def on_tool_error(self, error: BaseException, *, run_id: UUID, parent_run_id: UUID | None = None, **_: Any) -> None:
+    def on_tool_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
         """Record that the host saw a tool raise; a pause of the graph is not an error."""
         if not isinstance(error, GraphBubbleUp):
-            self._end(ToolFailed, run_id, parent_run_id, error=type(error).__name__)
+            self._end(ToolFailed, run_id, error=type(error).__name__)
 
     def on_retriever_start(
         self,
@@ -156,18 +157,14 @@ class AuditCallbackHandler(BaseCallbackHandler):
         facts = {"input_digest": digest_text("query", query)}
         self._begin(RetrievalStarted, run_id, parent_run_id, metadata, name, **facts)
 
-    def on_retriever_end(
-        self, documents: Sequence[Document], *, run_id: UUID, parent_run_id: UUID | None = None, **_: Any
-    ) -> None:
+    def on_retriever_end(self, documents: Sequence[Document], *, run_id: UUID, **_: Any) -> None:
         """Record that a retriever answered."""
         seen = digest_text("documents", "\n".join(digest_text("content", item.page_content) for item in documents))
-        self._end(RetrievalFinished, run_id, parent_run_id, documents=len(documents), output_digest=seen)
+        self._end(RetrievalFinished, run_id, documents=len(documents), output_digest=seen)
 
-    def on_retriever_error(
-        self, error: BaseException, *, run_id: UUID, parent_run_id: UUID | None = None, **_: Any
-    ) -> None:
+    def on_retriever_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
         """Record that a retriever raised."""
-        self._end(RetrievalFailed, run_id, parent_run_id, error=type(error).__name__)
+        self._end(RetrievalFailed, run_id, error=type(error).__name__)
 
     def _begin(
         self,
@@ -189,24 +186,23 @@ class AuditCallbackHandler(BaseCallbackHandler):
             principal=self._principal,
             policy=self._policy,
         )
-        node = str(known.get("langgraph_node") or "")
+        span: dict[str, Any] = {
+            "run": run_id.hex,
+            "parent_run": parent.hex if parent else None,
+            "name": name[:_NAME_LIMIT],
+            "node": str(known.get("langgraph_node") or "")[:_NAME_LIMIT],
+        }
         if len(self._open) >= _OPEN_LIMIT:  # spans whose end never came must not pile up for ever
             self._open.pop(next(iter(self._open)), None)
-        self._open[run_id] = (scope, name[:100], node)
-        self._write(kind, scope, run_id, parent, name[:100], node, **facts)
+        self._open[run_id] = (scope, span)
+        self._recorder.record(kind, scope, run_id.hex, **span, **facts)
 
-    def _end(self, kind: type[Event], run_id: UUID, parent: UUID | None, **facts: Any) -> None:
+    def _end(self, kind: type[Event], run_id: UUID, **facts: Any) -> None:
         # Kept until pushed out, so that the end seen by a second attachment names the same span.
         started = self._open.get(run_id)
         if started is not None:
-            scope, name, node = started
-            self._write(kind, scope, run_id, parent, name, node, **facts)
-
-    def _write(
-        self, kind: type[Event], scope: Scope, run_id: UUID, parent: UUID | None, name: str, node: str, **facts: Any
-    ) -> None:
-        span = {"run": run_id.hex, "parent_run": parent.hex if parent else None, "name": name, "node": node}
-        self._recorder.record(kind, scope, run_id.hex, **span, **facts)
+            scope, span = started
+            self._recorder.record(kind, scope, run_id.hex, **span, **facts)
 
 
 def _name(kwargs: Mapping[str, Any], otherwise: str) -> str:

@@ -60,11 +60,12 @@ def read_context(
         contents.append(LabelledText(system_prompt, label_for(source)))
     for message in messages:
         label = opened_label(governor, place, message)
+        fit: BaseMessage = message
         if label is None:
-            message, label = inspected(governor, place, message)  # noqa: PLW2901 - the raw message goes no further
-        shown.append(message)
+            fit, label = inspected(governor, place, message)
+        shown.append(fit)
         # What a model said is its own word: it carries the label of what it saw, but no argument is traced to it.
-        contents.append(LabelledText("" if message.type == "ai" else text_of(message), label))
+        contents.append(LabelledText("" if fit.type == "ai" else text_of(fit), label))
     return ModelContext(tuple(shown), tuple(contents))
 
 

@@ -148,7 +148,7 @@ class ExecutorNode(GovernanceNode):
         call_id, name = call.get("id"), call.get("name")
         if not isinstance(call_id, str) or not call_id:
             return {}
-        answer = refusal(call_id, name if name in self._tools else "unknown", message)
+        answer = refusal(call_id, name if isinstance(name, str) and name in self._tools else "unknown", message)
         return {MESSAGES: [answer], CHANNEL: {"labels": sealed(self._governor, place, answer, NEUTRAL)}}
 
 

@@ -20,6 +20,8 @@ from aisecops_langchain.domain.events import RunFinished
 from aisecops_langchain.domain.labels import NEUTRAL, UNLABELLED
 from aisecops_langchain.provenance import SealedLabel
 
+_Outcome = Literal["completed", "stopped", "blocked"]
+
 
 class FinishNode(GovernanceNode):
     """Ends a run."""
@@ -35,8 +37,7 @@ class FinishNode(GovernanceNode):
         following = following if isinstance(following, Mapping) else {}
         stop = following.get("stop")
         if stop is None:
-            messages, outcome = self._release(place)
-            reason = ""
+            messages, outcome, reason = *self._release(place), ""
         else:
             reason = str(following.get("reason", ""))[:200]
             messages = [*_unanswered(place), AIMessage(f"I stopped here. {reason}")]
@@ -51,7 +52,7 @@ class FinishNode(GovernanceNode):
         memory = {"labels": labels, "plan": None, "edits": {}, "next": {}}
         return {MESSAGES: messages, CHANNEL: memory}
 
-    def _release(self, place: Place) -> tuple[list[BaseMessage], Literal["completed", "blocked"]]:
+    def _release(self, place: Place) -> tuple[list[BaseMessage], _Outcome]:
         final = place.messages[-1] if place.messages else None
         if not isinstance(final, AIMessage):
             return [], "completed"

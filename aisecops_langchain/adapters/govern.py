@@ -119,10 +119,10 @@ def govern(
     graph.add_edge(EXECUTE, PLAN)
     graph.add_edge(FINISH, END)
     compiled = graph.compile(checkpointer=checkpointer, store=store, name=name)
+    if spans:
+        compiled = compiled.with_config(callbacks=[AuditCallbackHandler(governor, who)])
     if owned:
         weakref.finalize(compiled, governor.close)
-    if spans:
-        return compiled.with_config(callbacks=[AuditCallbackHandler(governor, who)])
     return compiled
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import RunnableConfig
 
-from aisecops_langchain.adapters.context import ModelContext, opened_label, read_context, sealed
+from aisecops_langchain.adapters.context import opened_label, read_context, sealed
 from aisecops_langchain.adapters.node import GovernanceNode
 from aisecops_langchain.adapters.place import Place, PrincipalSource
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES
@@ -79,8 +79,7 @@ class ToolGuardNode(GovernanceNode):
             return {CHANNEL: {"trace": place.scope.trace, "next": {}}}
         index, original = turn
         message = with_edits(original, _edits(place))
-        context = read_context(self._governor, place, place.messages[:index], self._system_prompt)
-        plan, reference = self._plan(place, message, context)
+        plan, reference = self._plan(place, index, message)
         answered = answered_after(place.messages, index)
         outcome = _Outcome()
         for rejected in plan.rejected:
@@ -92,20 +91,22 @@ class ToolGuardNode(GovernanceNode):
                 self._settle(outcome, place, plan, position, verdict)
         return self._update(place, original, message, reference, outcome)
 
-    def _plan(
-        self, place: Place, message: AIMessage, context: ModelContext
-    ) -> tuple[ExecutionPlan, PlanReference | None]:
+    def _plan(self, place: Place, index: int, message: AIMessage) -> tuple[ExecutionPlan, PlanReference | None]:
         """Make the plan again from the message itself; state's reference only says which plan it claims to be."""
         planner = self._governor.planner
         reference = planner.recognise(place.memory.get("plan"), place.scope)
-        plan = planner.plan(
-            proposals_of(message),
-            context.contents,
-            self._tools,
-            place.scope,
-            turn=place.task,
-            plan_id=reference.plan if reference else None,
-        )
+        proposals = proposals_of(message)
+        plan = planner.recall(reference, proposals, self._tools, place.scope) if reference else None
+        if plan is None:
+            context = read_context(self._governor, place, place.messages[:index], self._system_prompt)
+            plan = planner.plan(
+                proposals,
+                context.contents,
+                self._tools,
+                place.scope,
+                turn=place.task,
+                plan_id=reference.plan if reference else None,
+            )
         if reference is None and not self._require_plan:
             planner.record(plan, place.scope)
             reference = planner.refer(plan, place.scope)

@@ -52,10 +52,10 @@ class IntakeNode(GovernanceNode):
                 continue
             shown, label, stopped = self._admit(place, message, started)
             blocked = blocked or stopped
-            labels |= sealed(self._governor, place, shown, label)
+            labels.update(sealed(self._governor, place, shown, label))
             if shown is not message:
                 changed.append(shown)
-        memory = {"trace": place.scope.trace, "labels": labels, "plan": None, "edits": {}, "next": {}}
+        memory: dict[str, Any] = {"trace": place.scope.trace, "labels": labels, "plan": None, "edits": {}, "next": {}}
         if blocked:
             memory["next"] = {"stop": "blocked", "reason": "The prompt was refused."}
         update: dict[str, Any] = {CHANNEL: memory}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 from langchain_core.messages import ToolCall
 
@@ -41,7 +41,7 @@ class Reading:
     permit: str
 
 
-def orders(state: Mapping[str, Any], wanted: Mapping[str, Any], *, key: str) -> list[Order]:
+def orders(state: Mapping[str, Any], wanted: Mapping[str, Any], *, key: Literal["permit", "about"]) -> list[Order]:
     """Build one order for each wanted call that the model's last message really holds.
 
     Args:
@@ -57,12 +57,15 @@ def orders(state: Mapping[str, Any], wanted: Mapping[str, Any], *, key: str) -> 
     plan = (memory.get("plan") or {}).get("plan")
     if turn is None or not isinstance(plan, str):
         return []
-    trace = {"trace": memory.get("trace")}
-    return [
-        Order(**{CHANNEL: trace, "call": call, "plan": plan, key: wanted[call["id"]]})  # type: ignore[typeddict-item]
-        for call in turn[1].tool_calls
-        if call["id"] in wanted
-    ]
+    place = {"trace": memory.get("trace")}
+    made: list[Order] = []
+    for call in turn[1].tool_calls:
+        call_id = call["id"]
+        if call_id is not None and call_id in wanted:
+            order = Order(aisecops=place, call=call, plan=plan)
+            order[key] = wanted[call_id]
+            made.append(order)
+    return made
 
 
 def read_order(order: Mapping[str, Any], tools: Toolbox, scope: Scope) -> Reading:

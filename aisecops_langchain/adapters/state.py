@@ -36,8 +36,10 @@ def merge_governance(left: object, right: object) -> dict[str, Any]:
         return merged
     for name, value in right.items():
         before = merged.get(name)
-        united = name in _MERGED and isinstance(before, Mapping) and isinstance(value, Mapping)
-        merged[name] = {**before, **value} if united else value
+        if name in _MERGED and isinstance(before, Mapping) and isinstance(value, Mapping):
+            merged[name] = {**before, **value}
+        else:
+            merged[name] = value
     return merged
 
 

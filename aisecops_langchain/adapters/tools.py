@@ -6,10 +6,10 @@ cannot be promised is refused when the graph is built, and arguments for which i
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, cast
 
+import orjson
 from langchain_core.tools import BaseTool
 from langchain_core.tools import tool as make_tool
 from pydantic import BaseModel, ValidationError
@@ -34,10 +34,7 @@ class GovernedTool:
     def __init__(self, tool: BaseTool) -> None:
         self.tool = tool
         self._seen: tuple[object, ...] = ()
-        self._definition = ""
-        self._schema = _argument_schema(tool)
-        self._known = None if isinstance(self._schema, dict) else _known_names(self._schema)
-        self._check_json = _json_schema_check(tool.name, self._schema) if isinstance(self._schema, dict) else None
+        self._read()
 
     @property
     def name(self) -> str:
@@ -46,22 +43,23 @@ class GovernedTool:
 
     def definition(self) -> str:
         """Return the digest of name, description and schema as they are now."""
-        tool = self.tool
-        seen = (
-            tool.name,
-            tool.description,
-            tool.args_schema,
-            getattr(tool, "func", None),
-            getattr(tool, "coroutine", None),
-        )
-        if seen != self._seen:
-            schema = tool.tool_call_schema
-            shape = schema if isinstance(schema, dict) else schema.model_json_schema()
-            described = {"name": tool.name, "description": tool.description, "schema": shape}
-            self._definition = digest("tool", cast("dict[str, JsonValue]", described))
-            self._schema = _argument_schema(tool)
-            self._seen = seen
+        self._read()
         return self._definition
+
+    def _read(self) -> None:
+        """Read the tool's definition, again if it changed since it was last read."""
+        tool = self.tool
+        schema = tool.args_schema
+        shape = orjson.dumps(schema) if isinstance(schema, dict) else schema  # a dict could change in place
+        seen = (tool.name, tool.description, shape)
+        if seen == self._seen:
+            return
+        self._schema = _argument_schema(tool)
+        self._known = None if isinstance(self._schema, dict) else _known_names(self._schema)
+        self._check_json = _json_schema_check(tool.name, self._schema) if isinstance(self._schema, dict) else None
+        described = self._schema if isinstance(self._schema, dict) else self._schema.model_json_schema()
+        self._definition = digest("tool", {"name": tool.name, "description": tool.description, "schema": described})
+        self._seen = seen
 
     def canonical_arguments(self, raw: Mapping[str, object]) -> dict[str, JsonValue]:
         """Pass raw arguments through the tool's schema once.
@@ -83,9 +81,10 @@ class GovernedTool:
         schema = cast("type[BaseModel]", self._schema)
         parsed = self._parse(schema, raw)
         absent = {name for name in _SYNTHETIC if name in schema.model_fields and name not in raw}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # the comparison below says what pydantic would warn of
-            arguments: dict[str, JsonValue] = parsed.model_dump(mode="json", by_alias=True, exclude=absent or None)
+        # The comparison below says what pydantic would warn of.
+        arguments: dict[str, JsonValue] = parsed.model_dump(
+            mode="json", by_alias=True, exclude=absent or None, warnings=False
+        )
         if self._parse(schema, arguments) != parsed:
             raise CanonicalizationError(
                 f"arguments of {self.name} do not survive being written as JSON",
@@ -146,9 +145,9 @@ def _argument_schema(tool: BaseTool) -> type[BaseModel] | dict[str, Any]:
         tool.get_input_schema() if tool.args_schema is None else tool.args_schema,
         tool.tool_call_schema,
     )
-    if isinstance(full, dict) or isinstance(callable_part, dict):
-        return cast("dict[str, Any]", callable_part)
-    if not (isinstance(full, type) and issubclass(full, BaseModel)):
+    if isinstance(callable_part, dict):
+        return callable_part
+    if not (isinstance(full, type) and issubclass(full, BaseModel) and issubclass(callable_part, BaseModel)):
         raise ConfigurationError(
             f"tool {tool.name} cannot be governed",
             expected="a pydantic v2 or JSON schema",
@@ -163,7 +162,7 @@ def _argument_schema(tool: BaseTool) -> type[BaseModel] | dict[str, Any]:
             expected="one or the other, since a validator could change arguments after they were approved",
             remedy="move the validation into the tool's body, or the injected argument out of the schema",
         )
-    return cast("type[BaseModel]", callable_part)
+    return callable_part
 
 
 def _known_names(schema: type[BaseModel]) -> frozenset[str] | None:

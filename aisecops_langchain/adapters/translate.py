@@ -1,6 +1,6 @@
 """The one place where LangChain's messages become ours: text, digests, proposals; and our answers become messages.
 
-Invariant: nothing here trusts a message. Message content is read, never changed in place: a changed message is a new one.
+Invariant: nothing here trusts a message, and none is changed in place: a changed message is a new one.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from langchain_core.messages import (
     AnyMessage,
     BaseMessage,
     HumanMessage,
+    InvalidToolCall,
     SystemMessage,
     ToolCall,
     ToolMessage,
@@ -106,14 +107,10 @@ def storable(message: AIMessage) -> AIMessage:
     Returns:
         The message without whatever has no canonical form.
     """
-    calls = [
-        call
-        if _is_canonical(call)
-        else ToolCall(name=_clean(call["name"]), args={}, id=_clean(call["id"] or ""), type="tool_call")
-        for call in message.tool_calls
-    ]
+    calls = [call if _is_canonical(call) else _emptied(call) for call in message.tool_calls]
     broken = [
-        call if _is_canonical(dict(call)) else {**call, "args": "", "error": ""} for call in message.invalid_tool_calls
+        call if _is_canonical(dict(call)) else InvalidToolCall(**{**call, "args": "", "error": ""})
+        for call in message.invalid_tool_calls
     ]
     content = message.content if _is_canonical(message.content) else _clean(text_of(message))
     changed = {"content": content, "tool_calls": calls, "invalid_tool_calls": broken}
@@ -135,7 +132,7 @@ def with_edits(message: AIMessage, edits: Mapping[str, Mapping[str, Any]]) -> AI
     if not any(call["id"] in edits for call in message.tool_calls):
         return message
     calls = [
-        ToolCall(name=call["name"], args=dict(edits[call["id"]]), id=call["id"], type="tool_call")
+        ToolCall(name=call["name"], args=dict(edits[call["id"] or ""]), id=call["id"], type="tool_call")
         if call["id"] in edits
         else call
         for call in message.tool_calls
@@ -194,6 +191,10 @@ def _with_block_text(block: object, change: Callable[[str], str]) -> object:
     if isinstance(block, dict) and isinstance(block.get("text"), str):
         return {**block, "text": change(block["text"])}
     return block
+
+
+def _emptied(call: ToolCall) -> ToolCall:
+    return ToolCall(name=_clean(call["name"]), args={}, id=_clean(call["id"] or ""), type="tool_call")
 
 
 def _is_canonical(value: object) -> bool:

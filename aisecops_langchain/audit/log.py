@@ -151,21 +151,42 @@ class AuditLog:
         Raises:
             AuditWriteError: If the event is not wholly in the log, or no head can be signed any more.
         """
-        body = self._serialize(event)
+        return self.append_line(event.id, self._serialize(event))
+
+    def append_line(self, event_id: str, body: bytes) -> Receipt:
+        """Write an event that its recorder has serialised already, once.
+
+        Args:
+            event_id: The event's id.
+            body: Its JSON object: UTF-8, one line, without ``seq`` and ``prev``.
+
+        Returns:
+            Where it stands; for an id that was written recently, where it already stood.
+
+        Raises:
+            AuditWriteError: If the event is not wholly in the log, or no head can be signed any more.
+        """
+        if len(body) > self._max_event_bytes:
+            raise AuditWriteError(
+                "event is too large",
+                expected=f"at most {self._max_event_bytes} bytes",
+                got=f"{len(body)} bytes",
+                remedy="record a digest instead of the content",
+            )
         now = self._clock()
         self._require_own_process()
         with self._lock:
             self._require_open()
             self._lines.require_sound()
             self._heads.settle(self._lines.tip, now)
-            known = self._recent.get(event.id)
+            known = self._recent.get(event_id)
             if known is not None:
-                self._recent.move_to_end(event.id)
+                self._recent.move_to_end(event_id)
                 return known._replace(duplicate=True)
             tip = self._write(body)
             if self._durability is Durability.SYNC:
                 self._lines.sync()
-            receipt = Receipt(self._segment, tip.lines - 1, event.id, tip.head)
+            receipt = Receipt(self._segment, tip.lines - 1, event_id, tip.head)
             self._remember(receipt)
             self._heads.sign_if_due(tip, now)
         return receipt
@@ -241,13 +262,6 @@ class AuditLog:
             body = event.__pydantic_serializer__.to_json(event)
         except (PydanticSerializationError, ValueError) as error:
             raise AuditWriteError("event has no JSON form", expected="JSON values", got=type(error).__name__) from error
-        if len(body) > self._max_event_bytes:
-            raise AuditWriteError(
-                "event is too large",
-                expected=f"at most {self._max_event_bytes} bytes",
-                got=f"{len(body)} bytes",
-                remedy="record a digest instead of the content",
-            )
         return body
 
     def _write(self, body: bytes) -> Tip:

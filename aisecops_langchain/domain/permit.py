@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
-from aisecops_langchain.canonical import JsonValue, digest
+from aisecops_langchain.canonical import digest_texts
 from aisecops_langchain.domain.base import Frozen
 from aisecops_langchain.domain.scope import Scope
 
@@ -48,15 +48,13 @@ class Binding(Frozen):
 
     def effect_key(self) -> str:
         """Identity of the effect: one call of one plan on one thread runs at most once, whatever its arguments."""
-        principal = self.scope.principal
-        key: JsonValue = [principal.tenant, self.scope.thread, self.plan, self.call_id]
-        return digest("effect", key)
+        return digest_texts("effect", self.scope.principal.tenant, self.scope.thread, self.plan, self.call_id)
 
     def approval_key(self) -> str:
         """Identity of the approval request for exactly this call in exactly this place."""
-        return digest("approval", [self.effect_key(), self.call, self.tool_definition])
+        return digest_texts("approval", self.effect_key(), self.call, self.tool_definition)
 
-    def claims(self) -> dict[str, JsonValue]:
+    def claims(self) -> dict[str, str]:
         """Return the binding as plain JSON, for sealing.
 
         The trace is left out: it correlates, it does not authorise.

@@ -55,7 +55,7 @@ class ArgumentProvenance(Frozen):
     """Top-level argument name."""
     label: Label
     method: str
-    """How it was attributed: ``verbatim`` (found in labelled content) or ``context`` (not found: the context's label)."""
+    """``verbatim``: found in trusted content. ``context``: not found, so it takes the context's label."""
 
 
 class PlanStep(Frozen):

@@ -6,6 +6,7 @@ Invariant: what passes here carries a label from its door alone; the content its
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from aisecops_langchain.domain.events import (
     ContentAdmitted,
@@ -78,7 +79,7 @@ class Admission:
         found = self._sanitizer.sanitize_text(text, channel=kind, redact_pii=redact_pii)
         source = Source(kind=kind, name=name, digest=found.raw_digest)
         label = label_for(source)
-        facts = {"source": source, "label": label, "size": len(text), "findings": _findings(found)}
+        facts: dict[str, Any] = {"source": source, "label": label, "size": len(text), "findings": _findings(found)}
         record = self._recorder.record
         identity = (kind.value, name, found.raw_digest)
         if found.blocked:
@@ -111,7 +112,7 @@ class Admission:
         """
         found = self._sanitizer.sanitize_text(text, channel=SourceKind.AGENT_MESSAGE)
         source = Source(kind=SourceKind.AGENT_MESSAGE, name=name, digest=found.raw_digest)
-        facts = {"source": source, "label": label, "size": len(text), "findings": _findings(found)}
+        facts: dict[str, Any] = {"source": source, "label": label, "size": len(text), "findings": _findings(found)}
         if found.blocked:
             event = self._recorder.record(OutputBlocked, scope, found.raw_digest, reason=_why(found), **facts)
         else:
@@ -120,20 +121,10 @@ class Admission:
 
 
 def _findings(found: Sanitized) -> tuple[FindingRecord, ...]:
-    return tuple(
-        FindingRecord(
-            rule=item.rule,
-            category=item.category,
-            severity=item.severity,
-            start=item.start,
-            end=item.end,
-            view=item.view,
-        )
-        for item in found.findings
-    )
+    return tuple(finding.record() for finding in found.findings)
 
 
 def _why(found: Sanitized) -> str:
-    return (
-        "findings: " + ", ".join(sorted({item.rule for item in found.findings})) if found.findings else "not inspected"
-    )
+    if not found.findings:
+        return "not inspected"
+    return "findings: " + ", ".join(sorted({item.rule for item in found.findings}))

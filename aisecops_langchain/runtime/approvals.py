@@ -7,6 +7,7 @@ record lives in the ledger under a seal, so that neither a replayed answer nor a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from aisecops_langchain.canonical import JsonValue, digest
 from aisecops_langchain.domain.events import (
@@ -230,7 +231,7 @@ class Approvals:
             return []
         return [Change(close_row(self._sealer, Table.APPROVALS, key, record))]
 
-    def _record(self, kind: _ApprovalKind, binding: Binding, *, parents: tuple[str, ...] = (), **facts: object) -> str:
+    def _record(self, kind: _ApprovalKind, binding: Binding, *, parents: tuple[str, ...] = (), **facts: Any) -> str:
         key = binding.approval_key()
         return self._recorder.record(
             kind,

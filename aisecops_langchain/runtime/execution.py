@@ -11,7 +11,7 @@ import hmac
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from aisecops_langchain.domain.events import (
     ExecutionBlocked,
@@ -196,7 +196,7 @@ class Execution:
         self.lose(lost, reason="the process that started it ended before it recorded an outcome")
         raise PermitError("unknown", _MESSAGES["unknown"], remedy="find out whether it took place, then reconcile it")
 
-    def _finish(self, running: Running, state: EffectState, kind: _OutcomeKind, facts: dict[str, object]) -> str:
+    def _finish(self, running: Running, state: EffectState, kind: _OutcomeKind, facts: dict[str, Any]) -> str:
         try:
             event = self._record(kind, running, **facts)
             self._end(running, state)
@@ -213,13 +213,13 @@ class Execution:
         if not self._ledger.apply([Change(row, replaces=running.version)], durable=False):
             raise LedgerError("the effect's row changed while it ran", expected="the version that was started")
 
-    def _record(self, kind: _OutcomeKind | type[ExecutionStarted], running: Running, **facts: object) -> str:
+    def _record(self, kind: _OutcomeKind | type[ExecutionStarted], running: Running, **facts: Any) -> str:
         binding = running.binding
         return self._recorder.record(
             kind,
             binding.scope,
             running.permit.id,
-            running.record.attempt,
+            str(running.record.attempt),
             parents=(running.event,) if running.event else (),
             **_about(binding, running.permit.id),
             **facts,
@@ -237,7 +237,7 @@ class Execution:
 _OutcomeKind = type[ExecutionCompleted] | type[ExecutionFailed] | type[ExecutionUnknown]
 
 
-def _about(binding: Binding, permit_id: str) -> dict[str, object]:
+def _about(binding: Binding, permit_id: str) -> dict[str, Any]:
     return {
         "plan": binding.plan,
         "call_id": binding.call_id,

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
-from aisecops_langchain.canonical import JsonValue, canonical_bytes, digest_bytes
+from aisecops_langchain.canonical import JsonValue, digest_texts
 from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect, Stage
 from aisecops_langchain.domain.events import (
     CapabilityAllowed,
@@ -58,6 +59,11 @@ class Denied:
     """Neutral, safe to show to a model: no argument values, no advice on how to get round it."""
 
 
+_REFUSED: Final = {
+    ApprovalState.EXPIRED: Denied("approval_expired", "Nobody approved this call in time."),
+    ApprovalState.REJECTED: Denied("rejected", "A person rejected this call."),
+}
+
 Verdict = Permitted | NeedsApproval | Denied
 
 
@@ -88,6 +94,7 @@ class Gate:
 
     def __init__(
         self,
+        *,
         policy: Policy,
         ledger: Ledger,
         approvals: Approvals,
@@ -167,15 +174,10 @@ class Gate:
             return NeedsApproval(asked, decision, event)
         if record.binding.claims() != asked.claims():
             return Denied("approval_void", "The approval was asked for in another context.")
-        match record.state:
-            case ApprovalState.PENDING:
-                return NeedsApproval(asked, decision, event)
-            case ApprovalState.GRANTED | ApprovalState.CONSUMED:
-                return self._approved(proposal, scope, decision, record)
-            case ApprovalState.EXPIRED:
-                return Denied("approval_expired", "Nobody approved this call in time.")
-            case ApprovalState.REJECTED:
-                return Denied("rejected", "A person rejected this call.")
+        if record.state is ApprovalState.PENDING:
+            return NeedsApproval(asked, decision, event)
+        refused = _REFUSED.get(record.state)
+        return refused or self._approved(proposal, scope, decision, record)
 
     def _approved(self, proposal: Proposal, scope: Scope, decision: Decision, record: ApprovalRecord) -> Verdict:
         approved_call = record.edited_call or record.binding.call
@@ -227,9 +229,7 @@ class Gate:
 
     def _record(self, proposal: Proposal, request: DecisionRequest, decision: Decision, scope: Scope) -> str:
         step = proposal.step
-        answer = digest_bytes(
-            "decision", canonical_bytes([decision.effect.value, decision.policy, list(decision.rules)])
-        )
+        answer = digest_texts("decision", decision.effect.value, decision.policy, *decision.rules)
         identity = (proposal.plan, step.call_id, step.call.digest, answer)
         about = {"plan": proposal.plan, "call_id": step.call_id, "tool": step.call.tool, "call": step.call.digest}
         record = self._recorder.record

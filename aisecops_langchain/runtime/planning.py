@@ -25,6 +25,7 @@ Toolbox = Mapping[str, ToolContract]
 """The tools within an agent's reach, by name."""
 
 _MAX_NAME = 64
+_REMEMBERED_PLANS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Planner:
         self._recorder = recorder
         self._sealer = sealer
         self._max_calls = max_calls
+        self._made: dict[tuple[str, str], tuple[tuple[ProposedCall, ...], ExecutionPlan]] = {}
 
     def plan(
         self,
@@ -99,7 +101,37 @@ class Planner:
             else:
                 rejected.append(outcome)
         identity = plan_id or _identity(scope, turn, proposals, steps)
-        return ExecutionPlan.of(plan_id=identity, steps=tuple(steps), rejected=tuple(rejected), context=context)
+        plan = ExecutionPlan.of(plan_id=identity, steps=tuple(steps), rejected=tuple(rejected), context=context)
+        self._remember(scope, tuple(proposals), plan)
+        return plan
+
+    def recall(
+        self, reference: PlanReference, proposals: Sequence[ProposedCall], tools: Toolbox, scope: Scope
+    ) -> ExecutionPlan | None:
+        """Find a plan that this process made a moment ago, rather than make it again.
+
+        Args:
+            reference: Which plan; recognised, so that its seal is known to be ours.
+            proposals: The calls as they stand now.
+            tools: What is within reach.
+            scope: Where.
+
+        Returns:
+            The plan, or ``None`` if it is not remembered or a call or a tool changed meanwhile.
+        """
+        proposed, plan = self._made.get((scope.thread, reference.plan), ((), None))
+        if plan is None or proposed != tuple(proposals):
+            return None
+        for step in plan.steps:
+            tool = tools.get(step.call.tool)
+            if tool is None or tool.definition() != step.tool_definition:
+                return None
+        return plan
+
+    def _remember(self, scope: Scope, proposals: tuple[ProposedCall, ...], plan: ExecutionPlan) -> None:
+        if len(self._made) >= _REMEMBERED_PLANS:
+            self._made.clear()
+        self._made[scope.thread, plan.id] = (proposals, plan)
 
     def record(self, plan: ExecutionPlan, scope: Scope, *, parents: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Write the plan, and what was rejected of it, to the log.
@@ -135,9 +167,9 @@ class Planner:
         self, plan_id: str, rejected: tuple[RejectedCall, ...], scope: Scope, *, parents: tuple[str, ...] = ()
     ) -> str:
         """Write calls that were refused before any decision to the log; returns the event's id."""
-        identity: list[JsonValue] = [[item.call_id, item.code] for item in rejected]
+        identity = [part for item in rejected for part in (item.call_id, item.code)]
         return self._recorder.record(
-            PlanRejected, scope, plan_id, identity, parents=parents, plan=plan_id, rejected=rejected
+            PlanRejected, scope, plan_id, *identity, parents=parents, plan=plan_id, rejected=rejected
         )
 
     def refer(self, plan: ExecutionPlan, scope: Scope) -> PlanReference:

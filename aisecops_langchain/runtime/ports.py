@@ -12,7 +12,6 @@ from enum import StrEnum
 from typing import Protocol
 
 from aisecops_langchain.canonical import JsonValue
-from aisecops_langchain.domain.events import Event
 from aisecops_langchain.errors import AisecopsError
 
 
@@ -71,8 +70,12 @@ class ToolContract(Protocol):
 class AuditSink(Protocol):
     """Where events go; ``audit.AuditLog`` is one."""
 
-    def append(self, event: Event) -> object:
-        """Write one event; an event whose id was written before is not written again.
+    def append_line(self, event_id: str, body: bytes, /) -> object:
+        """Write one serialised event; an event whose id was written before is not written again.
+
+        Args:
+            event_id: The event's id.
+            body: Its JSON object, one line.
 
         Raises:
             AuditWriteError: If it could not be written.

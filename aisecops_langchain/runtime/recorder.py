@@ -8,17 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import UTC, datetime
-from typing import TypeVar
+from functools import cache
+from typing import Any
 
-from aisecops_langchain.canonical import JsonValue, canonical_bytes, digest_bytes
-from aisecops_langchain.domain.events import Event, RecordedCall
+import orjson
+from pydantic import BaseModel
+from pydantic_core import PydanticSerializationError
+
+from aisecops_langchain.canonical import JsonValue, digest_texts
+from aisecops_langchain.domain.events import SCHEMA_VERSION, Event, RecordedCall
 from aisecops_langchain.domain.plan import CanonicalCall
 from aisecops_langchain.domain.scope import Scope
+from aisecops_langchain.errors import AuditWriteError
 from aisecops_langchain.runtime.ports import AuditSink, Clock, ClockError
 from aisecops_langchain.sanitize import scrub_value
 from aisecops_langchain.sealing import Sealer
 
-E = TypeVar("E", bound=Event)
+_REMEMBERED_CALLS = 256
 
 
 class Recorder:
@@ -36,9 +42,10 @@ class Recorder:
         self._clock = clock
         self._sealer = sealer
         self._reveal = frozenset(reveal)
+        self._calls: dict[tuple[str, str], RecordedCall] = {}
 
     def record(
-        self, kind: type[E], scope: Scope, *identity: JsonValue, parents: tuple[str, ...] = (), **fields: object
+        self, kind: type[Event], scope: Scope, *identity: str, parents: tuple[str, ...] = (), **fields: Any
     ) -> str:
         """Write one event.
 
@@ -56,19 +63,28 @@ class Recorder:
             AuditWriteError: If it could not be written.
             ClockError: If there is no time to give it.
         """
-        event_id = event_identity(kind, scope.trace, *identity)
-        event = kind(
-            id=event_id,
-            time=at(self._clock.now()),
-            trace=scope.trace,
-            thread=scope.thread,
-            checkpoint_ns=scope.checkpoint_ns,
-            parents=parents,
-            principal=scope.principal,
-            policy=scope.policy,
+        tag = _tag(kind)
+        event_id = event_identity(tag, scope.trace, *identity)
+        event = {
+            "v": SCHEMA_VERSION,
+            "kind": tag,
+            "id": event_id,
+            "time": at(self._clock.now()),
+            "trace": scope.trace,
+            "thread": scope.thread,
+            "checkpoint_ns": scope.checkpoint_ns,
+            "parents": parents,
+            "principal": scope.principal,
+            "policy": scope.policy,
             **fields,
-        )
-        self._sink.append(event)
+        }
+        try:
+            body = orjson.dumps(event, default=_fragment)
+        except (orjson.JSONEncodeError, PydanticSerializationError) as error:
+            raise AuditWriteError(
+                "event has no JSON form", expected="valid Unicode", got=type(error).__name__
+            ) from error
+        self._sink.append_line(event_id, body)
         return event_id
 
     def commit(self) -> None:
@@ -89,30 +105,49 @@ class Recorder:
         Returns:
             The call with secrets and personal data replaced by commitments.
         """
+        known = self._calls.get((call_id, call.digest))
+        if known is not None:  # the same call is recorded when it is planned and again when it is decided
+            return known
         shown: dict[str, JsonValue] = {}
         complete = True
         for name, value in call.arguments().items():
             revealed = f"{call.tool}.{name}" in self._reveal
             shown[name], whole = scrub_value(name, value, reveal=revealed, commit=self._commitment)
             complete = complete and whole
-        return RecordedCall(call_id=call_id, tool=call.tool, digest=call.digest, arguments=shown, complete=complete)
+        made = RecordedCall(call_id=call_id, tool=call.tool, digest=call.digest, arguments=shown, complete=complete)
+        if len(self._calls) >= _REMEMBERED_CALLS:
+            self._calls.clear()
+        self._calls[call_id, call.digest] = made
+        return made
 
     def _commitment(self, value: str) -> str:
         return self._sealer.seal_bytes("commitment", value.encode("utf-8", "surrogatepass"))
 
 
-def event_identity(kind: type[Event], trace: str, *identity: JsonValue) -> str:
+def event_identity(tag: str, trace: str, *identity: str) -> str:
     """Name an event.
 
     Args:
-        kind: Its type.
+        tag: Its kind.
         trace: The run it belongs to.
         *identity: What tells it from other events of its kind in the run.
 
     Returns:
         32 hexadecimal digits.
     """
-    return digest_bytes("event", canonical_bytes([kind.__name__, trace, *identity]))[7:39]
+    return digest_texts("event", tag, trace, *identity)[7:39]
+
+
+@cache
+def _tag(kind: type[Event]) -> str:
+    return str(kind.model_fields["kind"].default)
+
+
+def _fragment(part: object) -> orjson.Fragment:
+    """Serialise domain data inside an event; the schema's own types know their JSON form."""
+    if isinstance(part, BaseModel):
+        return orjson.Fragment(part.__pydantic_serializer__.to_json(part))
+    raise TypeError
 
 
 def at(nanoseconds: int) -> datetime:

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from typing import Final, TypeVar
 
-import orjson
 from pydantic import ValidationError
 
-from aisecops_langchain.canonical import canonical_bytes
 from aisecops_langchain.domain.base import Frozen
 from aisecops_langchain.domain.decision import Obligation
 from aisecops_langchain.domain.permit import ApprovalState, Binding, EffectState, Permit
@@ -67,7 +65,7 @@ def close_row(sealer: Sealer, table: Table, key: str, record: EffectRecord | App
     Returns:
         The row.
     """
-    body = orjson.dumps(record.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
+    body = record.__pydantic_serializer__.to_json(record)
     return Row(table=table, key=key, state=record.state, body=body, seal=_seal(sealer, table, key, body))
 
 
@@ -105,4 +103,4 @@ def _seal(sealer: Sealer, table: Table, key: str, body: bytes) -> str:
 
 
 def _sealed_bytes(table: Table, key: str, body: bytes) -> bytes:
-    return canonical_bytes([table.value, key]) + body
+    return f"{table.value}:{key}:".encode() + body

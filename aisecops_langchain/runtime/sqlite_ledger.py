@@ -20,12 +20,11 @@ from typing import Final
 from aisecops_langchain.errors import LedgerError
 from aisecops_langchain.runtime.ports import Change, Row, Table
 
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS effects (key TEXT PRIMARY KEY, state TEXT NOT NULL, body BLOB NOT NULL, seal TEXT NOT NULL)
-    WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS approvals (key TEXT PRIMARY KEY, state TEXT NOT NULL, body BLOB NOT NULL, seal TEXT NOT NULL)
-    WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+_ROWS: Final = "key TEXT PRIMARY KEY, state TEXT NOT NULL, body BLOB NOT NULL, seal TEXT NOT NULL"
+_SCHEMA: Final = f"""
+CREATE TABLE IF NOT EXISTS effects ({_ROWS});
+CREATE TABLE IF NOT EXISTS approvals ({_ROWS});
+CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 """
 _VERSION: Final = 1
 _BUSY_SECONDS: Final = 10.0
@@ -47,6 +46,7 @@ class SqliteLedger:
         self._durable = durable
         self._lock = threading.Lock()
         self._pid = os.getpid()
+        self._waits: bool | None = None
         self.owner = uuid.uuid4().hex
         self._owners = path.parent / "owners"
         try:
@@ -64,9 +64,8 @@ class SqliteLedger:
     def _prepare(self) -> None:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version not in (0, _VERSION):
-            raise LedgerError(
-                "the ledger is of another version", expected=f"version {_VERSION}", got=f"version {version}"
-            )
+            expected, got = f"version {_VERSION}", f"version {version}"
+            raise LedgerError("the ledger is of another version", expected=expected, got=got)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.executescript(_SCHEMA)
         self._db.execute(f"PRAGMA user_version={_VERSION}")
@@ -93,23 +92,25 @@ class SqliteLedger:
 
     def get(self, table: Table, key: str) -> Row | None:
         """Read one row."""
-        with self._transaction() as db:
+        with self._database() as db:
             found = db.execute(f"SELECT state, body, seal FROM {table.value} WHERE key=?", (key,)).fetchone()  # noqa: S608
         return None if found is None else Row(table, key, *found)
 
     def apply(self, changes: Sequence[Change], *, durable: bool) -> bool:
         """Apply all changes in one transaction, or none."""
-        with self._transaction(write=True, durable=durable) as db:
-            for change in changes:
-                if not _apply_one(db, change):
-                    db.execute("ROLLBACK")
-                    return False
-        return True
+        with self._database() as db:
+            self._wait_for_disk(wait=durable and self._durable)
+            if len(changes) == 1:  # one statement is a transaction of its own
+                return _apply_one(db, changes[0])
+            db.execute("BEGIN IMMEDIATE")
+            applied = all(_apply_one(db, change) for change in changes)
+            db.execute("COMMIT" if applied else "ROLLBACK")
+        return applied
 
     def scan(self, table: Table, *, state: str | None = None) -> Iterator[Row]:
         """Yield the rows of a table, of one state if given."""
         where, values = ("", ()) if state is None else (" WHERE state=?", (state,))
-        with self._transaction() as db:
+        with self._database() as db:
             query = f"SELECT key, state, body, seal FROM {table.value}{where} ORDER BY key"  # noqa: S608
             rows = db.execute(query, values).fetchall()
         for row in rows:
@@ -118,8 +119,8 @@ class SqliteLedger:
     def increment(self, counter: str) -> int:
         """Add one to a named counter."""
         query = "INSERT INTO counters VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value"
-        with self._transaction(write=True) as db:
-            return int(db.execute(query, (counter,)).fetchone()[0])
+        with self._database() as db:
+            return int(db.execute(query, (counter,)).fetchall()[0][0])
 
     def close(self) -> None:
         """Release the file and this process's owner lock."""
@@ -129,7 +130,7 @@ class SqliteLedger:
             os.close(self._owner_file)
 
     @contextmanager
-    def _transaction(self, *, write: bool = False, durable: bool = False) -> Iterator[sqlite3.Connection]:
+    def _database(self) -> Iterator[sqlite3.Connection]:
         if os.getpid() != self._pid:
             raise LedgerError(
                 "the ledger was opened in another process",
@@ -139,19 +140,19 @@ class SqliteLedger:
             )
         with self._lock:
             try:
-                if write:
-                    # In WAL mode NORMAL commits without a sync: it survives the process, FULL survives the power.
-                    self._db.execute(f"PRAGMA synchronous={'FULL' if durable and self._durable else 'NORMAL'}")
-                    self._db.execute("BEGIN IMMEDIATE")
                 yield self._db
-                if self._db.in_transaction:
-                    self._db.execute("COMMIT")
             except sqlite3.Error as error:
                 raise _unavailable(error) from error
             finally:
                 if self._db.in_transaction:
                     with suppress(sqlite3.Error):
                         self._db.execute("ROLLBACK")
+
+    def _wait_for_disk(self, *, wait: bool) -> None:
+        """Choose how the next commit waits: in WAL mode NORMAL survives the process, FULL also a loss of power."""
+        if wait is not self._waits:
+            self._db.execute(f"PRAGMA synchronous={'FULL' if wait else 'NORMAL'}")
+            self._waits = wait
 
 
 @contextmanager

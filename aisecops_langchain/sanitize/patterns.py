@@ -107,6 +107,8 @@ class PatternSet:
         found = self._set.Match(text)
         if found is None or self._sentinel not in found:
             return list(range(self._size))
+        if len(found) == 1:
+            return []
         return sorted(index for index in found if index != self._sentinel)
 
 

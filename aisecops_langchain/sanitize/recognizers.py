@@ -10,6 +10,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
@@ -33,6 +34,9 @@ _MEASURES: Final = frozenset(
     max min count limit budget usage total used remaining per num number size length
     """.split()  # noqa: SIM905 - a list of words
 )
+_LONGEST_NAME: Final = 200
+"""Characters of the longest name whose reading is remembered."""
+
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 _SECRET_SOURCES: Final = (
@@ -70,6 +74,11 @@ _NOT_CREDENTIAL: Final = re.compile(
     r"\bsha(?:1|256|384|512)[:-][0-9a-f]{40,128}\b|\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", re.IGNORECASE
 )
 """Named digests and UUIDs: random, but meant to be shown."""
+
+_SHORTEST: Final = 6
+"""Shorter text holds nothing: the shortest mail address takes as much."""
+_SHORTEST_BARE: Final = 20
+"""A shorter run of letters, digits and underscores holds nothing but a card number, which is no identifier."""
 
 _LEAST_ENTROPY: Final = 3.0
 """Bits a character: random hexadecimal has nearly 4, random base64 more."""
@@ -121,15 +130,22 @@ def names_secret(name: str, value: object) -> bool:
     """
     if value is None or isinstance(value, bool) or value in ("", [], {}):
         return False
+    read = _read_name if len(name) <= _LONGEST_NAME else _read_name.__wrapped__
+    secret, counts = read(name)
+    return secret and not (counts and isinstance(value, int | float))
+
+
+@lru_cache(maxsize=2_048)
+def _read_name(name: str) -> tuple[bool, bool]:
+    """Tell whether a name speaks of a secret, and whether a number under it is only a count."""
     words = [word.lower() for word in _WORDS.findall(name if name.isascii() else fold(name))]
-    if isinstance(value, int | float) and (_MEASURES.intersection(words) or words[-1:] == ["tokens"]):
-        return False
     pairs = list(pairwise(words))
-    return (
+    secret = (
         not _SECRET_WORDS.isdisjoint(words)
         or not _SECRET_WORDS.isdisjoint(first + second for first, second in pairs)
         or any(first in _KEY_QUALIFIERS and second == "key" for first, second in pairs)
     )
+    return secret, not _MEASURES.isdisjoint(words) or words[-1:] == ["tokens"]
 
 
 def sensitive_kind(text: str) -> str | None:
@@ -141,8 +157,13 @@ def sensitive_kind(text: str) -> str | None:
     Returns:
         ``secret``, ``email``, ``iban``, ``card``, ``ssn`` or ``phone``, the first that applies; or nothing.
     """
+    if len(text) < _SHORTEST or (len(text) < _SHORTEST_BARE and text.isidentifier()):
+        return None
     readable = text if text.isascii() else text.encode("utf-8", "replace").decode()
-    hits = {_KIND_OF_SOURCE[index] for index in _PREFILTER.hits(readable)}
+    found = _PREFILTER.hits(readable)
+    if not found:
+        return None
+    hits = {_KIND_OF_SOURCE[index] for index in found}
     kind = next((kind for kind, (_, holds) in _KINDS.items() if kind in hits and holds(readable)), None)
     return "secret" if kind == "credential" else kind
 

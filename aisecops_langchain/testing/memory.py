@@ -9,7 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from aisecops_langchain.domain.events import Event
+from aisecops_langchain.domain.events import Event, parse_event
 from aisecops_langchain.runtime.ports import Change, Row, Table
 
 
@@ -68,11 +68,12 @@ class MemorySink:
         self._ids: set[str] = set()
         self._lock = threading.Lock()
 
-    def append(self, event: Event) -> None:
-        """Keep one event, unless its id is known."""
+    def append_line(self, event_id: str, body: bytes, /) -> None:
+        """Read and keep one event, unless its id is known."""
+        event = parse_event(body)
         with self._lock:
-            if event.id not in self._ids:
-                self._ids.add(event.id)
+            if event_id not in self._ids:
+                self._ids.add(event_id)
                 self.events.append(event)
 
     def commit(self) -> None:

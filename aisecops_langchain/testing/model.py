@@ -93,4 +93,4 @@ def _message(turn: Any, messages: list[BaseMessage]) -> AIMessage:
     if isinstance(turn, str):
         return AIMessage(turn)
     calls = [turn] if isinstance(turn, dict) else list(turn)
-    return AIMessage("", tool_calls=[ToolCall(**item) for item in calls])
+    return AIMessage("", tool_calls=[item.copy() for item in calls])

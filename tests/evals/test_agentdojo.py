@@ -12,12 +12,13 @@ from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from aisecops_langchain.cli.eval import agentdojo as command
 from aisecops_langchain.cli.main import cli
 from aisecops_langchain.errors import ConfigurationError
+from aisecops_langchain.evals.agentdojo.agent import AgentRun
 from aisecops_langchain.evals.agentdojo.extra import require_agentdojo
 from aisecops_langchain.evals.agentdojo.planner import PLANNERS, BenignPlanner
 from aisecops_langchain.evals.agentdojo.policy import agent_name, policy_for
 from aisecops_langchain.evals.agentdojo.report import AuditCheck, Report
 from aisecops_langchain.evals.agentdojo.run import BATCH_SIZE, Options, plan_batches
-from aisecops_langchain.evals.agentdojo.suites import TaskOutcome, load_suites
+from aisecops_langchain.evals.agentdojo.suites import TaskOutcome, load_suites, run_task
 from aisecops_langchain.evals.agentdojo.tools import to_langchain_tools
 from aisecops_langchain.evals.agentdojo.trace import final_answer, to_agentdojo_messages
 
@@ -120,6 +121,41 @@ class TestTrace:
         assert to_agentdojo_messages([])[-1]["role"] == "assistant"
 
 
+class _Fixed:
+    """An agent that never acts."""
+
+    def __init__(self, answer: str | None) -> None:
+        self.answer = answer
+
+    def run(self, model, tools, prompt):
+        answer = model.answer if self.answer is None else self.answer
+        return AgentRun(trace="t", messages=[HumanMessage(prompt), AIMessage(answer)])
+
+
+class _Broken:
+    """An agent that breaks."""
+
+    def run(self, model, tools, prompt):
+        raise ValueError("the text of this error stays out of the report")
+
+
+class TestJudgement:
+    @pytest.mark.parametrize("agent", [_Fixed("I stopped here."), _Fixed(None)], ids=["gave up", "knew the answer"])
+    def test_an_agent_that_never_acts_keeps_no_task(self, agent):
+        """Many checkers look at the answer only, and a scripted planner knows it without having looked."""
+        suite = SUITES["banking"]
+        environment = suite.load_and_inject_default_environment({})
+        for task in suite.user_tasks.values():
+            assert task.ground_truth(environment)
+            assert not run_task(suite, task, BenignPlanner(), agent).ok, task.ID
+
+    def test_a_task_that_breaks_has_failed_with_the_type_of_its_error(self):
+        suite = SUITES["banking"]
+        outcome = run_task(suite, suite.user_tasks["user_task_0"], BenignPlanner(), _Broken())
+        assert not outcome.ok
+        assert outcome.reason == "ValueError during the run"
+
+
 class TestPolicy:
     @pytest.mark.parametrize("name", SUITES)
     def test_the_generated_bundle_grants_exactly_the_tools_of_the_suite(self, name):
@@ -130,7 +166,7 @@ class TestPolicy:
         assert not policy.asks_approval
 
     def test_a_directory_without_the_suite_is_a_clear_error(self, tmp_path):
-        with pytest.raises(ConfigurationError, match="banking.yaml"):
+        with pytest.raises(ConfigurationError, match=r"banking\.yaml"):
             policy_for(SUITES["banking"], tmp_path)
 
 
@@ -171,6 +207,7 @@ class TestCommand:
         assert report["audit"]["events"] > 0
         assert result.exit_code == 0
 
+    @pytest.mark.slow
     def test_processes_share_one_home_and_one_verified_log(self, tmp_path):
         result = run_cli("--suite", "slack", "--home", str(tmp_path / "home"), "--jobs", "2")
         assert result.exit_code == 0, result.output
@@ -193,6 +230,7 @@ class TestCommand:
         report = json.loads(result.stdout)
         assert result.exit_code == 1
         assert report["audit"]["verified"]
+        assert report["suites"]["banking"]["refused"] > 0
         assert 0 < report["summary"]["benign"]["ok"] < 16
         assert any("send_money" in failure["reason"] for failure in report["failures"])
         assert all(failure["trace"] for failure in report["failures"])

@@ -1,12 +1,14 @@
 """AgentDojo's suites: which there are, and how one task is run and judged.
 
 Invariant: AgentDojo's own runner makes the environment, calls the agent and judges the outcome. Its verdict is never
-raised here, only lowered: a scripted planner knows the answer without having looked, so a task of which a call did not
-run counts as failed even where the answer alone would satisfy the checker. What breaks is failed, never skipped.
+raised here, only lowered: a scripted planner knows the answer without having looked, and the answer alone satisfies 38
+of the 97 checkers, so a task counts as kept only if every call that solves it ran too. What breaks has failed.
 """
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
@@ -22,6 +24,8 @@ from aisecops_langchain.evals.agentdojo.shapes import Runtime, Suite, Turn, User
 from aisecops_langchain.evals.agentdojo.tools import to_langchain_tools
 from aisecops_langchain.evals.agentdojo.trace import executed_results, failed_results, to_agentdojo_messages
 
+_LOG = logging.getLogger(__name__)
+
 BENCHMARK: Final = "v1.2.2"
 """The version of the suites; another one holds other tasks."""
 
@@ -33,7 +37,7 @@ class TaskOutcome:
     suite: str
     task: str
     ok: bool
-    """Whether AgentDojo's checker finds the user served, and every proposed call ran."""
+    """Whether AgentDojo's checker finds the user served, and every call that solves the task ran."""
     trace: str
     """Identity of the run in the audit log; empty if it never began."""
     executed: int
@@ -80,11 +84,12 @@ def run_task(suite: Suite, task: UserTask, planner: Planner, agent: AgentRunner)
     pipeline = _GovernedPipeline(task, planner, agent)
     try:
         served, _ = suite.run_task_with_pipeline(pipeline, task, None, {})
-        reason = pipeline.refusals() or ("" if served else "the checker was not satisfied")
+        reason = pipeline.missing() or ("" if served else "the checker was not satisfied")
     except AisecopsError as error:
         reason = str(error)
     except Exception as error:  # noqa: BLE001  (whatever breaks one task must not hide the result of the others)
         reason = f"{type(error).__name__} during the run"
+        _LOG.debug("task %s of %s broke", task.ID, suite.name, exc_info=True)
     return TaskOutcome(
         suite=suite.name,
         task=task.ID,
@@ -103,16 +108,19 @@ class _GovernedPipeline:
         self._task = task
         self._planner = planner
         self._agent = agent
+        self._needed: Counter[str] = Counter()
         self.trace = ""
         self.messages: Sequence[BaseMessage] = ()
 
     def query(self, query: str, runtime: Runtime, env: BaseModel) -> Turn:
+        self._needed = Counter(call.function for call in self._task.ground_truth(env))
         model = self._planner.model(self._task, env)
         tools = to_langchain_tools(runtime.functions.values(), env)
         run = self._agent.run(model, tools, query)
         self.trace, self.messages = run.trace, run.messages
         return query, runtime, env, to_agentdojo_messages(run.messages), {}
 
-    def refusals(self) -> str:
-        names = sorted({message.name or "unknown" for message in failed_results(self.messages)})
+    def missing(self) -> str:
+        ran = Counter(result.name or "" for result in executed_results(self.messages).values())
+        names = sorted(self._needed - ran)
         return f"calls that did not run: {', '.join(names)}" if names else ""

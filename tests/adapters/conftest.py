@@ -1,0 +1,70 @@
+"""Shared set-up of the adapter tests: sync and async, checkpoints in memory and on disk, one governor for each test.
+
+Invariant: whatever a test does, its log verifies when it is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from adapter_kit import Driver, Office, open_governor
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+from aisecops_langchain import verify_log
+
+
+@pytest.fixture(params=["sync-memory", "async-memory", "sync-sqlite", "async-sqlite"])
+async def driver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Driver]:
+    """A checkpointer and the way to drive a graph with it."""
+    path = str(tmp_path / "checkpoints.sqlite")
+    match request.param:
+        case "sync-sqlite":
+            with SqliteSaver.from_conn_string(path) as saver:
+                yield Driver(saver, is_async=False)
+        case "async-sqlite":
+            async with AsyncSqliteSaver.from_conn_string(path) as asaver:
+                yield Driver(asaver, is_async=True)
+        case memory:
+            yield Driver(InMemorySaver(), is_async=memory.startswith("async"))
+
+
+@pytest.fixture(params=["sync", "async"])
+def light(request: pytest.FixtureRequest) -> Driver:
+    """Sync and async with a checkpointer in memory, where it does not matter which one."""
+    return Driver(InMemorySaver(), is_async=request.param == "async")
+
+
+@pytest.fixture(params=["sync", "async"])
+def bare(request: pytest.FixtureRequest) -> Driver:
+    """Sync and async without a checkpointer."""
+    return Driver(None, is_async=request.param == "async")
+
+
+@pytest.fixture
+def office(driver: Driver, tmp_path: Path) -> Iterator[Office]:
+    """An office with each checkpointer."""
+    yield from _office(driver, tmp_path)
+
+
+@pytest.fixture
+def quick(light: Driver, tmp_path: Path) -> Iterator[Office]:
+    """An office with a checkpointer in memory."""
+    yield from _office(light, tmp_path)
+
+
+@pytest.fixture
+def unsaved(bare: Driver, tmp_path: Path) -> Iterator[Office]:
+    """An office without a checkpointer."""
+    yield from _office(bare, tmp_path)
+
+
+def _office(driver: Driver, tmp_path: Path) -> Iterator[Office]:
+    governor = open_governor(tmp_path / "home")
+    yield Office(driver, tmp_path / "home", governor)
+    governor.close()
+    report = verify_log(tmp_path / "home" / "audit")
+    assert report.ok, report
