@@ -68,7 +68,7 @@ class ApprovalNode(GovernanceNode):
             return {}  # nobody asked, or somebody answered: the guard knows what follows
         if record.binding.claims() != reading.binding.claims():
             return self._keep(reading, None, config)
-        return self._keep(reading, interrupt(_question(reading, record, state.get("about"))), config)
+        return self._keep(reading, interrupt(_question(reading, record)), config)
 
     def _keep(self, reading: Reading, answer: object, config: RunnableConfig | None) -> dict[str, Any]:
         """Keep an answer; whatever goes wrong here leaves the call unapproved and the thread alive."""
@@ -95,22 +95,21 @@ def _unidentified(_config: RunnableConfig) -> Approver:
     return _NOBODY
 
 
-def _question(reading: Reading, record: ApprovalRecord, about: object) -> dict[str, Any]:
+def _question(reading: Reading, record: ApprovalRecord) -> dict[str, Any]:
     """Build the payload that agent-chat-ui, deep-agents-ui and Studio show, with our binding beside it."""
     binding = reading.binding
-    facts = dict(about) if isinstance(about, Mapping) else {}
-    risk = facts.get("risk", "unknown")
+    briefing = record.briefing
     return {
         "action_requests": [
             {
                 "name": reading.call.tool,
                 "args": reading.call.arguments(),
-                "description": f"{binding.scope.principal.agent} wants to call {reading.call.tool} (risk: {risk}).",
+                "description": f"{binding.scope.principal.agent} wants to call {reading.call.tool} (risk: {briefing.risk}).",
             }
         ],
         "review_configs": [{"action_name": reading.call.tool, "allowed_decisions": ["approve", "edit", "reject"]}],
         "aisecops": {
-            **facts,
+            **briefing.model_dump(mode="json"),
             "approval": binding.approval_key(),
             "call": binding.call,
             "plan": binding.plan,

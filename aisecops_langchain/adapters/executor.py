@@ -19,12 +19,12 @@ from langgraph.prebuilt import ToolNode
 from langgraph.types import Command
 
 from aisecops_langchain.adapters.context import sealed
-from aisecops_langchain.adapters.node import GovernanceNode
+from aisecops_langchain.adapters.node import GovernanceNode, mapping_of
 from aisecops_langchain.adapters.orders import Reading, read_order
 from aisecops_langchain.adapters.place import Place, PrincipalSource, traced
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES
 from aisecops_langchain.adapters.tools import GovernedTool
-from aisecops_langchain.adapters.translate import refusal, with_text
+from aisecops_langchain.adapters.translate import error_message, refusal, with_text
 from aisecops_langchain.canonical import digest_text
 from aisecops_langchain.domain.decision import Obligation
 from aisecops_langchain.domain.labels import NEUTRAL, Label, SourceKind, join_all
@@ -74,7 +74,7 @@ class ExecutorNode(GovernanceNode):
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002, ARG002
         """Run one call on the event loop; the accounting runs in worker threads."""
-        started = await asyncio.to_thread(self._begin, input, config)
+        started = await asyncio.to_thread(self._begin, mapping_of(input), config)
         if not isinstance(started, _Started):
             return started
         try:
@@ -91,10 +91,10 @@ class ExecutorNode(GovernanceNode):
             reading = read_order(state, self._tools, place.scope)
             running = self._governor.execution.begin(reading.permit, reading.binding)
         except PermitError as error:
-            return self._refused(place, named, f"There is no permit for it: {error.message}.")
+            return self._refused(place, named, f"There is no permit for it: {error.message}.", error.code)
         except AisecopsError as error:
             _LOG.error("a call was not executed: %s", error)
-            return self._refused(place, named, "The governance layer cannot carry it out right now.")
+            return self._refused(place, named, "The governance layer cannot carry it out right now.", "unavailable")
         return _Started(place, reading, running)
 
     def _fail(self, started: _Started, error: BaseException) -> dict[str, Any]:
@@ -104,15 +104,15 @@ class ExecutorNode(GovernanceNode):
             if isinstance(error, GraphBubbleUp):
                 execution.lose(running, reason="the tool interrupted the graph in the middle of its work")
                 _LOG.error("tool %s interrupted the graph; ask for approval by policy instead", running.binding.tool)
-                return self._answer(started, "The tool stopped half way, and its outcome is unknown.")
+                return self._answer(started, "The tool stopped half way, and its outcome is unknown.", "unknown")
             if isinstance(error, Exception):
                 execution.fail(running, error=name)
-                return self._answer(started, f"The tool failed ({name}).")
+                return self._answer(started, f"The tool failed ({name}).", "failed")
             execution.lose(running, reason=f"cancelled while it ran ({name})")
         except AisecopsError as fault:
             _LOG.error("a call ended, but its outcome could not be recorded: %s", fault)
             if isinstance(error, Exception):
-                return self._answer(started, _UNRECORDED)
+                return self._answer(started, _UNRECORDED, "unknown")
         raise error
 
     def _complete(self, started: _Started, output: Any) -> Any:
@@ -128,27 +128,25 @@ class ExecutorNode(GovernanceNode):
             )
         except AisecopsError as error:
             _LOG.error("a call ran, but its outcome could not be recorded: %s", error)
-            return self._answer(started, _UNRECORDED)
+            return self._answer(started, _UNRECORDED, "unknown")
         labels = {CHANNEL: {"labels": inspection.labels}}
         if len(shown) == 1 and isinstance(shown[0], dict):
             return {**shown[0], **labels}
         return [*shown, Command(update=labels)]
 
-    def _answer(self, started: _Started, message: str) -> dict[str, Any]:
-        answer = ToolMessage(
-            content=message,
-            name=started.reading.call.tool,
-            tool_call_id=started.reading.call_id,
-            status="error",
-        )
-        labels = sealed(self._governor, started.place, answer, NEUTRAL)
-        return {MESSAGES: [answer], CHANNEL: {"labels": labels}}
+    def _answer(self, started: _Started, message: str, outcome: str) -> dict[str, Any]:
+        reading = started.reading
+        answer = error_message(reading.call_id, reading.call.tool, message, outcome=outcome, code=outcome)
+        return self._labelled(started.place, answer)
 
-    def _refused(self, place: Place, call: Mapping[str, Any], message: str) -> dict[str, Any]:
+    def _refused(self, place: Place, call: Mapping[str, Any], message: str, code: str) -> dict[str, Any]:
         call_id, name = call.get("id"), call.get("name")
         if not isinstance(call_id, str) or not call_id:
             return {}
-        answer = refusal(call_id, name if isinstance(name, str) and name in self._tools else "unknown", message)
+        known = name if isinstance(name, str) and name in self._tools else "unknown"
+        return self._labelled(place, refusal(call_id, known, message, code=code))
+
+    def _labelled(self, place: Place, answer: ToolMessage) -> dict[str, Any]:
         return {MESSAGES: [answer], CHANNEL: {"labels": sealed(self._governor, place, answer, NEUTRAL)}}
 
 

@@ -72,7 +72,7 @@ def _unanswered(place: Place) -> list[BaseMessage]:
     index, message = turn
     answered = answered_after(place.messages, index)
     return [
-        refusal(call.call_id, call.tool, "The run was stopped.")
+        refusal(call.call_id, call.tool, "The run was stopped.", code="stopped")
         for call in proposals_of(message)
         if call.call_id and call.call_id not in answered
     ]

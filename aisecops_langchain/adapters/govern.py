@@ -142,10 +142,10 @@ def after_guard(state: Mapping[str, Any]) -> str | list[Send]:
     if following.get("stop"):
         return FINISH
     questions, permits = following.get("approvals"), following.get("permits")
-    if isinstance(questions, Mapping) and questions:
-        return [Send(APPROVE, order) for order in orders(state, questions, key="about")] or PLAN
+    if isinstance(questions, list) and questions:
+        return [Send(APPROVE, order) for order in orders(state, {str(item): "" for item in questions})] or PLAN
     if isinstance(permits, Mapping) and permits:
-        return [Send(EXECUTE, order) for order in orders(state, permits, key="permit")] or PLAN
+        return [Send(EXECUTE, order) for order in orders(state, permits)] or PLAN
     return PLAN
 
 

@@ -39,7 +39,7 @@ class _Outcome:
     """What becomes of the calls of one turn."""
 
     permits: dict[str, str] = field(default_factory=dict)
-    questions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    questions: list[str] = field(default_factory=list)
     refusals: list[BaseMessage] = field(default_factory=list)
     labels: dict[str, SealedLabel] = field(default_factory=dict)
     stop: bool = False
@@ -82,6 +82,8 @@ class ToolGuardNode(GovernanceNode):
         plan, reference = self._plan(place, index, message)
         answered = answered_after(place.messages, index)
         outcome = _Outcome()
+        if plan.rejected:  # the planning node wrote the same event, unless the message changed since
+            self._governor.planner.record_rejected(plan.id, plan.rejected, place.scope)
         for rejected in plan.rejected:
             if rejected.call_id not in answered:
                 self._refuse(outcome, place, rejected.call_id, rejected.tool, Denied(rejected.code, rejected.message))
@@ -136,7 +138,7 @@ class ToolGuardNode(GovernanceNode):
             _LOG.error("a call of %s needs approval: compile the graph with a checkpointer", binding.tool)
             self._record_rejected(place, binding.plan, binding.call_id, binding.tool, _NOBODY_TO_ASK)
             return _NOBODY_TO_ASK
-        self._governor.approvals.request(verdict.binding, parents=(verdict.event,))
+        self._governor.approvals.request(verdict.binding, verdict.briefing, parents=(verdict.event,))
         return verdict
 
     def _settle(self, outcome: _Outcome, place: Place, plan: ExecutionPlan, position: int, verdict: Verdict) -> None:
@@ -145,21 +147,14 @@ class ToolGuardNode(GovernanceNode):
             case Permitted():
                 outcome.permits[step.call_id] = verdict.permit.id
             case NeedsApproval():
-                outcome.questions[step.call_id] = {
-                    "reasons": [reason.message for reason in verdict.decision.reasons],
-                    "risk": verdict.decision.risk,
-                    "provenance": [
-                        {"argument": item.argument, "integrity": item.label.integrity.value, "method": item.method}
-                        for item in step.provenance
-                    ],
-                }
+                outcome.questions.append(step.call_id)
             case Denied():
                 self._refuse(outcome, place, step.call_id, step.call.tool, verdict, call=step.call.digest)
 
     def _refuse(
         self, outcome: _Outcome, place: Place, call_id: str, tool: str, verdict: Denied, *, call: str | None = None
     ) -> None:
-        answer = refusal(call_id, tool, verdict.message)
+        answer = refusal(call_id, tool if tool in self._tools else "unknown", verdict.message, code=verdict.code)
         outcome.refusals.append(answer)
         outcome.labels |= sealed(self._governor, place, answer, NEUTRAL)
         try:

@@ -35,12 +35,17 @@ class GovernanceNode(Runnable[Any, Any]):
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002, ARG002
         """Run the node; LangGraph calls this."""
-        return self.run(input, config)
+        return self.run(mapping_of(input), config)
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002, ARG002
         """Run the node without blocking the event loop; LangGraph calls this."""
-        return await asyncio.to_thread(self.run, input, config)
+        return await asyncio.to_thread(self.run, mapping_of(input), config)
 
     def locate(self, state: Mapping[str, Any], config: RunnableConfig | None, *, new_trace: bool = False) -> Place:
         """Find out where the node runs."""
         return locate(self._governor, self._principal, state, config, new_trace=new_trace)
+
+
+def mapping_of(given: object) -> Mapping[str, Any]:
+    """Read what a node was given; anything but a mapping, as only a forged task can bring, holds nothing."""
+    return given if isinstance(given, Mapping) else {}

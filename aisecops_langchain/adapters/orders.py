@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypedDict
+from typing import Any, TypedDict
 
 from langchain_core.messages import ToolCall
 
@@ -28,7 +28,6 @@ class Order(TypedDict, total=False):
     call: ToolCall
     plan: str
     permit: str
-    about: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,31 +40,28 @@ class Reading:
     permit: str
 
 
-def orders(state: Mapping[str, Any], wanted: Mapping[str, Any], *, key: Literal["permit", "about"]) -> list[Order]:
+def orders(state: Mapping[str, Any], wanted: Mapping[str, str]) -> list[Order]:
     """Build one order for each wanted call that the model's last message really holds.
 
     Args:
         state: The graph's state.
-        wanted: A permit id or facts for the approver, by call id.
-        key: Where they go in the order: ``permit`` or ``about``.
+        wanted: Permit ids by call id; empty ones where a person is to be asked.
 
     Returns:
         The orders, in the order of the calls.
     """
-    memory = state.get(CHANNEL) or {}
+    memory = state.get(CHANNEL)
+    reference = memory.get("plan") if isinstance(memory, Mapping) else None
+    plan = reference.get("plan") if isinstance(reference, Mapping) else None
     turn = last_turn(state.get(MESSAGES) or [])
-    plan = (memory.get("plan") or {}).get("plan")
-    if turn is None or not isinstance(plan, str):
+    if turn is None or not isinstance(memory, Mapping) or not isinstance(plan, str):
         return []
     place = {"trace": memory.get("trace")}
-    made: list[Order] = []
-    for call in turn[1].tool_calls:
-        call_id = call["id"]
-        if call_id is not None and call_id in wanted:
-            order = Order(aisecops=place, call=call, plan=plan)
-            order[key] = wanted[call_id]
-            made.append(order)
-    return made
+    return [
+        Order(aisecops=place, call=call, plan=plan, permit=wanted[call_id])
+        for call in turn[1].tool_calls
+        if (call_id := call["id"]) is not None and call_id in wanted
+    ]
 
 
 def read_order(order: Mapping[str, Any], tools: Toolbox, scope: Scope) -> Reading:

@@ -14,7 +14,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from aisecops_langchain.adapters.context import ModelContext, read_context, sealed
-from aisecops_langchain.adapters.node import GovernanceNode
+from aisecops_langchain.adapters.node import GovernanceNode, mapping_of
 from aisecops_langchain.adapters.place import Place, PrincipalSource, traced
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES
 from aisecops_langchain.adapters.translate import proposals_of, storable
@@ -56,7 +56,7 @@ class PlanningNode(GovernanceNode):
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002, ARG002
         """Ask the model on the event loop; everything that waits for files runs in worker threads."""
-        place, context = await asyncio.to_thread(self._prepare, input, config)
+        place, context = await asyncio.to_thread(self._prepare, mapping_of(input), config)
         answer = await self._model.ainvoke(list(context.messages), traced(config, place))
         return await asyncio.to_thread(self._propose, place, context, answer)
 

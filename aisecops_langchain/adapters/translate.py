@@ -20,6 +20,7 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
+from aisecops_langchain.adapters.state import CHANNEL
 from aisecops_langchain.canonical import canonical_bytes, digest_bytes
 from aisecops_langchain.domain.labels import SourceKind
 from aisecops_langchain.errors import CanonicalizationError
@@ -140,18 +141,36 @@ def with_edits(message: AIMessage, edits: Mapping[str, Mapping[str, Any]]) -> AI
     return message.model_copy(update={"tool_calls": calls})
 
 
-def refusal(call_id: str, tool: str, message: str) -> ToolMessage:
+def refusal(call_id: str, tool: str, message: str, *, code: str) -> ToolMessage:
     """Answer a call that did not run, neutrally: no advice, nothing that invites another try.
 
     Args:
         call_id: The call.
         tool: The tool's name.
         message: Why, without argument values.
+        code: Why, for programs.
+
+    Returns:
+        A tool message with status ``error`` and the outcome ``refused`` in its artifact, which no model is shown.
+    """
+    return error_message(call_id, tool, f"Not executed. {message}", outcome="refused", code=code)
+
+
+def error_message(call_id: str, tool: str, message: str, *, outcome: str, code: str) -> ToolMessage:
+    """Answer a call that has no result.
+
+    Args:
+        call_id: The call.
+        tool: The tool's name.
+        message: What happened, without argument values.
+        outcome: What became of the call, for programs: ``refused``, ``failed`` or ``unknown``.
+        code: Why, for programs.
 
     Returns:
         A tool message with status ``error``.
     """
-    return ToolMessage(content=f"Not executed. {message}", name=tool, tool_call_id=call_id, status="error")
+    artifact = {CHANNEL: {"outcome": outcome, "code": code}}
+    return ToolMessage(content=message, name=tool, tool_call_id=call_id, status="error", artifact=artifact)
 
 
 def last_turn(messages: Sequence[AnyMessage]) -> tuple[int, AIMessage] | None:

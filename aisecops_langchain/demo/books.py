@@ -123,9 +123,11 @@ class Books:
     def change_account(self, supplier: str, account: str) -> bool:
         """Enter another account for a supplier; returns whether the supplier is known."""
         return self._change(
-            lambda page: page.model_copy(update={"accounts": {**page.accounts, supplier: account}})
-            if supplier in page.accounts
-            else None
+            lambda page: (
+                page.model_copy(update={"accounts": {**page.accounts, supplier: account}})
+                if supplier in page.accounts
+                else None
+            )
         )
 
     def send(self, mail: Mail) -> None:

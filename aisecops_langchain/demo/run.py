@@ -26,7 +26,7 @@ from aisecops_langchain.adapters.govern import govern
 from aisecops_langchain.adapters.translate import text_of
 from aisecops_langchain.demo.approval import Answer, Ask, Question
 from aisecops_langchain.demo.books import Books, Page
-from aisecops_langchain.demo.model import INSTRUCTIONS, REQUEST, build_model
+from aisecops_langchain.demo.model import INSTRUCTIONS, REQUEST
 from aisecops_langchain.demo.search import build_retriever
 from aisecops_langchain.demo.tools import build_tools
 from aisecops_langchain.domain.principal import Approver, Principal
@@ -109,22 +109,21 @@ def prepare(home: Path) -> Place:
     return place
 
 
-def run(place: Place, ask: Ask, *, model_name: str | None = None) -> Report:
+def run(place: Place, model: BaseChatModel, ask: Ask) -> Report:
     """Run the agent until it has nothing more to do.
 
     Args:
         place: Where; see ``prepare``.
+        model: Who plans; see ``build_model``.
         ask: Asked about every call that needs a person, with everything closed.
-        model_name: ``provider:name`` of a real model; none for the scripted one.
 
     Returns:
         The report.
 
     Raises:
-        ConfigurationError: If the model cannot be used.
+        ConfigurationError: If the model does not answer, or the books cannot be written.
         AisecopsError: If policy, log or ledger cannot be used.
     """
-    model = build_model(model_name)
     books = Books(place.books)
     answer = _advance(place, model, books, {"messages": [("user", REQUEST)]}, by="nobody")
     while not isinstance(answer, str):

@@ -1,4 +1,4 @@
-"""What happened, told from the log alone: one line for each call and for each document that was withheld.
+"""What happened, told from the log alone: the calls, the documents that were withheld, and what people answered.
 
 Invariant: every word from the log is made printable first; a line says what the log holds and nothing else.
 """
@@ -7,17 +7,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
-from aisecops_langchain.domain.decision import Decision, Effect
+from aisecops_langchain.domain.decision import Effect
 from aisecops_langchain.domain.events import (
+    AnyEvent,
     ApprovalGranted,
     ApprovalRejected,
     ContentBlocked,
     ContentSanitized,
     DecisionMade,
+    ExecutionStarted,
     PlanRejected,
+    RunFinished,
 )
 from aisecops_langchain.domain.labels import SourceKind
+from aisecops_langchain.forensics.calls import Calls
 from aisecops_langchain.forensics.effects import RecordedState, effects_of
 from aisecops_langchain.forensics.text import call_text, name, names, said
 from aisecops_langchain.forensics.trace import Trace
@@ -27,12 +32,17 @@ class Verb(StrEnum):
     """What became of it."""
 
     RAN = "ran"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
     DENIED = "denied"
     WAITS = "waits"
-    STOPPED = "not run"
     WITHHELD = "withheld"
     APPROVED = "approved"
     REJECTED = "rejected"
+    STOPPED = "stopped"
+
+
+_VERBS: Final = {RecordedState.COMPLETED: Verb.RAN, RecordedState.FAILED: Verb.FAILED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,42 +65,52 @@ def tell(trace: Trace) -> tuple[Line, ...]:
     Returns:
         The lines in causal order.
     """
-    states = {(effect.plan, effect.call_id): effect.state for effect in effects_of(trace)}
-    lines: list[Line] = []
-    for event in trace.events:
-        match event:
-            case DecisionMade():
-                state = states.get((event.plan, event.call.call_id))
-                call = call_text(event.call.tool, event.call.arguments)
-                lines.append(Line(event.id, _verb(event.decision, state), call, _why(event.decision)))
-            case PlanRejected():
-                lines.extend(Line(event.id, Verb.DENIED, name(item.tool), (said(item.message),)) for item in event.rejected)
-            case ContentSanitized() | ContentBlocked() if _is_withheld(event):
-                found = names(sorted({item.category for item in event.findings}))
-                lines.append(Line(event.id, Verb.WITHHELD, f"document {name(event.source.name)}", (f"found in it: {found}",)))
-            case ApprovalGranted():
-                lines.append(Line(event.id, Verb.APPROVED, f"by {name(event.approver.id)}"))
-            case ApprovalRejected():
-                why = (said(event.reason),) if event.reason else ()
-                lines.append(Line(event.id, Verb.REJECTED, f"by {name(event.approver.id)}", why))
-            case _:
-                pass
-    return tuple(lines)
+    return tuple(item for event in trace.events for item in (*_about_calls(event, trace), *_about_others(event)))
+
+
+def _about_calls(event: AnyEvent, trace: Trace) -> list[Line]:
+    """Tell of a call when it is denied, when it has to wait, and when it is started."""
+    match event:
+        case DecisionMade() if event.decision.effect is not Effect.ALLOW:
+            verb = Verb.DENIED if event.decision.effect is Effect.DENY else Verb.WAITS
+            call = call_text(event.call.tool, event.call.arguments)
+            return [Line(event.id, verb, call, tuple(said(item.message) for item in event.decision.reasons))]
+        case ExecutionStarted():
+            states = {(effect.plan, effect.call_id): effect.state for effect in effects_of(trace)}
+            verb = _VERBS.get(states[event.plan, event.call_id], Verb.UNKNOWN)
+            return [Line(event.id, verb, Calls(trace).show(event), _rules(event, trace))]
+        case PlanRejected():
+            return [Line(event.id, Verb.DENIED, name(item.tool), (said(item.message),)) for item in event.rejected]
+        case _:
+            return []
+
+
+def _about_others(event: AnyEvent) -> list[Line]:
+    match event:
+        case ContentSanitized() | ContentBlocked() if _is_withheld(event):
+            found = names(sorted({item.category for item in event.findings}))
+            return [Line(event.id, Verb.WITHHELD, f"document {name(event.source.name)}", (f"findings: {found}",))]
+        case ApprovalGranted():
+            return [Line(event.id, Verb.APPROVED, f"by {name(event.approver.id)}")]
+        case ApprovalRejected():
+            why = (said(event.reason),) if event.reason else ()
+            return [Line(event.id, Verb.REJECTED, f"by {name(event.approver.id)}", why)]
+        case RunFinished() if event.outcome != "completed":
+            return [Line(event.id, Verb.STOPPED, said(event.reason))]
+        case _:
+            return []
+
+
+def _rules(event: ExecutionStarted, trace: Trace) -> tuple[str, ...]:
+    """Name the rules that let a call run without a person; for the others, the question said why it was asked."""
+    for made in trace.events:
+        if isinstance(made, DecisionMade) and (made.plan, made.call.call_id) == (event.plan, event.call_id):
+            allowed = made.decision.effect is Effect.ALLOW
+            return (f"allowed by {names(made.decision.rules)}",) if allowed else ()
+    return ()
 
 
 def _is_withheld(event: ContentSanitized | ContentBlocked) -> bool:
     if event.source.kind is not SourceKind.RETRIEVAL_CHUNK:
         return False
     return isinstance(event, ContentBlocked) or "quarantined" in event.actions
-
-
-def _verb(decision: Decision, state: RecordedState | None) -> Verb:
-    if state is RecordedState.COMPLETED:
-        return Verb.RAN
-    if decision.effect is Effect.DENY:
-        return Verb.DENIED
-    return Verb.WAITS if decision.effect is Effect.REQUIRE_APPROVAL else Verb.STOPPED
-
-
-def _why(decision: Decision) -> tuple[str, ...]:
-    return tuple(said(item.message) for item in decision.reasons)

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from aisecops_langchain.canonical import JsonValue, canonical_bytes
 from aisecops_langchain.domain.labels import Label
+from aisecops_langchain.errors import CanonicalizationError
 from aisecops_langchain.sealing import Sealer
 
 _DOMAIN = "label"
@@ -72,11 +73,11 @@ class LabelSeals:
         known = self._opened.get(memory)
         if known is not None:
             return known
-        if not self._sealer.verifies(_DOMAIN, _bound(thread, content, text), seal):
-            return None
         try:
+            if not self._sealer.verifies(_DOMAIN, _bound(thread, content, text), seal):
+                return None
             label = _LABEL.validate_json(text)
-        except ValidationError:
+        except (CanonicalizationError, ValidationError):
             return None
         if len(self._opened) >= _MEMORY_LIMIT:
             self._opened.clear()

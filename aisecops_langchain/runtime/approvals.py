@@ -24,7 +24,7 @@ from aisecops_langchain.domain.principal import Approver
 from aisecops_langchain.errors import LedgerError
 from aisecops_langchain.runtime.ports import Change, Clock, Ledger, Table
 from aisecops_langchain.runtime.recorder import Recorder, at
-from aisecops_langchain.runtime.records import ApprovalRecord, close_row, open_row
+from aisecops_langchain.runtime.records import ApprovalRecord, Briefing, close_row, open_row
 from aisecops_langchain.sealing import Sealer
 
 _SECOND = 1_000_000_000
@@ -90,11 +90,14 @@ class Approvals:
         row = self._ledger.get(Table.APPROVALS, key)
         return None if row is None else open_row(self._sealer, row, ApprovalRecord)
 
-    def request(self, binding: Binding, *, parents: tuple[str, ...] = ()) -> ApprovalRecord:
+    def request(
+        self, binding: Binding, briefing: Briefing | None = None, *, parents: tuple[str, ...] = ()
+    ) -> ApprovalRecord:
         """Ask a person about a call; asking again about the same call finds the first request.
 
         Args:
             binding: The call, and where it was proposed.
+            briefing: What the person is told beside it.
             parents: Ids of the events that led to it.
 
         Returns:
@@ -110,7 +113,11 @@ class Approvals:
             return known
         now = self._clock.now()
         record = ApprovalRecord(
-            binding=binding, state=ApprovalState.PENDING, requested_at=now, expires_at=now + self._lifetime
+            binding=binding,
+            briefing=briefing or Briefing(),
+            state=ApprovalState.PENDING,
+            requested_at=now,
+            expires_at=now + self._lifetime,
         )
         asked = self._record(ApprovalRequested, binding, parents=parents, expires_at=at(record.expires_at))
         self._recorder.record(RunPaused, binding.scope, key, parents=(asked,), waiting_for=key)

@@ -24,7 +24,7 @@ from aisecops_langchain.domain.labels import Label
 from aisecops_langchain.domain.permit import NEXT_STATES, Binding, EffectState, Permit
 from aisecops_langchain.errors import AisecopsError, AuditError, LedgerError, PermitError
 from aisecops_langchain.runtime.permits import is_genuine
-from aisecops_langchain.runtime.ports import Change, Clock, Ledger, Row, Table
+from aisecops_langchain.runtime.ports import Change, Clock, Ledger, Table
 from aisecops_langchain.runtime.recorder import Recorder
 from aisecops_langchain.runtime.records import EffectRecord, close_row, open_row
 from aisecops_langchain.sealing import Sealer
@@ -88,7 +88,7 @@ class Execution:
             LedgerError: If the ledger could not be used.
         """
         try:
-            running = self._start(permit_id, binding)
+            running = self._claim(permit_id, binding)
         except PermitError as refusal:
             self._record_blocked(permit_id, binding, refusal)
             raise
@@ -96,10 +96,11 @@ class Execution:
             event = self._record(ExecutionStarted, running)
             self._recorder.commit()
         except AisecopsError:
-            self._end(running, EffectState.FAILED)  # nothing ran, and nothing may: the permit is spent
+            try:
+                self._end(running, EffectState.FAILED)  # nothing ran, and nothing may: the permit is spent
+            finally:
+                self._leave(running)
             raise
-        with self._here_lock:
-            self._here.add(running.permit.id)
         return Running(binding, running.permit, running.record, running.version, event)
 
     def complete(self, running: Running, *, result: str, label: Label) -> str:
@@ -152,24 +153,37 @@ class Execution:
         """
         return self._finish(running, EffectState.UNKNOWN, ExecutionUnknown, {"reason": reason})
 
-    def _start(self, permit_id: str, binding: Binding) -> Running:
-        key = binding.effect_key()
-        row = self._ledger.get(Table.EFFECTS, key)
+    def _claim(self, permit_id: str, binding: Binding) -> Running:
+        """Check the permit, and let only one thread of this process go on with it."""
+        row = self._ledger.get(Table.EFFECTS, binding.effect_key())
         if row is None:
             raise PermitError("unknown", "no permit was issued for this call", expected="an issued permit", got="none")
         record = open_row(self._sealer, row, EffectRecord)
         self._check(record, permit_id, binding)
+        found = Running(binding, record.permit, record, row.seal, "")
+        with self._here_lock:
+            if record.permit.id in self._here:
+                raise PermitError("already_running", _MESSAGES["already_running"])
+            self._here.add(record.permit.id)
+        try:
+            return self._start(found)
+        except BaseException:
+            self._leave(found)
+            raise
+
+    def _start(self, found: Running) -> Running:
+        record, binding = found.record, found.binding
         if record.state is not EffectState.RESERVED:
-            self._refuse_restart(row, record, binding)
-        if self._clock.now() >= record.permit.expires_at:
+            self._refuse_restart(found)
+        if self._clock.now() >= found.permit.expires_at:
             raise PermitError("expired", "the permit has expired", remedy="propose the call again")
         started = record.model_copy(
             update={"state": EffectState.STARTED, "owner": self._ledger.owner, "attempt": record.attempt + 1}
         )
-        new = close_row(self._sealer, Table.EFFECTS, key, started)
-        if not self._ledger.apply([Change(new, replaces=row.seal)], durable=True):
+        new = close_row(self._sealer, Table.EFFECTS, binding.effect_key(), started)
+        if not self._ledger.apply([Change(new, replaces=found.version)], durable=True):
             raise PermitError("used", "another worker used this permit first", expected="an unused permit")
-        return Running(binding, record.permit, started, new.seal, "")
+        return Running(binding, found.permit, started, new.seal, "")
 
     def _check(self, record: EffectRecord, permit_id: str, binding: Binding) -> None:
         permit = record.permit
@@ -182,18 +196,16 @@ class Execution:
             if asked[claim] != value:
                 raise PermitError(claim, f"the permit is for another {claim}", expected="exactly what was allowed")
 
-    def _refuse_restart(self, row: Row, record: EffectRecord, binding: Binding) -> None:
+    def _refuse_restart(self, found: Running) -> None:
         """Refuse to begin an effect that was begun before, unless that is known to be harmless."""
+        record = found.record
         if record.state is not EffectState.STARTED:
             raise PermitError(record.state.value, _MESSAGES[record.state.value])
-        with self._here_lock:
-            running_here = record.permit.id in self._here
-        if running_here or (record.owner != self._ledger.owner and self._ledger.is_alive(record.owner)):
+        if record.owner != self._ledger.owner and self._ledger.is_alive(record.owner):
             raise PermitError("already_running", _MESSAGES["already_running"])
-        if self._idempotent(binding.tool):
+        if self._idempotent(found.binding.tool):
             return
-        lost = Running(binding, record.permit, record, row.seal, "")
-        self.lose(lost, reason="the process that started it ended before it recorded an outcome")
+        self.lose(found, reason="whoever started it ended before it recorded an outcome")
         raise PermitError("unknown", _MESSAGES["unknown"], remedy="find out whether it took place, then reconcile it")
 
     def _finish(self, running: Running, state: EffectState, kind: _OutcomeKind, facts: dict[str, Any]) -> str:
@@ -201,9 +213,12 @@ class Execution:
             event = self._record(kind, running, **facts)
             self._end(running, state)
         finally:
-            with self._here_lock:
-                self._here.discard(running.permit.id)
+            self._leave(running)
         return event
+
+    def _leave(self, running: Running) -> None:
+        with self._here_lock:
+            self._here.discard(running.permit.id)
 
     def _end(self, running: Running, state: EffectState) -> None:
         if state not in NEXT_STATES[running.record.state]:

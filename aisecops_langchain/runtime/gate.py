@@ -29,7 +29,7 @@ from aisecops_langchain.runtime.approvals import Approvals
 from aisecops_langchain.runtime.permits import is_genuine, mint
 from aisecops_langchain.runtime.ports import Change, Clock, Ledger, Table
 from aisecops_langchain.runtime.recorder import Recorder, at
-from aisecops_langchain.runtime.records import ApprovalRecord, EffectRecord, close_row, open_row
+from aisecops_langchain.runtime.records import ApprovalRecord, Briefing, EffectRecord, close_row, open_row
 from aisecops_langchain.sealing import Sealer
 
 
@@ -45,7 +45,7 @@ class NeedsApproval:
     """A person must be asked first, about exactly this."""
 
     binding: Binding
-    decision: Decision
+    briefing: Briefing
     event: str
     """Id of the decision's event."""
 
@@ -171,11 +171,11 @@ class Gate:
         if record is None:
             if self._approvals.was_rejected(asked):
                 return Denied("rejected", "A person already rejected this call in this run.")
-            return NeedsApproval(asked, decision, event)
+            return NeedsApproval(asked, _brief(proposal, decision), event)
         if record.binding.claims() != asked.claims():
             return Denied("approval_void", "The approval was asked for in another context.")
         if record.state is ApprovalState.PENDING:
-            return NeedsApproval(asked, decision, event)
+            return NeedsApproval(asked, _brief(proposal, decision), event)
         refused = _REFUSED.get(record.state)
         return refused or self._approved(proposal, scope, decision, record)
 
@@ -287,4 +287,15 @@ def _bind(proposal: Proposal, scope: Scope, call: str) -> Binding:
         tool_definition=step.tool_definition,
         plan=proposal.plan,
         scope=scope,
+    )
+
+
+def _brief(proposal: Proposal, decision: Decision) -> Briefing:
+    return Briefing(
+        risk=decision.risk,
+        reasons=tuple(reason.message for reason in decision.reasons),
+        provenance=tuple(
+            {"argument": item.argument, "integrity": item.label.integrity.value, "method": item.method}
+            for item in proposal.step.provenance
+        ),
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 
-from aisecops_langchain.canonical import JsonValue, canonical_bytes
+from aisecops_langchain.canonical import fact_bytes
 from aisecops_langchain.domain.permit import Binding, Permit
 from aisecops_langchain.sealing import Sealer
 
@@ -28,7 +28,7 @@ def mint(sealer: Sealer, binding: Binding, *, now: int, lifetime_seconds: int) -
     """
     identity = secrets.token_hex(16)
     expires = now + lifetime_seconds * 1_000_000_000
-    seal = sealer.seal(_DOMAIN, _claims(identity, binding, now, expires))
+    seal = sealer.seal_bytes(_DOMAIN, _claims(identity, binding, now, expires))
     return Permit(id=identity, binding=binding, issued_at=now, expires_at=expires, seal=seal)
 
 
@@ -43,8 +43,8 @@ def is_genuine(sealer: Sealer, permit: Permit) -> bool:
         ``True`` only for a permit of ours in every field that authorises.
     """
     claims = _claims(permit.id, permit.binding, permit.issued_at, permit.expires_at)
-    return sealer.verifies(_DOMAIN, canonical_bytes(claims), permit.seal)
+    return sealer.verifies(_DOMAIN, claims, permit.seal)
 
 
-def _claims(identity: str, binding: Binding, issued_at: int, expires_at: int) -> dict[str, JsonValue]:
-    return {**binding.claims(), "expires_at": expires_at, "id": identity, "issued_at": issued_at}
+def _claims(identity: str, binding: Binding, issued_at: int, expires_at: int) -> bytes:
+    return fact_bytes({**binding.claims(), "expires_at": expires_at, "id": identity, "issued_at": issued_at})

@@ -15,7 +15,7 @@ from aisecops_langchain.domain.events import PlanCreated, PlanRejected, Recorded
 from aisecops_langchain.domain.labels import Label, join_all
 from aisecops_langchain.domain.plan import CanonicalCall, ExecutionPlan, PlanStep, RejectedCall
 from aisecops_langchain.domain.scope import Scope
-from aisecops_langchain.errors import AisecopsError
+from aisecops_langchain.errors import AisecopsError, CanonicalizationError
 from aisecops_langchain.provenance import LabelledText, attribute
 from aisecops_langchain.runtime.ports import ToolContract
 from aisecops_langchain.runtime.recorder import Recorder
@@ -202,9 +202,11 @@ class Planner:
             return None
         if not all(isinstance(item, str) for pair in calls.items() for item in pair):
             return None
-        if not self._sealer.verifies("plan", canonical_bytes(_bound(plan, calls, scope)), seal):
+        try:
+            genuine = self._sealer.verifies("plan", canonical_bytes(_bound(plan, calls, scope)), seal)
+        except CanonicalizationError:
             return None
-        return PlanReference(plan=plan, calls=calls, seal=str(seal))
+        return PlanReference(plan=plan, calls=calls, seal=str(seal)) if genuine else None
 
     def _refuse(self, proposal: ProposedCall, index: int, times: Counter[str]) -> RejectedCall | None:
         if not proposal.call_id:

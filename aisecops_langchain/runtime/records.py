@@ -35,10 +35,21 @@ class EffectRecord(Frozen):
     """What the executor owes; kept here, because state could lose them."""
 
 
+class Briefing(Frozen):
+    """What an approver is told beside the call; sealed with the request, so that state cannot put words in it."""
+
+    risk: str = "unknown"
+    reasons: tuple[str, ...] = ()
+    """What policy said."""
+    provenance: tuple[dict[str, str], ...] = ()
+    """For each argument its name, the integrity of its source and how it was traced there."""
+
+
 class ApprovalRecord(Frozen):
     """One approval request and its answer."""
 
     binding: Binding
+    briefing: Briefing = Briefing()
     state: ApprovalState
     requested_at: int
     """Nanoseconds since the Unix epoch."""

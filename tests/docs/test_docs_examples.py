@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -68,7 +70,12 @@ def sections(policy: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("page", pages_with("python"))
 def test_python_blocks_of_a_page_run_in_order(page, tmp_path, monkeypatch):
+    """The page's first policy stands beside them as ``policy.yaml``."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["page"])
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for policy in blocks(page, "yaml")[:1]:
+        Path("policy.yaml").write_text(policy.text, encoding="utf-8")
     module = ModuleType("page")
     monkeypatch.setitem(sys.modules, "page", module)  # annotations are looked up there
     for block in blocks(page, "python"):
@@ -111,3 +118,15 @@ def test_the_readme_opens_with_the_two_commands():
     first = blocks(ROOT / "README.md", "sh")[0]
     assert first.text.split("\n")[:2] == ["make demo", "make test"]
     assert first.line < 10
+
+
+def test_the_readme_shows_the_first_example_as_it_is():
+    example = (ROOT / "examples" / "01_quickstart.py").read_text(encoding="utf-8")
+    shown = blocks(ROOT / "README.md", "python")[0].text
+    assert example.endswith(f'"""\n\n{shown}')
+
+
+def test_the_readme_shows_what_the_first_example_prints(tmp_path):
+    command = [sys.executable, str(ROOT / "examples" / "01_quickstart.py"), str(tmp_path)]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+    assert blocks(ROOT / "README.md", "text")[0].text == printed

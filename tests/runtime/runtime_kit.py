@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from hypothesis import HealthCheck, settings
+
 from aisecops_langchain.canonical import JsonValue, canonical_bytes, digest, digest_text
 from aisecops_langchain.domain.labels import Source, SourceKind, label_for
 from aisecops_langchain.domain.permit import Binding
@@ -22,6 +24,9 @@ from aisecops_langchain.runtime.ports import ClockError, Row, Table
 from aisecops_langchain.runtime.records import EffectRecord, open_row
 from aisecops_langchain.sealing import Sealer
 from aisecops_langchain.testing import FixedClock, MemoryLedger, MemorySink
+
+LAW = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+"""How thoroughly a law is tried; no deadline, since machines differ."""
 
 ROOT_KEY = bytes(range(32))
 PERMIT_SECONDS = 60

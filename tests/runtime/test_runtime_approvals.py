@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
-from runtime_kit import ALICE, APPROVAL_SECONDS, MALLORY, World, edited
+from runtime_kit import ALICE, APPROVAL_SECONDS, MALLORY, FailingClock, World, edited
 
 from aisecops_langchain.domain.permit import ApprovalState
 from aisecops_langchain.domain.plan import CanonicalCall
 from aisecops_langchain.errors import LedgerError, PermitError
 from aisecops_langchain.runtime.approvals import Approve, Edit, Reject
 from aisecops_langchain.runtime.gate import Denied, NeedsApproval, Permitted
-from aisecops_langchain.runtime.ports import Table
+from aisecops_langchain.runtime.ports import ClockError, Table
 from aisecops_langchain.runtime.sqlite_ledger import SqliteLedger
+from aisecops_langchain.sealing import Sealer
 
 
 @pytest.fixture
@@ -99,18 +100,14 @@ def test_an_answer_after_the_expiry_is_none(world, answer, late):
 @pytest.mark.parametrize("tells", [0, -1])
 def test_a_clock_that_tells_no_time_does_not_keep_a_request_open(world, tells):
     """With an unusable reading there is no answer, least of all a late yes."""
-    from runtime_kit import FailingClock
-
     proposal = pay(world)
     binding = world.ask(proposal)
     world.clock.advance(APPROVAL_SECONDS)
     for reading in range(1, 5):
         late = FailingClock(reading, tells=tells)
         late.advance(APPROVAL_SECONDS)
-        try:
+        with suppress(ClockError):
             world.new_governor(clock=late).approvals.answer(binding, Approve(), ALICE)
-        except Exception as error:
-            assert "clock" in str(error)
         assert not isinstance(world.decide(proposal), Permitted)
 
 
@@ -332,8 +329,6 @@ class TestEditedAtRest:
 
     def test_a_row_sealed_under_another_key_is_an_error(self, world, tmp_path):
         """A yes that another installation granted is none here."""
-        from aisecops_langchain.sealing import Sealer
-
         proposal = pay(world)
         binding = world.ask(proposal)
         other = World(sink=world.sink)

@@ -18,15 +18,36 @@ from aisecops_langchain.testing import MemoryLedger
 from aisecops_langchain.testing.conformance import LedgerConformance, row
 
 PREAMBLE = """
-import sys
+import os, sys
+from contextlib import closing
 from pathlib import Path
 from aisecops_langchain.runtime.ports import Change, Row, Table
 from aisecops_langchain.runtime.sqlite_ledger import SqliteLedger
 from aisecops_langchain.testing.conformance import row
-path, number = Path(sys.argv[1]), int(sys.argv[2])
-print("ready", flush=True)
-sys.stdin.readline()
-ledger = SqliteLedger(path)
+path = Path(sys.argv[1])
+"""
+
+FORKED = """
+go_read, go_write = os.pipe()
+pipes, children = [], []
+for number in range(int(sys.argv[2])):
+    out_read, out_write = os.pipe()
+    pipes.append(out_read)
+    child = os.fork()
+    if child == 0:
+        os.close(go_write)
+        os.read(go_read, 1)
+        with closing(SqliteLedger(path)) as ledger, open(out_write, "w") as out:
+            work(ledger, number, out)
+        os._exit(0)
+    os.close(out_write)
+    children.append(child)
+os.close(go_write)
+failed = [os.waitpid(child, 0)[1] for child in children]
+for out_read in pipes:
+    with open(out_read) as out:
+        print(out.read().strip())
+sys.exit(any(failed))
 """
 
 
@@ -56,37 +77,25 @@ class TestMemoryLedger(LedgerConformance):
         return MemoryLedger()
 
 
-def race_processes(path: Path, code: str, count: int) -> list[str]:
-    """Start processes, let them go at once, and return what each printed last."""
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-c", PREAMBLE + code, str(path), str(number)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for number in range(count)
-    ]
-    for process in running:
-        assert process.stdout.readline() == "ready\n"
-    for process in running:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    printed = [process.communicate(timeout=60)[0] for process in running]
-    assert [process.returncode for process in running] == [0] * count
-    return printed
+def race_processes(path: Path, work: str, count: int = 4) -> list[str]:
+    """Let processes that share nothing but the file start at once; return what each wrote (less than a pipe holds)."""
+    command = [sys.executable, "-c", PREAMBLE + work + FORKED, str(path), str(count)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
 
 
 def test_processes_race_for_rows_and_counters(tmp_path):
     """Four processes that open one new file at once: every row has one winner, every count is given once."""
-    code = """
-won = []
-for step in range(40):
-    if ledger.apply([Change(row(f"shared-{step}", f"v{number}")), Change(row(f"own-{step}-{number}"))], durable=False):
-        won.append(step)
-print(*won, "|", *[ledger.increment("shared") for _ in range(40)])
+    work = """
+def work(ledger, number, out):
+    def attempt(step):
+        mine = [Change(row(f"shared-{step}", f"v{number}")), Change(row(f"own-{step}-{number}"))]
+        return ledger.apply(mine, durable=False)
+    won = [step for step in range(40) if attempt(step)]
+    print(*won, "|", *[ledger.increment("shared") for _ in range(40)], file=out)
 """
-    printed = race_processes(tmp_path / "ledger.sqlite3", code, 4)
+    printed = race_processes(tmp_path / "ledger.sqlite3", work)
     won = [[int(step) for step in line.split("|")[0].split()] for line in printed]
     counts = [int(value) for line in printed for value in line.split("|")[1].split()]
     assert sorted(step for steps in won for step in steps) == list(range(40))
@@ -100,28 +109,31 @@ print(*won, "|", *[ledger.increment("shared") for _ in range(40)])
 
 
 def test_processes_race_for_one_version(tmp_path):
-    """Four processes that read one version and replace it: exactly one of them is told that it did."""
+    """Four processes that replace the same versions: exactly one of them is told that it did."""
     path = tmp_path / "ledger.sqlite3"
     with closing(SqliteLedger(path)) as ledger:
-        ledger.apply([Change(row())], durable=True)
-    code = "print(ledger.apply([Change(row(version=f'p{number}'), replaces='v1')], durable=True))"
-    printed = race_processes(path, code, 4)
-    assert sorted(printed) == ["False\n"] * 3 + ["True\n"]
+        ledger.apply([Change(row(f"key-{step}")) for step in range(20)], durable=True)
+    work = """
+def work(ledger, number, out):
+    for step in range(20):
+        new = Change(row(f"key-{step}", f"p{number}"), replaces="v1")
+        print(int(ledger.apply([new], durable=True)), end=" ", file=out)
+"""
+    won = [[int(flag) for flag in line.split()] for line in race_processes(path, work)]
     with closing(SqliteLedger(path)) as ledger:
-        assert ledger.get(Table.EFFECTS, "key").seal == f"p{printed.index('True' + chr(10))}"
+        for step in range(20):
+            winners = [number for number in range(4) if won[number][step]]
+            assert [f"p{number}" for number in winners] == [ledger.get(Table.EFFECTS, f"key-{step}").seal]
 
 
 def test_an_owner_lives_as_long_as_its_process(tmp_path):
     """Another process is alive while it runs and dead once it was killed, though it closed nothing."""
     path = tmp_path / "ledger.sqlite3"
-    code = PREAMBLE + "print(ledger.owner, flush=True); sys.stdin.readline()"
+    code = PREAMBLE + "ledger = SqliteLedger(path); print(ledger.owner, flush=True); sys.stdin.readline()"
     process = subprocess.Popen(
-        [sys.executable, "-c", code, str(path), "0"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     try:
-        process.stdout.readline()
-        process.stdin.write("go\n")
-        process.stdin.flush()
         owner = process.stdout.readline().strip()
         with closing(SqliteLedger(path)) as ledger:
             assert owner != ledger.owner
