@@ -1,4 +1,7 @@
-"""Guard, approval and executor as nodes of your own graph, where a planner of your own calls the model.
+"""Governance as nodes of your own graph, where a planner of your own calls the model.
+
+Guard, approval and executor are what keeps calls in check. Intake and finish are the run's first and last lines in the
+log, and let the guard know which words are the user's.
 
 Run it with a directory to keep the log.
 """
@@ -21,7 +24,9 @@ from aisecops_langchain import (
     parse_policy,
     verify_log,
 )
-from aisecops_langchain.adapters.govern import after_guard
+from aisecops_langchain.adapters.finish import FinishNode
+from aisecops_langchain.adapters.govern import after_guard, after_intake
+from aisecops_langchain.adapters.intake import IntakeNode
 from aisecops_langchain.adapters.orders import Order
 from aisecops_langchain.adapters.tools import govern_tools
 from aisecops_langchain.testing import ScriptedChatModel, call
@@ -71,22 +76,26 @@ def my_planner(state: State):
 
 
 def after_planner(state: State):
-    return "guard" if state["messages"][-1].tool_calls else END
+    return "guard" if state["messages"][-1].tool_calls else "finish"
 
 
 with Governor.open(POLICY, HOME) as governor:
     me, tools = Principal(agent="operator", user="dana"), govern_tools([status, restart, wipe])
     graph = StateGraph(State)
+    graph.add_node("intake", IntakeNode(governor, me, tools=list(tools)))
     graph.add_node("my_planner", my_planner)
     graph.add_node("guard", ToolGuardNode(tools, governor, me))
-    # `after_guard` sends approvals and permitted calls to the nodes of these two names.
+    # `after_guard` sends what is to be approved, and what is permitted, to the nodes of these two names.
     graph.add_node("approve", ApprovalNode(tools, governor, me), input_schema=Order)
     graph.add_node("execute", ExecutorNode(tools, governor, me), input_schema=Order)
-    graph.add_edge(START, "my_planner")
-    graph.add_conditional_edges("my_planner", after_planner, ["guard", END])
-    graph.add_conditional_edges("guard", after_guard, {"plan": "my_planner", "finish": END})
+    graph.add_node("finish", FinishNode(governor, me))
+    graph.add_edge(START, "intake")
+    graph.add_conditional_edges("intake", after_intake, {"plan": "my_planner", "finish": "finish"})
+    graph.add_conditional_edges("my_planner", after_planner, ["guard", "finish"])
+    graph.add_conditional_edges("guard", after_guard, {"plan": "my_planner", "finish": "finish"})
     graph.add_edge("approve", "guard")
     graph.add_edge("execute", "my_planner")
+    graph.add_edge("finish", END)
     agent = graph.compile(checkpointer=InMemorySaver())
 
     thread = {"configurable": {"thread_id": "1"}}

@@ -99,15 +99,16 @@ def _question(reading: Reading, record: ApprovalRecord) -> dict[str, Any]:
     """Build the payload that agent-chat-ui, deep-agents-ui and Studio show, with our binding beside it."""
     binding = reading.binding
     briefing = record.briefing
+    agent, tool = binding.scope.principal.agent, reading.call.tool
     return {
         "action_requests": [
             {
-                "name": reading.call.tool,
+                "name": tool,
                 "args": reading.call.arguments(),
-                "description": f"{binding.scope.principal.agent} wants to call {reading.call.tool} (risk: {briefing.risk}).",
+                "description": f"{agent} wants to call {tool} (risk: {briefing.risk}).",
             }
         ],
-        "review_configs": [{"action_name": reading.call.tool, "allowed_decisions": ["approve", "edit", "reject"]}],
+        "review_configs": [{"action_name": tool, "allowed_decisions": ["approve", "edit", "reject"]}],
         "aisecops": {
             **briefing.model_dump(mode="json"),
             "approval": binding.approval_key(),

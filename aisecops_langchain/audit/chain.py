@@ -10,10 +10,11 @@ from __future__ import annotations
 import fcntl
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from aisecops_langchain.audit.lines import GENESIS, hash_line
+from aisecops_langchain.audit.lines import GENESIS, hash_line, join_line
 from aisecops_langchain.errors import AuditWriteError
 
 if sys.platform == "darwin":
@@ -87,22 +88,49 @@ class ChainedFile:
         Raises:
             AuditWriteError: If the line is not wholly in the file; then nothing of it is.
         """
+        size = self.tip.size + len(line) + 1
+        return self._put(line + b"\n", Tip(self.tip.lines + 1, hash_line(line), size))
+
+    def extend(self, bodies: Iterable[bytes]) -> list[str]:
+        """Chain JSON objects behind each other and add them in one write.
+
+        Args:
+            bodies: Each with at least one member, without newlines.
+
+        Returns:
+            The hashes of their lines.
+
+        Raises:
+            AuditWriteError: If they are not all wholly in the file; then nothing of them is.
+        """
+        tip, data = self.tip, bytearray()
+        heads: list[str] = []
+        head = tip.head
+        for body in bodies:
+            line = join_line(tip.lines + len(heads), head, body)
+            head = hash_line(line)
+            heads.append(head)
+            data += line
+            data += b"\n"
+        self._put(bytes(data), Tip(tip.lines + len(heads), head, tip.size + len(data)))
+        return heads
+
+    def _put(self, data: bytes, tip: Tip) -> Tip:
         self.require_sound()
         if self._unsure:
             self._settle()
-        head = hash_line(line)
         self._unsure = True
         try:
-            written = os.write(self._descriptor, line + b"\n")
+            written = os.write(self._descriptor, data)
         except OSError as error:
             self._settle()
             raise self._failure("cannot be written", type(error).__name__, error.errno) from error
-        if written != len(line) + 1:
+        if written != len(data):
             self._settle()
-            raise self._failure("could not take a whole line", f"{written} of {len(line) + 1} bytes", None)
-        self.tip = Tip(self.tip.lines + 1, head, self.tip.size + written)
+            raise self._failure("could not take a whole line", f"{written} of {len(data)} bytes", None)
+        self.tip = tip
         self._unsure = False
-        return self.tip
+        return tip
 
     def sync(self) -> None:
         """Make all lines survive a loss of power.

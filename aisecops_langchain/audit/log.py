@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
@@ -20,11 +20,10 @@ from typing import Final, NamedTuple, Self, get_args
 
 from pydantic_core import PydanticSerializationError
 
-from aisecops_langchain.audit.chain import Tip
 from aisecops_langchain.audit.group import GroupCommit
 from aisecops_langchain.audit.heads import HeadSigner
 from aisecops_langchain.audit.layout import to_datetime
-from aisecops_langchain.audit.lines import MAX_EVENT_BYTES, join_line
+from aisecops_langchain.audit.lines import MAX_EVENT_BYTES
 from aisecops_langchain.audit.opening import OpenSegment, open_segment
 from aisecops_langchain.audit.records import ExpectedHead, SegmentClosed, record_body
 from aisecops_langchain.audit.sidecar import Sidecar
@@ -151,45 +150,37 @@ class AuditLog:
         Raises:
             AuditWriteError: If the event is not wholly in the log, or no head can be signed any more.
         """
-        return self.append_line(event.id, self._serialize(event))
+        return self.append_lines([(event.id, self._serialize(event))])[0]
 
-    def append_line(self, event_id: str, body: bytes) -> Receipt:
-        """Write an event that its recorder has serialised already, once.
+    def append_lines(self, events: Sequence[tuple[str, bytes]]) -> list[Receipt]:
+        """Write events that their recorder has serialised already, each once and all in one write.
 
         Args:
-            event_id: The event's id.
-            body: Its JSON object: UTF-8, one line, without ``seq`` and ``prev``.
+            events: For each its id and its JSON object: UTF-8, one line, without ``seq`` and ``prev``.
 
         Returns:
-            Where it stands; for an id that was written recently, where it already stood.
+            Where each stands; for an id that was written recently, where it already stood.
 
         Raises:
-            AuditWriteError: If the event is not wholly in the log, or no head can be signed any more.
+            AuditWriteError: If one of them is not wholly in the log, or no head can be signed any more.
         """
-        if len(body) > self._max_event_bytes:
-            raise AuditWriteError(
-                "event is too large",
-                expected=f"at most {self._max_event_bytes} bytes",
-                got=f"{len(body)} bytes",
-                remedy="record a digest instead of the content",
-            )
+        for _, body in events:
+            self._require_size(body)
         now = self._clock()
         self._require_own_process()
         with self._lock:
             self._require_open()
             self._lines.require_sound()
             self._heads.settle(self._lines.tip, now)
-            known = self._recent.get(event_id)
-            if known is not None:
-                self._recent.move_to_end(event_id)
-                return known._replace(duplicate=True)
-            tip = self._write(body)
+            known = self._known(events)
+            if all(receipt is not None for receipt in known):
+                return [receipt._replace(duplicate=True) for receipt in known if receipt is not None]
+            new = [event for event, receipt in zip(events, known, strict=True) if receipt is None]
+            written = iter(self._write(new))
             if self._durability is Durability.SYNC:
                 self._lines.sync()
-            receipt = Receipt(self._segment, tip.lines - 1, event_id, tip.head)
-            self._remember(receipt)
-            self._heads.sign_if_due(tip, now)
-        return receipt
+            self._heads.sign_if_due(self._lines.tip, now)
+        return [next(written) if receipt is None else receipt._replace(duplicate=True) for receipt in known]
 
     def commit(self, upto: Receipt | None = None) -> None:
         """Make events as durable as the mode promises.
@@ -239,7 +230,8 @@ class AuditLog:
             with self._lock:
                 now = self._clock()
                 record = SegmentClosed(segment=self._segment, time=to_datetime(now))
-                self._heads.sign(self._write(record_body(record)), now)
+                self._lines.extend([record_body(record)])
+                self._heads.sign(self._lines.tip, now)
 
     def __enter__(self) -> Self:
         return self
@@ -264,14 +256,35 @@ class AuditLog:
             raise AuditWriteError("event has no JSON form", expected="JSON values", got=type(error).__name__) from error
         return body
 
-    def _write(self, body: bytes) -> Tip:
-        tip = self._lines.tip
-        return self._lines.append(join_line(tip.lines, tip.head, body))
+    def _require_size(self, body: bytes) -> None:
+        if len(body) > self._max_event_bytes:
+            raise AuditWriteError(
+                "event is too large",
+                expected=f"at most {self._max_event_bytes} bytes",
+                got=f"{len(body)} bytes",
+                remedy="record a digest instead of the content",
+            )
 
-    def _remember(self, receipt: Receipt) -> None:
-        self._recent[receipt.event_id] = receipt
-        if len(self._recent) > REMEMBERED_IDS:
-            self._recent.popitem(last=False)
+    def _known(self, events: Sequence[tuple[str, bytes]]) -> list[Receipt | None]:
+        """Look up which events are in the log already."""
+        known = [self._recent.get(event_id) for event_id, _ in events]
+        for event_id, _ in events:
+            if event_id in self._recent:
+                self._recent.move_to_end(event_id)
+        return known
+
+    def _write(self, events: Sequence[tuple[str, bytes]]) -> list[Receipt]:
+        first = self._lines.tip.lines
+        heads = self._lines.extend(body for _, body in events)
+        receipts = [
+            Receipt(self._segment, first + place, event_id, head)
+            for place, ((event_id, _), head) in enumerate(zip(events, heads, strict=True))
+        ]
+        for receipt in receipts:
+            self._recent[receipt.event_id] = receipt
+            if len(self._recent) > REMEMBERED_IDS:
+                self._recent.popitem(last=False)
+        return receipts
 
     def _sync_and_sign(self) -> int:
         tip = self._lines.tip

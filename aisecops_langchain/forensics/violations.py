@@ -146,8 +146,10 @@ class _Walk:
             yield self._problem(ProblemCode.EXECUTION_AFTER_EXPIRY, event, "was started after its permit had expired")
         if key in self._starts and key in self._ends:
             yield self._problem(ProblemCode.EFFECT_STARTED_TWICE, event, "was started again after it had ended")
+        elif key in self._starts and event.idempotent:
+            pass  # lawful: the process that started it ended, and policy says that the tool may run again
         elif key in self._starts:
-            what = "was started again though its first start has no end: lawful only if its tool is idempotent"
+            what = "was started again though its first start has no end and its tool is not idempotent"
             yield self._problem(ProblemCode.RESTARTED_WITHOUT_END, event, what)
         elif event.permit in self._used:
             yield self._problem(

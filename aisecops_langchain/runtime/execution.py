@@ -93,7 +93,8 @@ class Execution:
             self._record_blocked(permit_id, binding, refusal)
             raise
         try:
-            event = self._record(ExecutionStarted, running)
+            again = {"attempt": running.record.attempt, "idempotent": self._idempotent(binding.tool)}
+            event = self._record(ExecutionStarted, running, **again)
             self._recorder.commit()
         except AisecopsError:
             try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from aisecops_langchain.canonical import JsonValue, digest_texts
 from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect, Stage
@@ -16,6 +16,7 @@ from aisecops_langchain.domain.events import (
     CapabilityAllowed,
     CapabilityBlocked,
     DecisionMade,
+    Event,
     PermitIssued,
     PolicyAllowed,
     PolicyBlocked,
@@ -28,7 +29,7 @@ from aisecops_langchain.policy import Policy
 from aisecops_langchain.runtime.approvals import Approvals
 from aisecops_langchain.runtime.permits import is_genuine, mint
 from aisecops_langchain.runtime.ports import Change, Clock, Ledger, Table
-from aisecops_langchain.runtime.recorder import Recorder, at
+from aisecops_langchain.runtime.recorder import PreparedEvent, Recorder, at
 from aisecops_langchain.runtime.records import ApprovalRecord, Briefing, EffectRecord, close_row, open_row
 from aisecops_langchain.sealing import Sealer
 
@@ -229,27 +230,25 @@ class Gate:
 
     def _record(self, proposal: Proposal, request: DecisionRequest, decision: Decision, scope: Scope) -> str:
         step = proposal.step
-        answer = digest_texts("decision", decision.effect.value, decision.policy, *decision.rules)
-        identity = (proposal.plan, step.call_id, step.call.digest, answer)
+        identity = (proposal.plan, step.call_id, step.call.digest, _grounds(request, decision))
         about = {"plan": proposal.plan, "call_id": step.call_id, "tool": step.call.tool, "call": step.call.digest}
-        record = self._recorder.record
-        parents = proposal.parents
-        if decision.stage is Stage.RULES and decision.capability is not None:
-            parents = (
-                record(CapabilityAllowed, scope, *identity, parents=parents, capability=decision.capability, **about),
-            )
-            if decision.effect is Effect.ALLOW:
-                parents = (record(PolicyAllowed, scope, *identity, parents=parents, rules=decision.rules, **about),)
-            elif decision.effect is Effect.DENY:
-                facts = {"rules": decision.rules, "reasons": decision.reasons}
-                parents = (record(PolicyBlocked, scope, *identity, parents=parents, **facts, **about),)
+        events: list[PreparedEvent] = []
+
+        def follow(kind: type[Event], **facts: Any) -> str:
+            parents = (events[-1][0],) if events else proposal.parents
+            events.append(self._recorder.prepare(kind, scope, *identity, parents=parents, **facts))
+            return events[-1][0]
+
+        if decision.stage is not Stage.RULES or decision.capability is None:
+            follow(CapabilityBlocked, reasons=decision.reasons, **about)
         else:
-            parents = (record(CapabilityBlocked, scope, *identity, parents=parents, reasons=decision.reasons, **about),)
-        return record(
+            follow(CapabilityAllowed, capability=decision.capability, **about)
+            if decision.effect is Effect.ALLOW:
+                follow(PolicyAllowed, rules=decision.rules, **about)
+            elif decision.effect is Effect.DENY:
+                follow(PolicyBlocked, rules=decision.rules, reasons=decision.reasons, **about)
+        made = follow(
             DecisionMade,
-            scope,
-            *identity,
-            parents=parents,
             plan=proposal.plan,
             call=self._recorder.call(step.call_id, step.call),
             decision=decision,
@@ -257,6 +256,8 @@ class Gate:
             argument_labels=request.arguments,
             environment=request.environment,
         )
+        self._recorder.write(events)
+        return made
 
     def _record_permit(
         self, permit: Permit, proposal: Proposal, scope: Scope, event: str, approval_key: str | None
@@ -276,6 +277,15 @@ class Gate:
             expires_at=at(permit.expires_at),
             approval=approval_key,
         )
+
+
+def _grounds(request: DecisionRequest, decision: Decision) -> str:
+    """Name a decision by its answer and what it was made from, so that only the very same one is recorded once."""
+    labels = sorted(f"{name}:{label.integrity}:{label.confidentiality}" for name, label in request.arguments.items())
+    context = request.context
+    sources = sorted(source.digest for source in context.sources)
+    about = (context.integrity, context.confidentiality, *sources, *labels)
+    return digest_texts("decision", decision.effect, decision.policy, *decision.rules, *about)
 
 
 def _bind(proposal: Proposal, scope: Scope, call: str) -> Binding:

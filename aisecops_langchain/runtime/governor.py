@@ -25,7 +25,7 @@ from aisecops_langchain.runtime.approvals import Approvals
 from aisecops_langchain.runtime.execution import Execution
 from aisecops_langchain.runtime.gate import Gate
 from aisecops_langchain.runtime.planning import Planner
-from aisecops_langchain.runtime.ports import AuditSink, Clock, Ledger, SystemClock
+from aisecops_langchain.runtime.ports import AuditSink, CheckedClock, Clock, Ledger, SystemClock
 from aisecops_langchain.runtime.recorder import Recorder
 from aisecops_langchain.runtime.sqlite_ledger import SqliteLedger
 from aisecops_langchain.sanitize import Sanitizer
@@ -68,7 +68,7 @@ class Governor:
         sanitizer: Sanitizer | None = None,
         environment: Mapping[str, JsonValue] | None = None,
     ) -> None:
-        clock = clock or SystemClock()
+        clock = CheckedClock(clock or SystemClock())
         limits = policy.limits
         self.policy = policy
         self.home: Path | None = None

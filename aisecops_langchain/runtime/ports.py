@@ -39,6 +39,31 @@ class SystemClock:
         return time.time_ns()
 
 
+class CheckedClock:
+    """A clock whose every reading was checked: a reading that is no time must not count as 'not expired yet'.
+
+    Args:
+        clock: The clock to read.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def now(self) -> int:
+        """Return nanoseconds since the Unix epoch.
+
+        Raises:
+            ClockError: If the clock raises, or tells anything but a time after 1970.
+        """
+        try:
+            now = self._clock.now()
+        except Exception as error:
+            raise ClockError("the clock cannot be read", expected="a time", got=type(error).__name__) from error
+        if type(now) is not int or now <= 0:
+            raise ClockError("the clock gives no usable time", expected="nanoseconds since 1970", got=repr(now)[:40])
+        return now
+
+
 class ToolContract(Protocol):
     """What must be known of a tool before a call of it can be decided on."""
 
@@ -70,15 +95,14 @@ class ToolContract(Protocol):
 class AuditSink(Protocol):
     """Where events go; ``audit.AuditLog`` is one."""
 
-    def append_line(self, event_id: str, body: bytes, /) -> object:
-        """Write one serialised event; an event whose id was written before is not written again.
+    def append_lines(self, events: Sequence[tuple[str, bytes]], /) -> object:
+        """Write serialised events in order; one whose id was written before is not written again.
 
         Args:
-            event_id: The event's id.
-            body: Its JSON object, one line.
+            events: For each its id and its JSON object, one line.
 
         Raises:
-            AuditWriteError: If it could not be written.
+            AuditWriteError: If one of them could not be written.
         """
         ...
 

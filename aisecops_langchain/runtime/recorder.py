@@ -6,7 +6,7 @@ argument value reaches the log before secrets and personal data were taken out o
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -23,6 +23,9 @@ from aisecops_langchain.errors import AuditWriteError
 from aisecops_langchain.runtime.ports import AuditSink, Clock, ClockError
 from aisecops_langchain.sanitize import scrub_value
 from aisecops_langchain.sealing import Sealer
+
+PreparedEvent = tuple[str, bytes]
+"""Id and JSON text of an event that is about to be written."""
 
 _REMEMBERED_CALLS = 256
 
@@ -63,6 +66,22 @@ class Recorder:
             AuditWriteError: If it could not be written.
             ClockError: If there is no time to give it.
         """
+        event = self.prepare(kind, scope, *identity, parents=parents, **fields)
+        self._sink.append_lines((event,))
+        return event[0]
+
+    def prepare(
+        self, kind: type[Event], scope: Scope, *identity: str, parents: tuple[str, ...] = (), **fields: Any
+    ) -> PreparedEvent:
+        """Make one event without writing it; the arguments are those of ``record``.
+
+        Returns:
+            Its id and its JSON text.
+
+        Raises:
+            AuditWriteError: If it has no JSON form.
+            ClockError: If there is no time to give it.
+        """
         tag = _tag(kind)
         event_id = event_identity(tag, scope.trace, *identity)
         event = {
@@ -84,8 +103,18 @@ class Recorder:
             raise AuditWriteError(
                 "event has no JSON form", expected="valid Unicode", got=type(error).__name__
             ) from error
-        self._sink.append_line(event_id, body)
-        return event_id
+        return event_id, body
+
+    def write(self, events: Sequence[PreparedEvent]) -> None:
+        """Write prepared events in order, in one go.
+
+        Args:
+            events: The events.
+
+        Raises:
+            AuditWriteError: If one of them could not be written.
+        """
+        self._sink.append_lines(events)
 
     def commit(self) -> None:
         """Make everything recorded so far durable.

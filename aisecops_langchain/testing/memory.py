@@ -68,6 +68,11 @@ class MemorySink:
         self._ids: set[str] = set()
         self._lock = threading.Lock()
 
+    def append_lines(self, events: Sequence[tuple[str, bytes]], /) -> None:
+        """Read and keep events in order, each unless its id is known."""
+        for event_id, body in events:
+            self.append_line(event_id, body)
+
     def append_line(self, event_id: str, body: bytes, /) -> None:
         """Read and keep one event, unless its id is known."""
         event = parse_event(body)

@@ -321,14 +321,14 @@ def test_a_segment_that_ended_cannot_grow(tmp_path):
 )
 def test_a_line_that_is_no_event_is_a_problem(tmp_path, body):
     log = AuditLog.open(tmp_path, key=KEY, durability=Durability.NONE)
-    log._write(body)
+    log._lines.extend([body])
     log.close()
     assert codes(verify_log(tmp_path)) == {Code.MALFORMED}
 
 
 def test_a_second_opening_record_is_a_problem(tmp_path):
     log = AuditLog.open(tmp_path, key=KEY, durability=Durability.NONE)
-    log._write(split_line(only_segment(tmp_path).read_bytes().splitlines()[0]).body)
+    log._lines.extend([split_line(only_segment(tmp_path).read_bytes().splitlines()[0]).body])
     log.close()
     assert codes(verify_log(tmp_path)) == {Code.MALFORMED}
 

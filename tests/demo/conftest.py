@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
@@ -11,19 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from demo_kit import HOME, aisecops
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A run with ``--json`` that ended well."""
-
-    cwd: Path
-    facts: dict[str, object]
-
-    @property
-    def home(self) -> Path:
-        return self.cwd / HOME
+from demo_kit import Finished, aisecops
 
 
 @pytest.fixture(scope="session")

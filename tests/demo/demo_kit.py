@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from aisecops_langchain.audit import read_log
@@ -18,6 +19,19 @@ RIGHT_ACCOUNT = "DE89370400440532013000"
 WRONG_ACCOUNT = "GB29NWBK60161331926819"
 
 _COMMAND = "from aisecops_langchain.cli.main import main; main()"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run with ``--json`` that ended well."""
+
+    cwd: Path
+    facts: dict[str, object]
+
+    @property
+    def home(self) -> Path:
+        """Where it ran."""
+        return self.cwd / HOME
 
 
 def aisecops(cwd: Path, *arguments: str, answers: str = "") -> subprocess.CompletedProcess[str]:

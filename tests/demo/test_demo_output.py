@@ -7,8 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import Finished
-from demo_kit import HOME, LETTER, RIGHT_ACCOUNT, WRONG_ACCOUNT, aisecops
+from demo_kit import HOME, LETTER, RIGHT_ACCOUNT, WRONG_ACCOUNT, Finished, aisecops
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from pathlib import Path
 
@@ -83,10 +84,14 @@ def test_the_purchasing_agent_never_changes_an_account(supplier: str, account: s
     assert made is Effect.DENY
 
 
-@given(st.text(max_size=60) | st.emails())
+addresses = st.emails() | st.text(max_size=60) | st.text(max_size=20).map(lambda name: f"{name}@brightwater.example")
+
+
+@given(addresses)
 def test_mail_stays_in_the_company(to: str) -> None:
     made = effect("send_email", {"to": to, "subject": "", "body": ""})
-    assert (made is Effect.ALLOW) == (to.endswith("@brightwater.example") and made is Effect.ALLOW)
+    colleague = re.fullmatch(r"[a-z.]+@brightwater\.example", to) is not None
+    assert made is (Effect.ALLOW if colleague else Effect.DENY)
 
 
 def test_the_policy_knows_exactly_the_tools_of_the_demo() -> None:

@@ -22,6 +22,7 @@ from aisecops_langchain.runtime.governor import Governor
 from aisecops_langchain.runtime.planning import ProposedCall
 from aisecops_langchain.runtime.ports import ClockError, Row, Table
 from aisecops_langchain.runtime.records import EffectRecord, open_row
+from aisecops_langchain.sanitize import Sanitizer
 from aisecops_langchain.sealing import Sealer
 from aisecops_langchain.testing import FixedClock, MemoryLedger, MemorySink
 
@@ -49,6 +50,8 @@ rules:
   - {{id: wipe, effect: deny, tools: [wipe]}}
 limits: {{permit_ttl_seconds: {PERMIT_SECONDS}, approval_ttl_seconds: {APPROVAL_SECONDS}}}
 """)
+
+SANITIZER = Sanitizer()  # compiled once; it keeps nothing between uses
 
 ALICE = Approver(id="alice", verified=True)
 MALLORY = Approver(id="mallory")
@@ -93,7 +96,12 @@ class World:
     def new_governor(self, *, clock=None) -> Governor:
         """What another process, or the same one after a crash, would open."""
         return Governor(
-            policy=self.policy, sink=self.sink, ledger=self.ledger, sealer=self.sealer, clock=clock or self.clock
+            policy=self.policy,
+            sink=self.sink,
+            ledger=self.ledger,
+            sealer=self.sealer,
+            clock=clock or self.clock,
+            sanitizer=SANITIZER,
         )
 
     def propose(self, tool="look", call_id="call-1", turn="turn-1", scope: Scope | None = None, **arguments) -> Proposal:

@@ -19,7 +19,7 @@ from aisecops_langchain.runtime.execution import Running
 from aisecops_langchain.runtime.ports import Change, Table
 from aisecops_langchain.runtime.records import close_row
 from aisecops_langchain.runtime.sqlite_ledger import SqliteLedger
-from aisecops_langchain.testing import MemorySink
+from aisecops_langchain.testing import MemoryLedger, MemorySink
 
 RESULT = "sha256:" + "0" * 64
 
@@ -91,6 +91,28 @@ def test_a_second_end_is_not_recorded(world):
     with pytest.raises(LedgerError):
         world.governor.execution.fail(running, error="ValueError")
     assert "execution_failed" not in world.kinds()
+
+
+def test_an_effect_that_ends_while_another_worker_looks_is_not_recorded_as_lost(world):
+    """Who read the row before its end was written must not write 'unknown' over what really happened."""
+
+    class Slow(MemoryLedger):
+        def get(self, table, key):
+            row = super().get(table, key)
+            if looking:
+                looking.pop()()  # the effect ends between the reading and what follows from it
+            return row
+
+    looking = []
+    world = World(ledger=Slow())
+    proposal = world.propose("look")
+    running = world.begin(proposal)
+    execution = world.governor.execution
+    looking.append(lambda: execution.complete(running, result=RESULT, label=proposal.context))
+    with pytest.raises((PermitError, LedgerError)):
+        execution.begin(running.permit.id, running.binding)
+    assert world.effect(proposal).state is EffectState.COMPLETED
+    assert "execution_unknown" not in world.kinds()
 
 
 def changed_bindings(world, binding):

@@ -64,7 +64,8 @@ def test_a_call_that_needs_approval_gets_a_question_and_no_permit():
         verdict = world.decide(proposal)
         assert isinstance(verdict, NeedsApproval)
         assert verdict.binding == world.binding(proposal)
-        assert verdict.decision.effect is Effect.REQUIRE_APPROVAL
+        assert verdict.briefing.risk == "high"
+    assert world.only("decision_made").decision.effect is Effect.REQUIRE_APPROVAL
     assert world.effect(proposal) is None
     assert world.kinds() == ["capability_allowed", "decision_made"]
 

@@ -23,6 +23,10 @@ class ExecutionStarted(_EffectEvent):
     """The intent: durable before the tool runs."""
 
     kind: Literal["execution_started"] = "execution_started"
+    attempt: int = 1
+    """Counts from 1; a later one follows a process that ended before it recorded an outcome."""
+    idempotent: bool = False
+    """Whether policy declared the tool idempotent, so that a later attempt is lawful."""
 
 
 class ExecutionCompleted(_EffectEvent):
