@@ -465,6 +465,16 @@ async def test_a_retry_around_the_agent_runs_no_effect_twice(office: Office, sav
     assert office.ran == ["search rates"]
 
 
+async def test_a_retry_around_the_agent_lends_an_approval_to_nothing_new(office: Office) -> None:
+    """The provider fails after an approved payment: the retried agent has to ask again before it pays again."""
+    model = _Flaky(script=[[PAY], "done"], fail_at=1)
+    agent = govern(model, office.tools(), governor=office.governor)
+    graph = parent(office, agent, retry_policy=RETRY)
+    await office.run(graph, says("pay alice 5"))
+    await office.run(graph, Command(resume=APPROVE))
+    assert office.ran == ["pay alice 5"]
+
+
 class _Flaky(ScriptedChatModel):
     """Plays its script by what it was shown, and fails once in the middle."""
 

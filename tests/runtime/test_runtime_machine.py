@@ -76,13 +76,11 @@ class Governance(RuleBasedStateMachine):
         self.all.append(step)
         return step
 
-    @rule(step=steps, amount=st.sampled_from([5, 7, 5000]))
-    def rewrite_the_message(self, step, amount):
-        """State is no trust boundary: anybody may edit the call, and may set it back."""
-        step.now = step.proposal if amount == 5 else edited(step.proposal, amount=amount)
-
-    @rule(step=steps)
-    def decide(self, step):
+    @rule(step=steps, amount=st.sampled_from([None, None, None, 0, 7, 5000]))
+    def decide(self, step, amount):
+        """State is no trust boundary: before the gate looks, anybody may edit the call, and may set it back."""
+        if amount is not None:
+            step.now = edited(step.proposal, amount=amount) if amount else step.proposal
         call = step.now.step.call.digest
         changed = call != step.proposal.step.call.digest
         verdict = self.world.decide(step.now)
@@ -103,27 +101,19 @@ class Governance(RuleBasedStateMachine):
 
     # --- people answer ---
 
-    @rule(step=steps, who=st.sampled_from([ALICE, MALLORY]))
-    def approve(self, step, who):
-        self._answer(step, Approve(), who)
-
-    @rule(step=steps)
-    def reject(self, step):
-        self._answer(step, Reject("no"), ALICE)
-
-    @rule(step=steps, amount=st.sampled_from([7, 7, 5000]))
-    def edit(self, step, amount):
-        """The person's arguments also go into the message, as the approval node puts them."""
-        step.now = edited(step.proposal, amount=amount)
-        self._answer(step, Edit(step.now.step.call), ALICE)
-
-    @rule(step=steps)
-    def edit_to_another_tool(self, step):
-        self._answer(step, Edit(self.world.propose("look").step.call), MALLORY)
-
-    @rule(step=steps, claim=st.sampled_from(["user", "agent", "policy", "checkpoint_ns"]))
-    def approve_from_elsewhere(self, step, claim):
-        if step.asked is not None:
+    @rule(step=steps, answer=st.sampled_from(["yes", "yes", "no", "edit", "edit", "other tool", "elsewhere"]), data=st.data())
+    def answer(self, step, answer, data):
+        if answer == "yes":
+            self._answer(step, Approve(), data.draw(st.sampled_from([ALICE, MALLORY])))
+        elif answer == "no":
+            self._answer(step, Reject("no"), ALICE)
+        elif answer == "edit":  # the approval node puts the person's arguments into the message, too
+            step.now = edited(step.proposal, amount=data.draw(st.sampled_from([7, 7, 5000])))
+            self._answer(step, Edit(step.now.step.call), ALICE)
+        elif answer == "other tool":
+            self._answer(step, Edit(self.world.propose("look").step.call), MALLORY)
+        elif step.asked is not None:
+            claim = data.draw(st.sampled_from(["user", "agent", "policy", "checkpoint_ns"]))
             self._answer(step, Approve(), MALLORY, binding=tampered(step.asked, claim))
 
     def _answer(self, step, answer, who, binding=None):
@@ -143,8 +133,11 @@ class Governance(RuleBasedStateMachine):
 
     # --- effects ---
 
-    @rule(step=steps)
-    def begin(self, step):
+    @rule(step=steps, claim=st.sampled_from([None] * 8 + [*CLAIMS, "permit"]))
+    def begin(self, step, claim):
+        if claim is not None:
+            self._begin_something_else(step, claim)
+            return
         permit = step.permit.id if step.permit else ""
         try:
             running = self.world.governor.execution.begin(permit, self.world.binding(step.now))
@@ -154,8 +147,7 @@ class Governance(RuleBasedStateMachine):
         step.running = running
         step.begun.append(self.process)
 
-    @rule(step=steps, claim=st.sampled_from([*CLAIMS, "permit"]))
-    def begin_something_else(self, step, claim):
+    def _begin_something_else(self, step, claim):
         """Whatever the state of the step, another call, place or permit never begins."""
         binding = step.permit.binding if step.permit else self.world.binding(step.proposal)
         permit = step.permit.id if step.permit else "0" * 32
@@ -211,16 +203,15 @@ class Governance(RuleBasedStateMachine):
 
     # --- the world goes on ---
 
-    @rule()
-    def crash(self):
-        """The process dies; what it had begun may still come to an end on its own."""
+    @rule(what=st.sampled_from(["crash", "crash", 1, PERMIT_SECONDS, APPROVAL_SECONDS]))
+    def the_world_goes_on(self, what):
+        """Time passes, or the process dies; what it had begun may still come to an end on its own."""
+        if what != "crash":
+            self.world.clock.advance(what)
+            return
         self.process += 1
         self.world.ledger.owner = f"process-{self.process}"
         self.world.governor = self.world.new_governor()
-
-    @rule(seconds=st.sampled_from([1, PERMIT_SECONDS, APPROVAL_SECONDS]))
-    def time_passes(self, seconds):
-        self.world.clock.advance(seconds)
 
     @invariant()
     def the_log_agrees_with_what_was_begun(self):
