@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from aisecops_langchain.adapters.approval import ApprovalNode
     from aisecops_langchain.adapters.callbacks import AuditCallbackHandler
     from aisecops_langchain.adapters.executor import ExecutorNode
-    from aisecops_langchain.adapters.govern import govern
+    from aisecops_langchain.adapters.finish import FinishNode
+    from aisecops_langchain.adapters.govern import after_guard, after_intake, after_planning, govern
     from aisecops_langchain.adapters.guard import ToolGuardNode
+    from aisecops_langchain.adapters.intake import IntakeNode
     from aisecops_langchain.adapters.planning import PlanningNode
     from aisecops_langchain.adapters.retriever import SanitizingRetriever
     from aisecops_langchain.adapters.state import GovernanceState
+    from aisecops_langchain.adapters.tools import govern_tools
     from aisecops_langchain.audit import AuditLog, verify_log
     from aisecops_langchain.domain.principal import Approver, Principal
     from aisecops_langchain.errors import AisecopsError
@@ -34,15 +37,21 @@ _HOMES: Final = {
     "AuditCallbackHandler": "adapters.callbacks",
     "AuditLog": "audit",
     "ExecutorNode": "adapters.executor",
+    "FinishNode": "adapters.finish",
     "GovernanceState": "adapters.state",
     "Governor": "runtime.governor",
+    "IntakeNode": "adapters.intake",
     "PlanningNode": "adapters.planning",
     "Policy": "policy",
     "Principal": "domain.principal",
     "Sanitizer": "sanitize",
     "SanitizingRetriever": "adapters.retriever",
     "ToolGuardNode": "adapters.guard",
+    "after_guard": "adapters.govern",
+    "after_intake": "adapters.govern",
+    "after_planning": "adapters.govern",
     "govern": "adapters.govern",
+    "govern_tools": "adapters.tools",
     "load_policy": "policy",
     "parse_policy": "policy",
     "verify_log": "audit",
@@ -55,8 +64,10 @@ __all__ = [
     "AuditCallbackHandler",
     "AuditLog",
     "ExecutorNode",
+    "FinishNode",
     "GovernanceState",
     "Governor",
+    "IntakeNode",
     "PlanningNode",
     "Policy",
     "Principal",
@@ -64,7 +75,11 @@ __all__ = [
     "SanitizingRetriever",
     "ToolGuardNode",
     "__version__",
+    "after_guard",
+    "after_intake",
+    "after_planning",
     "govern",
+    "govern_tools",
     "load_policy",
     "parse_policy",
     "verify_log",

@@ -69,7 +69,7 @@ class AuditCallbackHandler(BaseCallbackHandler):
 
     def on_chat_model_start(
         self,
-        serialized: dict[str, Any],  # noqa: ARG002 - LangChain's signature
+        serialized: dict[str, Any],
         messages: list[list[BaseMessage]],
         *,
         run_id: UUID,
@@ -81,11 +81,11 @@ class AuditCallbackHandler(BaseCallbackHandler):
         batch = [message for part in messages for message in part]
         seen = digest_text("messages", "\n".join(content_key(message) for message in batch))
         facts = {"messages": len(batch), "input_digest": seen}
-        self._begin(ModelStarted, run_id, parent_run_id, metadata, _name(kwargs, "model"), **facts)
+        self._begin(ModelStarted, run_id, parent_run_id, metadata, _name(serialized, kwargs, "model"), **facts)
 
     def on_llm_start(
         self,
-        serialized: dict[str, Any],  # noqa: ARG002 - LangChain's signature
+        serialized: dict[str, Any],
         prompts: list[str],
         *,
         run_id: UUID,
@@ -95,7 +95,7 @@ class AuditCallbackHandler(BaseCallbackHandler):
     ) -> None:
         """Record that a text model was called."""
         facts = {"messages": len(prompts), "input_digest": digest_text("messages", "\n".join(prompts))}
-        self._begin(ModelStarted, run_id, parent_run_id, metadata, _name(kwargs, "model"), **facts)
+        self._begin(ModelStarted, run_id, parent_run_id, metadata, _name(serialized, kwargs, "model"), **facts)
 
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **_: Any) -> None:
         """Record that a model answered."""
@@ -128,7 +128,7 @@ class AuditCallbackHandler(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         """Record that the host began a tool."""
-        name = str((serialized or {}).get("name") or _name(kwargs, "tool"))
+        name = _name(serialized, kwargs, "tool")
         facts = {"input_digest": digest_text("tool-input", input_str)}
         self._begin(ToolStarted, run_id, parent_run_id, metadata, name, **facts)
 
@@ -153,7 +153,7 @@ class AuditCallbackHandler(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         """Record that a retriever was asked."""
-        name = str((serialized or {}).get("name") or _name(kwargs, "retriever"))
+        name = _name(serialized, kwargs, "retriever")
         facts = {"input_digest": digest_text("query", query)}
         self._begin(RetrievalStarted, run_id, parent_run_id, metadata, name, **facts)
 
@@ -205,5 +205,6 @@ class AuditCallbackHandler(BaseCallbackHandler):
             self._recorder.record(kind, scope, run_id.hex, **span, **facts)
 
 
-def _name(kwargs: Mapping[str, Any], otherwise: str) -> str:
-    return str(kwargs.get("name") or otherwise)
+def _name(serialized: Mapping[str, Any] | None, kwargs: Mapping[str, Any], otherwise: str) -> str:
+    """Name a span as LangChain does: by its run's name, else by what was serialised."""
+    return str(kwargs.get("name") or (serialized or {}).get("name") or otherwise)

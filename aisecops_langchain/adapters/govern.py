@@ -137,7 +137,11 @@ def after_planning(state: Mapping[str, Any]) -> str:
 
 
 def after_guard(state: Mapping[str, Any]) -> str | list[Send]:
-    """Route to the approvals first, then to the permitted calls, one task each; refusals go back to the model."""
+    """Route to the approvals first, then to the permitted calls, one task each; refusals go back to the model.
+
+    In a graph of your own, give the nodes the names that ``govern`` gives them: ``plan``, ``guard``, ``approve``,
+    ``execute`` and ``finish``.
+    """
     following = _next(state)
     if following.get("stop"):
         return FINISH

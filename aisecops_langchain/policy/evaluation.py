@@ -137,6 +137,7 @@ def _combine(policy: str, capability: CompiledCapability, judgements: tuple[Judg
     effects = {judgement.effect for judgement in judgements}
     effect = next((effect for effect in _STRONGEST_FIRST if effect in effects), Effect.DENY)
     obligations = [judgement.rule.obligations for judgement in judgements if effect is not Effect.DENY]
+    decisive_first = sorted(judgements, key=lambda judgement: judgement.effect is not effect)
     return Decision(
         effect=effect,
         stage=Stage.RULES,
@@ -144,7 +145,7 @@ def _combine(policy: str, capability: CompiledCapability, judgements: tuple[Judg
         capability=capability.id,
         risk=capability.risk,
         rules=tuple(judgement.rule.id for judgement in judgements),
-        reasons=tuple(judgement.reason for judgement in judgements) or (_DEFAULT_DENY,),
+        reasons=tuple(judgement.reason for judgement in decisive_first) or (_DEFAULT_DENY,),
         obligations=frozenset().union(*obligations),
     )
 
