@@ -243,3 +243,17 @@ def meddling(change: Callable[[Any], Any]) -> Iterator[None]:
         yield
     finally:
         ToolGuardNode.run = honest  # type: ignore[method-assign]
+
+
+EVERY = """
+version: 1
+id: every
+agents: {{clerk: {{capabilities: [all]}}}}
+capabilities: {{all: {{tools: [{names}], risk: low}}}}
+rules: [{{id: all, effect: allow, tools: [{names}]}}]
+"""
+
+
+def allowing(*names: str) -> str:
+    """A policy that allows exactly these tools."""
+    return EVERY.format(names=", ".join(names))

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from adapter_kit import Driver, Office, open_governor
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
-from aisecops_langchain import verify_log
+from aisecops_langchain import Governor, verify_log
 
 
 @pytest.fixture(params=["sync-memory", "async-sqlite"])  # both savers, both ways; their product adds only time
@@ -64,3 +65,15 @@ def _office(driver: Driver, tmp_path: Path) -> Iterator[Office]:
     governor.close()
     report = verify_log(tmp_path / "home" / "audit")
     assert report.ok, report
+
+
+@pytest.fixture
+def governor(tmp_path: Path) -> Iterator[Governor]:
+    with open_governor(tmp_path / "home") as opened:
+        yield opened
+
+
+@pytest.fixture(params=["governed", "alone"])
+def kw(request: pytest.FixtureRequest, governor: Governor) -> dict[str, Any]:
+    """With a governor that records, and without one."""
+    return {"governor": governor} if request.param == "governed" else {}

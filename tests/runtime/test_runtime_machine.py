@@ -76,11 +76,31 @@ class Governance(RuleBasedStateMachine):
         self.all.append(step)
         return step
 
-    @rule(step=steps, amount=st.sampled_from([None, None, None, 0, 7, 5000]))
-    def decide(self, step, amount):
-        """State is no trust boundary: before the gate looks, anybody may edit the call, and may set it back."""
-        if amount is not None:
-            step.now = edited(step.proposal, amount=amount) if amount else step.proposal
+    @rule(step=steps, count=st.integers(1, 2), answer=st.sampled_from(["yes", "yes", "edit", "no"]))
+    def go_on(self, step, count, answer):
+        """What an undisturbed graph would do next with this step, so that much gets as far as running."""
+        for _ in range(count):
+            if step.running is not None:
+                self._end(step, "complete")
+            elif step.permit is not None:
+                self._begin(step)
+            elif step.asked is not None and not step.answered:
+                self._say(step, answer, 7)
+            else:
+                self._decide(step)
+
+    @rule(step=steps)
+    def decide_again(self, step):
+        self._decide(step)
+
+    @rule(step=steps, amount=st.sampled_from([5, 7, 5000]))
+    def decide_on_a_forged_message(self, step, amount):
+        """State is no trust boundary: for one pass of the gate, the call in the message is another."""
+        kept, step.now = step.now, edited(step.proposal, amount=amount)
+        self._decide(step)
+        step.now = kept
+
+    def _decide(self, step):
         call = step.now.step.call.digest
         changed = call != step.proposal.step.call.digest
         verdict = self.world.decide(step.now)
@@ -101,24 +121,33 @@ class Governance(RuleBasedStateMachine):
 
     # --- people answer ---
 
-    @rule(step=steps, answer=st.sampled_from(["yes", "yes", "no", "edit", "edit", "other tool", "elsewhere"]), data=st.data())
-    def answer(self, step, answer, data):
+    @rule(
+        step=steps,
+        answer=st.sampled_from(["yes", "no", "edit", "other tool", "elsewhere"]),
+        amount=st.sampled_from([7, 5000]),
+        claim=st.sampled_from(["user", "agent", "policy", "checkpoint_ns"]),
+    )
+    def answer(self, step, answer, amount, claim):
+        self._say(step, answer, amount, claim)
+
+    def _say(self, step, answer, amount, claim="user"):
+        if step.asked is None:
+            return
         if answer == "yes":
-            self._answer(step, Approve(), data.draw(st.sampled_from([ALICE, MALLORY])))
+            self._answer(step, Approve(), ALICE)
         elif answer == "no":
             self._answer(step, Reject("no"), ALICE)
-        elif answer == "edit":  # the approval node puts the person's arguments into the message, too
-            step.now = edited(step.proposal, amount=data.draw(st.sampled_from([7, 7, 5000])))
-            self._answer(step, Edit(step.now.step.call), ALICE)
+        elif answer == "edit":
+            call = edited(step.proposal, amount=amount)
+            self._answer(step, Edit(call.step.call), ALICE)
+            if call.step.call.digest in step.granted:  # as the approval node puts it into the message
+                step.now = call
         elif answer == "other tool":
             self._answer(step, Edit(self.world.propose("look").step.call), MALLORY)
-        elif step.asked is not None:
-            claim = data.draw(st.sampled_from(["user", "agent", "policy", "checkpoint_ns"]))
+        else:
             self._answer(step, Approve(), MALLORY, binding=tampered(step.asked, claim))
 
     def _answer(self, step, answer, who, binding=None):
-        if step.asked is None:
-            return
         self.world.governor.approvals.answer(binding or step.asked, answer, who)
         in_time = self.world.clock.now() < step.expires_at
         if step.answered:
@@ -133,11 +162,11 @@ class Governance(RuleBasedStateMachine):
 
     # --- effects ---
 
-    @rule(step=steps, claim=st.sampled_from([None] * 8 + [*CLAIMS, "permit"]))
-    def begin(self, step, claim):
-        if claim is not None:
-            self._begin_something_else(step, claim)
-            return
+    @rule(step=steps)
+    def begin_again(self, step):
+        self._begin(step)
+
+    def _begin(self, step):
         permit = step.permit.id if step.permit else ""
         try:
             running = self.world.governor.execution.begin(permit, self.world.binding(step.now))
@@ -147,7 +176,8 @@ class Governance(RuleBasedStateMachine):
         step.running = running
         step.begun.append(self.process)
 
-    def _begin_something_else(self, step, claim):
+    @rule(step=steps, claim=st.sampled_from([*CLAIMS, "permit"]))
+    def begin_something_else(self, step, claim):
         """Whatever the state of the step, another call, place or permit never begins."""
         binding = step.permit.binding if step.permit else self.world.binding(step.proposal)
         permit = step.permit.id if step.permit else "0" * 32
@@ -186,6 +216,9 @@ class Governance(RuleBasedStateMachine):
 
     @rule(step=steps, how=st.sampled_from(["complete", "fail", "lose"]))
     def end(self, step, how):
+        self._end(step, how)
+
+    def _end(self, step, how):
         running, step.running = step.running, None
         if running is None:
             return
@@ -238,5 +271,5 @@ def tampered(binding, claim):
 
 TestGovernance = Governance.TestCase
 TestGovernance.settings = settings(
-    max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=250, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
