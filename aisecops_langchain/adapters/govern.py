@@ -122,7 +122,7 @@ def govern(
     if spans:
         compiled = compiled.with_config(callbacks=[AuditCallbackHandler(governor, who)])
     if owned:
-        weakref.finalize(compiled, governor.close)
+        weakref.finalize(guard, governor.close)  # every copy of the graph shares the node
     return compiled
 
 

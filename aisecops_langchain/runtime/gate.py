@@ -184,6 +184,8 @@ class Gate:
         approved_call = record.edited_call or record.binding.call
         if proposal.step.call.digest != approved_call:
             return Denied("approval_mismatch", "The approval is for another call than this one.")
+        if record.state is ApprovalState.GRANTED and self._clock.now() >= record.expires_at:
+            return _REFUSED[ApprovalState.EXPIRED]
         answered = self._approvals.record_answer(record)  # before the permit, even if a crash lost it the first time
         return self._issue(proposal, scope, decision, answered or "", approval=record)
 

@@ -1,0 +1,116 @@
+"""Starts, kills and questions governed runs in other processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from aisecops_langchain.audit import VerifyReport, read_log, verify_log
+from aisecops_langchain.keyfile import load_key
+from aisecops_langchain.runtime.ports import Table
+from aisecops_langchain.runtime.records import EffectRecord, open_row
+from aisecops_langchain.runtime.sqlite_ledger import SqliteLedger
+from aisecops_langchain.sealing import Sealer
+
+HONEST_CRASH = {"torn_tail", "unsigned_tail", "empty_segment"}
+"""Warnings that a killed process may leave in the log; anything else is a problem."""
+
+
+class Nursery:
+    """A server process that forks one child for each job."""
+
+    def __init__(self) -> None:
+        worker = Path(__file__).with_name("crash_worker.py")
+        self._server = subprocess.Popen(
+            [sys.executable, str(worker)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert self._server.stdout.readline() == "ready\n"
+        self._count = 0
+
+    def _ask(self, **request) -> int:
+        self._server.stdin.write(json.dumps(request) + "\n")
+        self._server.stdin.flush()
+        return int(self._server.stdout.readline())
+
+    def start(self, home: Path, action: str, **job) -> Child:
+        """Begin a job in a process of its own."""
+        self._count += 1
+        result = home / f"result-{self._count}.json"
+        job = {"thread": "thread-1", "scenario": "many", "home": str(home), "result": str(result), **job}
+        return Child(self, self._ask(action=action, **job), result)
+
+    def run(self, home: Path, action: str, **job) -> dict:
+        """Do a job to its end and return what it reported."""
+        return self.start(home, action, **job).finish()
+
+    def wait(self, pid: int) -> int:
+        return self._ask(wait=pid)
+
+    def close(self) -> None:
+        self._server.stdin.close()
+        self._server.wait(10)
+        self._server.stdout.close()
+
+
+class Child:
+    """One process that carries a thread on."""
+
+    def __init__(self, nursery: Nursery, pid: int, result: Path) -> None:
+        self._nursery = nursery
+        self._pid = pid
+        self._result = result
+
+    def finish(self) -> dict:
+        """Wait for its end; it must have ended well."""
+        status = self._nursery.wait(self._pid)
+        found = json.loads(self._result.read_text())
+        assert status == 0, found
+        return found
+
+    def kill(self) -> int:
+        """Kill it as a loss of power would, and return how it ended."""
+        os.kill(self._pid, signal.SIGKILL)
+        return self._nursery.wait(self._pid)
+
+
+def wait_for(path: Path) -> None:
+    """Wait until another process has made a file."""
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path.name} never came"
+        time.sleep(0.005)
+
+
+def lines(home: Path) -> list[str]:
+    """What tools did, one line for each time."""
+    path = home / "ran"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def events(home: Path, kind: str) -> list[dict]:
+    """Events of one kind in the log, each once."""
+    return [entry.fields for entry in read_log(home / "audit") if entry.kind == kind]
+
+
+def effects(home: Path) -> dict[str, EffectRecord]:
+    """The ledger's effects by thread and call id."""
+    sealer = Sealer(load_key(home / "keys" / "seal.key"))
+    ledger = SqliteLedger(home / "ledger.sqlite3")
+    try:
+        found = [open_row(sealer, row, EffectRecord) for row in ledger.scan(Table.EFFECTS)]
+    finally:
+        ledger.close()
+    return {f"{r.permit.binding.scope.thread} {r.permit.binding.call_id}": r for r in found}
+
+
+def verified(home: Path, *, warnings: set[str] = HONEST_CRASH) -> VerifyReport:
+    """The log must verify, with no warnings but those given."""
+    report = verify_log(home / "audit")
+    assert report.ok, report.problems
+    assert {problem.code.value for problem in report.warnings} <= warnings
+    return report

@@ -1,0 +1,241 @@
+"""Governed runs in processes that can be killed: a server that imports once and forks one child for each job.
+
+Started by ``crash_kit.Nursery``; speaks one JSON object per line on its standard streams.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import signal
+import sys
+import time
+import traceback
+from contextlib import ExitStack
+from pathlib import Path
+
+os.environ["LANGGRAPH_STRICT_MSGPACK"] = "true"
+
+from langchain_core.messages import AIMessage
+from langchain_core.tools import tool
+from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from langgraph.types import Command
+
+from aisecops_langchain import Governor, govern, parse_policy
+from aisecops_langchain.domain.events import RunStarted
+from aisecops_langchain.domain.principal import Principal
+from aisecops_langchain.sanitize import Sanitizer
+from aisecops_langchain.testing import ScriptedChatModel, call
+
+POLICY = parse_policy("""
+version: 1
+id: crash-tests
+agents: {worker: {capabilities: [plain, repeatable, paying]}}
+capabilities:
+  plain: {tools: [look, slow], risk: low}
+  repeatable: {tools: [sync, slow_sync], risk: low, idempotent: true}
+  paying: {tools: [pay], risk: high}
+rules:
+  - {id: work, effect: allow, tools: [look, slow, sync, slow_sync]}
+  - {id: pay, effect: require_approval, tools: [pay]}
+""")
+
+TURNS = {
+    "approval": [["pay-1"]],
+    "two approvals": [["pay-1", "pay-2"]],
+    "slow": [["slow-1"]],
+    "slow_sync": [["slow_sync-1"]],
+    "many": [["look-1", "sync-2", "look-3"], ["look-4"], ["sync-5", "look-6"]],
+}
+"""The calls of each turn, named by tool and number; the name is the call's id, too."""
+
+SANITIZER = Sanitizer()
+
+
+def tools_for(home: Path, thread: str):
+    """Tools that leave one line for each time they ran."""
+
+    def ran(name: str, number: int) -> str:
+        descriptor = os.open(home / "ran", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.write(descriptor, f"{thread} {name}-{number}\n".encode())
+        os.close(descriptor)
+        return f"did {name} {number}"
+
+    def slowly(name: str, number: int) -> str:
+        answer = ran(name, number)
+        (home / "started").touch()
+        deadline = time.monotonic() + 60
+        while not (home / "go").exists() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        return answer
+
+    def look(number: int) -> str:
+        """Do something once."""
+        return ran("look", number)
+
+    def sync(number: int) -> str:
+        """Do something that may be done again."""
+        return ran("sync", number)
+
+    def pay(number: int) -> str:
+        """Do something that a person must allow."""
+        return ran("pay", number)
+
+    def slow(number: int) -> str:
+        """Do something and wait."""
+        return slowly("slow", number)
+
+    def slow_sync(number: int) -> str:
+        """Do something that may be done again, and wait."""
+        return slowly("slow_sync", number)
+
+    return [tool(each) for each in (look, sync, pay, slow, slow_sync)]
+
+
+def model_for(scenario: str) -> ScriptedChatModel:
+    """A model that says what comes next in the conversation as it stands, in whatever process."""
+
+    def turn(messages):
+        said = sum(isinstance(message, AIMessage) for message in messages)
+        turns = TURNS[scenario]
+        if said >= len(turns):
+            return "done"
+        named = [name.rpartition("-") for name in turns[said]]
+        return [call(tool_name, f"{tool_name}-{number}", number=int(number)) for tool_name, _, number in named]
+
+    return ScriptedChatModel(script=[turn], repeat_last=True)
+
+
+def build(job: dict, governor: Governor, checkpointer):
+    home = Path(job["home"])
+    tools = tools_for(home, job["thread"])
+    return govern(model_for(job["scenario"]), tools, governor=governor, checkpointer=checkpointer, spans=False)
+
+
+def what_to_say(job: dict, state):
+    """The input that carries the run on from where its thread stands; ``None`` lets LangGraph go on."""
+    if job["action"] == "approve":
+        return Command(resume={"decisions": [{"type": "approve"}]})
+    if job["action"] == "approve all":
+        answer = {"decisions": [{"type": "approve"}]}
+        return Command(resume={interrupt.id: answer for interrupt in state.interrupts})
+    if not state.values:
+        return {"messages": [("user", "go")]}
+    return None
+
+
+def report(job: dict, state, error: BaseException | None = None) -> None:
+    messages = [(m.type, getattr(m, "status", ""), m.text) for m in state.values.get("messages", [])] if state else []
+    found = {
+        "messages": messages,
+        "waiting": len(state.interrupts) if state else 0,
+        "next": list(state.next) if state else [],
+        "error": "" if error is None else f"{type(error).__name__}: {error}",
+    }
+    Path(job["result"]).write_text(json.dumps(found))
+
+
+def run(job: dict) -> None:
+    """Carry one thread on, synchronously."""
+    config = {"configurable": {"thread_id": job["thread"]}}
+    home = Path(job["home"])
+    with ExitStack() as stack:
+        saver = stack.enter_context(SqliteSaver.from_conn_string(str(home / "checkpoints.sqlite3")))
+        governor = stack.enter_context(Governor.open(POLICY, home, sanitizer=SANITIZER))
+        agent = build(job, governor, saver)
+        state = agent.get_state(config)
+        if job["action"] == "go on" and state.values and not state.next:
+            report(job, state)
+            return
+        agent.invoke(what_to_say(job, state), config)
+        report(job, agent.get_state(config))
+
+
+async def arun(job: dict) -> None:
+    """Carry one thread on, on an event loop."""
+    config = {"configurable": {"thread_id": job["thread"]}}
+    home = Path(job["home"])
+    async with AsyncSqliteSaver.from_conn_string(str(home / "checkpoints.sqlite3")) as saver:
+        with Governor.open(POLICY, home, sanitizer=SANITIZER) as governor:
+            agent = build(job, governor, saver)
+            state = await agent.aget_state(config)
+            await agent.ainvoke(what_to_say(job, state), config)
+            report(job, await agent.aget_state(config))
+
+
+def fill_the_disk(job: dict) -> None:
+    """Run once for each of many amounts of free space, so that the log cannot grow at any moment of the run.
+
+    The log is made the largest file first, so that a bound on the size of files stops it alone.
+    """
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    home = Path(job["home"])
+    found = []
+    with ExitStack() as stack:
+        saver = stack.enter_context(SqliteSaver.from_conn_string(":memory:"))
+        governor = stack.enter_context(Governor.open(POLICY, home, sanitizer=SANITIZER))
+        scope = governor.scope(
+            trace="ab" * 16, thread="filler", checkpoint_ns="", principal=Principal(agent="worker")
+        )
+        for number in range(20):
+            governor.recorder.record(RunStarted, scope, str(number), tools=("x" * 200_000,))
+        (segment,) = (home / "audit").glob("*.jsonl")
+        hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        for number, space in enumerate(range(0, job["most"], job["step"])):
+            named = {**job, "thread": f"thread-{number}"}
+            agent = build(named, governor, saver)
+            error, messages = "", []
+            resource.setrlimit(resource.RLIMIT_FSIZE, (segment.stat().st_size + space, hard))
+            try:
+                state = agent.invoke({"messages": [("user", "go")]}, {"configurable": {"thread_id": named["thread"]}})
+                messages = [(m.type, getattr(m, "status", ""), m.text) for m in state["messages"]]
+            except Exception as failure:
+                error = f"{type(failure).__name__}: {failure}"
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+            found.append({"space": space, "thread": named["thread"], "error": error, "messages": messages})
+    Path(job["result"]).write_text(json.dumps(found))
+
+
+def work(job: dict) -> None:
+    if job["action"] == "fill the disk":
+        fill_the_disk(job)
+    elif job.get("mode") == "async":
+        asyncio.run(arun(job))
+    else:
+        run(job)
+
+
+def child(job: dict) -> None:
+    """Do one job and leave without any farewell to the server's own state."""
+    status = 1
+    try:
+        work(job)
+        status = 0
+    except BaseException as error:
+        traceback.print_exc()
+        report(job, None, error)
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def serve() -> None:
+    print("ready", flush=True)
+    for line in sys.stdin:
+        job = json.loads(line)
+        if "wait" in job:
+            print(os.waitstatus_to_exitcode(os.waitpid(job["wait"], 0)[1]), flush=True)
+            continue
+        pid = os.fork()
+        if pid == 0:
+            sys.stdin.close()
+            child(job)
+        print(pid, flush=True)
+
+
+if __name__ == "__main__":
+    serve()
