@@ -1,7 +1,7 @@
 """The first node: what the user just said is inspected, labelled as the user's own words, and a run begins.
 
-Invariant: only messages that came in with this very run, after the model's last word, are taken for the user's or the
-developer's; older ones must prove their label.
+Invariant: only what came in with this very run is taken for the user's or the developer's words; everything older must
+prove its label.
 """
 
 from __future__ import annotations
@@ -81,11 +81,12 @@ class IntakeNode(GovernanceNode):
 
 
 def _new_words(messages: Sequence[AnyMessage]) -> list[BaseMessage]:
-    """Return the human and system messages after the last word of a model or a tool."""
-    new: list[BaseMessage] = []
-    for message in reversed(messages):
-        if isinstance(message, AIMessage | ToolMessage):
-            break
-        if isinstance(message, HumanMessage | SystemMessage):
-            new.append(message)
-    return new[::-1]
+    """Return the words that came in with this run.
+
+    In a conversation that goes on, that is the last message alone: whatever stands between it and the model's last
+    word may have been put there by whoever can write state.
+    """
+    began = any(isinstance(message, AIMessage | ToolMessage) for message in messages)
+    if began:
+        return [message for message in messages[-1:] if isinstance(message, HumanMessage)]
+    return [message for message in messages if isinstance(message, HumanMessage | SystemMessage)]

@@ -106,5 +106,13 @@ class ExecutionPlan(Frozen):
         Returns:
             The plan with its digest.
         """
-        bound: JsonValue = [plan_id, [[step.call_id, step.call.digest, step.tool_definition] for step in steps]]
+        bound: JsonValue = [plan_id, context.integrity.value, [_bound(step) for step in steps]]
         return cls(id=plan_id, steps=steps, rejected=rejected, context=context, digest=digest("plan", bound))
+
+
+def _bound(step: PlanStep) -> list[JsonValue]:
+    origins: list[JsonValue] = [
+        [item.argument, item.method, item.label.integrity.value, item.label.confidentiality.value]
+        for item in step.provenance
+    ]
+    return [step.call_id, step.call.digest, step.tool_definition, origins]

@@ -7,14 +7,21 @@ it says that trusted words contain the value, not that the model took it from th
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from aisecops_langchain.canonical import JsonValue
 from aisecops_langchain.domain.labels import Integrity, Label
 from aisecops_langchain.domain.plan import ArgumentProvenance
 
 _TRUSTED_FROM = Integrity.USER.rank
+_SIGNS: Final = "-\u2212+."
+_BETWEEN_DIGITS: Final = ",:'\u2019\u00a0\u202f"
+_JOINERS: Final = "./\\@-'\u2019"
+"""What joins words into names, paths and addresses, so that a part of one does not stand for the whole."""
+
 _LONGEST_VALUE = 2000
 """Longer values are never looked for: nobody dictates them word by word, and the search must stay cheap."""
 
@@ -76,7 +83,7 @@ def _leaves(value: JsonValue) -> Iterator[str | None]:
 
 
 def _find(leaf: str | None, trusted: Iterable[tuple[str, Label]]) -> Label | None:
-    if not leaf or len(leaf) > _LONGEST_VALUE:
+    if not leaf or len(leaf) > _LONGEST_VALUE or not any(map(str.isalnum, leaf)):
         return None
     return next((label for text, label in trusted if _stands_in(leaf, text)), None)
 
@@ -93,14 +100,19 @@ def _stands_in(leaf: str, text: str) -> bool:
 
 
 def _continues(text: str, edge: int, step: int) -> bool:
-    """Whether the word or number at ``edge`` goes on in the direction of ``step``."""
-    near = edge + step
+    """Whether the word, number, name, path or address at ``edge`` goes on in the direction of ``step``."""
+    near, far = edge + step, edge + 2 * step
     if not 0 <= near < len(text):
         return False
-    if _is_word(text[near]):
-        return _is_word(text[edge])
-    far = near + step
-    return text[near] in ".," and text[edge].isdigit() and 0 <= far < len(text) and text[far].isdigit()
+    neighbour, beyond = text[near], text[far] if 0 <= far < len(text) else ""
+    if _is_word(neighbour) or unicodedata.combining(neighbour):
+        return _is_word(text[edge]) or bool(unicodedata.combining(neighbour))
+    if text[edge].isdigit():
+        if step < 0 and neighbour in _SIGNS:
+            return True
+        if neighbour in _BETWEEN_DIGITS and beyond.isdigit():
+            return True
+    return neighbour in _JOINERS and bool(beyond) and _is_word(beyond)
 
 
 def _is_word(character: str) -> bool:

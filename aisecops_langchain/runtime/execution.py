@@ -204,18 +204,25 @@ class Execution:
             raise PermitError(record.state.value, _MESSAGES[record.state.value])
         if record.owner != self._ledger.owner and self._ledger.is_alive(record.owner):
             raise PermitError("already_running", _MESSAGES["already_running"])
-        if self._idempotent(found.binding.tool):
+        if self._idempotent(found.binding.tool) and self._clock.now() < found.permit.expires_at:
             return
         self.lose(found, reason="whoever started it ended before it recorded an outcome")
         raise PermitError("unknown", _MESSAGES["unknown"], remedy="find out whether it took place, then reconcile it")
 
     def _finish(self, running: Running, state: EffectState, kind: _OutcomeKind, facts: dict[str, Any]) -> str:
         try:
+            self._require_current(running)
             event = self._record(kind, running, **facts)
             self._end(running, state)
         finally:
             self._leave(running)
         return event
+
+    def _require_current(self, running: Running) -> None:
+        """Refuse to record an end for an effect that somebody else ended meanwhile."""
+        row = self._ledger.get(Table.EFFECTS, running.binding.effect_key())
+        if row is None or row.seal != running.version:
+            raise LedgerError("the effect's row changed while it ran", expected="the version that was started")
 
     def _leave(self, running: Running) -> None:
         with self._here_lock:
@@ -242,10 +249,11 @@ class Execution:
         )
 
     def _record_blocked(self, permit_id: str, binding: Binding, refusal: PermitError) -> None:
+        which = (binding.effect_key(), binding.call)
         shown = permit_id if permit_id.isalnum() and len(permit_id) <= 64 else "malformed"
         facts = {**_about(binding, shown), "code": refusal.code, "reason": refusal.message}
         try:
-            self._recorder.record(ExecutionBlocked, binding.scope, shown, binding.call, refusal.code, **facts)
+            self._recorder.record(ExecutionBlocked, binding.scope, shown, *which, refusal.code, **facts)
         except AuditError:
             raise refusal from None  # nothing ran; the refusal stands whether or not it could be written
 

@@ -94,19 +94,27 @@ def open_row(sealer: Sealer, row: Row, kind: type[Record]) -> Record:
     Raises:
         LedgerError: If the row was not sealed with this key, or holds something else.
     """
-    if not sealer.verifies(_DOMAIN, _sealed_bytes(row.table, row.key, row.body), row.seal):
-        raise LedgerError(
-            f"a row of {row.table} does not carry our seal",
-            expected="a row written by this governance layer with this key",
-            got="a row edited at rest, or written with another key",
-            remedy="treat the ledger as tampered with; do not delete it, compare it with the audit log",
-        )
+    genuine = isinstance(row.body, bytes) and isinstance(row.seal, str)
+    if not genuine or not sealer.verifies(_DOMAIN, _sealed_bytes(row.table, row.key, row.body), row.seal):
+        raise _edited(row)
     try:
-        return kind.model_validate_json(row.body)
+        record = kind.model_validate_json(row.body)
     except ValidationError as error:
         raise LedgerError(
             f"a row of {row.table} cannot be read", expected=kind.__name__, got=f"{error.error_count()} errors"
         ) from None
+    if row.state != record.state:
+        raise _edited(row)
+    return record
+
+
+def _edited(row: Row) -> LedgerError:
+    return LedgerError(
+        f"a row of {row.table} does not carry our seal",
+        expected="a row written by this governance layer with this key",
+        got="a row edited at rest, or written with another key",
+        remedy="treat the ledger as tampered with; do not delete it, compare it with the audit log",
+    )
 
 
 def _seal(sealer: Sealer, table: Table, key: str, body: bytes) -> str:

@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -49,17 +49,26 @@ class SqliteLedger:
         self._waits: bool | None = None
         self.owner = uuid.uuid4().hex
         self._owners = path.parent / "owners"
-        try:
-            self._owners.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._owner_file = os.open(
-                self._owners / self.owner, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600
-            )
-            fcntl.flock(self._owner_file, fcntl.LOCK_EX)
-            self._db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-            with _exclusive(self._owners / ".prepare"):  # switching to WAL does not wait for others by itself
-                self._prepare()
-        except (OSError, sqlite3.Error) as error:
-            raise _unavailable(error) from error
+        self._closed = False
+        with ExitStack() as undo:
+            try:
+                self._own(undo)
+                self._db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+                undo.callback(self._db.close)
+                with _exclusive(self._owners / ".prepare"):  # switching to WAL does not wait for others by itself
+                    self._prepare()
+            except (OSError, sqlite3.Error) as error:
+                raise _unavailable(error) from error
+            self._release = undo.pop_all()
+
+    def _own(self, undo: ExitStack) -> None:
+        """Lock a file of our own, by which others tell that this process lives."""
+        self._owners.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = self._owners / self.owner
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        undo.callback(os.close, descriptor)
+        undo.callback(path.unlink, missing_ok=True)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
 
     def _prepare(self) -> None:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
@@ -123,11 +132,10 @@ class SqliteLedger:
             return int(db.execute(query, (counter,)).fetchall()[0][0])
 
     def close(self) -> None:
-        """Release the file and this process's owner lock."""
-        with self._lock, suppress(sqlite3.Error, OSError):
-            self._db.close()
-            (self._owners / self.owner).unlink(missing_ok=True)
-            os.close(self._owner_file)
+        """Release the file and this process's owner lock; a second call does nothing."""
+        with self._lock:
+            self._closed = True
+            self._release.close()
 
     @contextmanager
     def _database(self) -> Iterator[sqlite3.Connection]:
@@ -139,6 +147,8 @@ class SqliteLedger:
                 remedy="open the governor after forking",
             )
         with self._lock:
+            if self._closed:
+                raise LedgerError("the ledger is closed", expected="an open ledger", remedy="open a new governor")
             try:
                 yield self._db
             except sqlite3.Error as error:

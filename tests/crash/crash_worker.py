@@ -138,25 +138,27 @@ def report(job: dict, state, error: BaseException | None = None) -> None:
     Path(job["result"]).write_text(json.dumps(found))
 
 
+def config_of(job: dict) -> dict:
+    more = {"__pregel_durability": job["host"]} if "host" in job else {}
+    return {"configurable": {"thread_id": job["thread"], **more}}
+
+
 def run(job: dict) -> None:
     """Carry one thread on, synchronously."""
-    config = {"configurable": {"thread_id": job["thread"]}}
+    config = config_of(job)
     home = Path(job["home"])
     with ExitStack() as stack:
         saver = stack.enter_context(SqliteSaver.from_conn_string(str(home / "checkpoints.sqlite3")))
         governor = stack.enter_context(Governor.open(POLICY, home, sanitizer=SANITIZER))
         agent = build(job, governor, saver)
         state = agent.get_state(config)
-        if job["action"] == "go on" and state.values and not state.next:
-            report(job, state)
-            return
         agent.invoke(what_to_say(job, state), config)
         report(job, agent.get_state(config))
 
 
 async def arun(job: dict) -> None:
     """Carry one thread on, on an event loop."""
-    config = {"configurable": {"thread_id": job["thread"]}}
+    config = config_of(job)
     home = Path(job["home"])
     async with AsyncSqliteSaver.from_conn_string(str(home / "checkpoints.sqlite3")) as saver:
         with Governor.open(POLICY, home, sanitizer=SANITIZER) as governor:
