@@ -15,8 +15,9 @@ Use it by deriving a test class and overriding one fixture::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Barrier
 from typing import Final
 
@@ -156,7 +157,7 @@ class LedgerConformance:
         ledger.apply([Change(row(key)) for key in keys], durable=True)
         ledger.apply([Change(row("apart", table=Table.APPROVALS))], durable=True)
         assert [found.key for found in ledger.scan(Table.EFFECTS)] == sorted(keys)
-        assert list(ledger.scan(Table.EFFECTS))[0] == row("10")
+        assert next(iter(ledger.scan(Table.EFFECTS))) == row("10")
 
     def test_scan_filters_by_exact_state(self, ledger: Ledger) -> None:
         """Only rows that are in the state now are given."""
@@ -197,9 +198,8 @@ class LedgerConformance:
             now = ledger.get(Table.EFFECTS, "key")
             assert now is not None
             rivals = [row(version=f"{step}-{number}") for number in range(THREADS)]
-            won = race(
-                lambda n, now=now, rivals=rivals: ledger.apply([Change(rivals[n], replaces=now.seal)], durable=False)
-            )  # type: ignore[misc]
+            changes = [Change(rival, replaces=now.seal) for rival in rivals]
+            won = race(partial(_apply_nth, ledger, changes))
             assert won.count(True) == 1
             assert ledger.get(Table.EFFECTS, "key") == rivals[won.index(True)]
 
@@ -230,3 +230,7 @@ class LedgerConformance:
             assert ledger.is_alive(owner) is False
         except LedgerError:
             return
+
+
+def _apply_nth(ledger: Ledger, changes: Sequence[Change], number: int) -> bool:
+    return ledger.apply([changes[number]], durable=False)

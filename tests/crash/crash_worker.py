@@ -138,9 +138,38 @@ def report(job: dict, state, error: BaseException | None = None) -> None:
     Path(job["result"]).write_text(json.dumps(found))
 
 
+def stall(home: Path) -> None:
+    """Hold a write of the checkpointer up, as a slow or distant store would."""
+    (home / "stalled").touch()
+    deadline = time.monotonic() + 60
+    while not (home / "go").exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+
+class StallingSaver(SqliteSaver):
+    """A checkpointer that keeps the input at once and everything later late."""
+
+    home: Path
+
+    def put(self, config, checkpoint, metadata, new_versions):
+        if metadata.get("step", 0) >= 1:
+            stall(self.home)
+        return super().put(config, checkpoint, metadata, new_versions)
+
+
+class StallingAsyncSaver(AsyncSqliteSaver):
+    """The same on an event loop."""
+
+    home: Path
+
+    async def aput(self, config, checkpoint, metadata, new_versions):
+        if metadata.get("step", 0) >= 1:
+            await asyncio.to_thread(stall, self.home)
+        return await super().aput(config, checkpoint, metadata, new_versions)
+
+
 def config_of(job: dict) -> dict:
-    more = {"__pregel_durability": job["host"]} if "host" in job else {}
-    return {"configurable": {"thread_id": job["thread"], **more}}
+    return {"configurable": {"thread_id": job["thread"]}}
 
 
 def run(job: dict) -> None:
@@ -148,7 +177,9 @@ def run(job: dict) -> None:
     config = config_of(job)
     home = Path(job["home"])
     with ExitStack() as stack:
-        saver = stack.enter_context(SqliteSaver.from_conn_string(str(home / "checkpoints.sqlite3")))
+        kind = StallingSaver if job.get("stalling") else SqliteSaver
+        saver = stack.enter_context(kind.from_conn_string(str(home / "checkpoints.sqlite3")))
+        saver.home = home
         governor = stack.enter_context(Governor.open(POLICY, home, sanitizer=SANITIZER))
         agent = build(job, governor, saver)
         state = agent.get_state(config)
@@ -179,9 +210,7 @@ def fill_the_disk(job: dict) -> None:
     with ExitStack() as stack:
         saver = stack.enter_context(SqliteSaver.from_conn_string(":memory:"))
         governor = stack.enter_context(Governor.open(POLICY, home, sanitizer=SANITIZER))
-        scope = governor.scope(
-            trace="ab" * 16, thread="filler", checkpoint_ns="", principal=Principal(agent="worker")
-        )
+        scope = governor.scope(trace="ab" * 16, thread="filler", checkpoint_ns="", principal=Principal(agent="worker"))
         for number in range(20):
             governor.recorder.record(RunStarted, scope, str(number), tools=("x" * 200_000,))
         (segment,) = (home / "audit").glob("*.jsonl")

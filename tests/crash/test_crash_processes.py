@@ -75,6 +75,23 @@ def test_a_call_whose_process_was_killed_is_unknown_and_never_run_twice(nursery,
     verified(home)
 
 
+@pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.parametrize("scenario", ["slow", "approval"])
+def test_a_call_runs_once_even_if_the_checkpointer_lags_behind(nursery, home, mode, scenario):
+    """If the process dies before its plan is kept, the call was not begun; if it was begun, it is not planned anew."""
+    child = nursery.start(home, "go on", scenario=scenario, mode=mode, stalling=True)
+    wait_for(home / "stalled")
+    time.sleep(0.5)  # time enough for a run that does not wait for its checkpoints to get ahead of them
+    child.kill()
+    (home / "go").touch()
+    nursery.run(home, "go on", scenario=scenario, mode=mode)
+    if scenario == "approval":
+        nursery.run(home, "approve", scenario=scenario, mode=mode)
+    assert len(lines(home)) == 1
+    assert len(events(home, "execution_started")) == 1
+    verified(home)
+
+
 def test_an_unknown_effect_stays_unknown(nursery, home):
     """However often processes go on with the thread, nothing begins it again."""
     kill_in_the_middle(nursery, home, "slow")
@@ -154,6 +171,7 @@ def test_killed_at_any_moment_nothing_runs_twice_or_unrecorded(nursery, home):
 
 def test_a_full_disk_stops_the_tool_and_says_so(nursery, home):
     """Wherever in the run the log cannot grow any more, no tool runs without its intent in the log."""
+    (home / "go").touch()
     found = nursery.run(home, "fill the disk", scenario="slow", most=9000, step=250)
     started = {event["thread"] for event in events(home, "execution_started")}
     ran = {line.split()[0] for line in lines(home)}
@@ -174,7 +192,11 @@ def test_two_processes_share_a_home(nursery, home):
     both = [nursery.start(home, "go on", thread=f"thread-{number}") for number in range(2)]
     for child in both:
         assert child.finish()["messages"][-1][2] == "done"
-    calls = [f"thread-{number} {name}" for number in range(2) for name in ("look-1", "sync-2", "look-3", "look-4", "sync-5", "look-6")]
+    calls = [
+        f"thread-{number} {name}"
+        for number in range(2)
+        for name in ("look-1", "sync-2", "look-3", "look-4", "sync-5", "look-6")
+    ]
     assert sorted(lines(home)) == sorted(calls)
     assert len(events(home, "execution_completed")) == len(calls)
     assert len(verified(home, warnings=set()).segments) == 2

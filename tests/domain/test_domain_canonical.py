@@ -91,7 +91,18 @@ def test_canonical_form_is_stable(value):
 
 @pytest.mark.parametrize(
     ("left", "right"),
-    [(1, 1.0), (1, True), (0, False), (0.0, -0.0), (None, False), ("1", 1), ([], {}), ([1], 1), ("é", "e\u0301"), ("", None)],
+    [
+        (1, 1.0),
+        (1, True),
+        (0, False),
+        (0.0, -0.0),
+        (None, False),
+        ("1", 1),
+        ([], {}),
+        ([1], 1),
+        ("é", "e\u0301"),
+        ("", None),
+    ],
 )
 def test_values_that_look_alike_differ(left, right):
     """Python's equality, Unicode's and truth's are not JSON's."""
@@ -100,7 +111,9 @@ def test_values_that_look_alike_differ(left, right):
 
 def test_there_is_no_white_space_and_no_escaping_of_unicode():
     """The form is fixed; a change of it would break every digest that was ever written."""
-    assert canonical_bytes({"b": [1, 2.5, "é"], "a": {"\u2028": None}}) == '{"a":{"\u2028":null},"b":[1,2.5,"é"]}'.encode()
+    assert (
+        canonical_bytes({"b": [1, 2.5, "é"], "a": {"\u2028": None}}) == '{"a":{"\u2028":null},"b":[1,2.5,"é"]}'.encode()
+    )
 
 
 class _Text(str):
@@ -268,7 +281,9 @@ def test_digests_differ_by_value_and_by_domain(left, right, one, other):
 
 
 @LAW
-@given(texts.filter(lambda text: "\0" not in text), texts.filter(lambda text: "\0" not in text), st.binary(), st.binary())
+@given(
+    texts.filter(lambda text: "\0" not in text), texts.filter(lambda text: "\0" not in text), st.binary(), st.binary()
+)
 def test_domain_and_data_do_not_run_together(one, other, left, right):
     """Moving bytes over the border between domain and data gives another digest."""
     assert (digest_bytes(one, left) == digest_bytes(other, right)) is ((one, left) == (other, right))

@@ -56,7 +56,9 @@ def test_junk_is_no_seal(junk):
     assert SEALER.verifies("permit", b"data", junk) is False
 
 
-@pytest.mark.parametrize("change", [str.upper, lambda s: s + " ", lambda s: " " + s, lambda s: s[:-1], lambda s: s + "0"])
+@pytest.mark.parametrize(
+    "change", [str.upper, lambda s: s + " ", lambda s: " " + s, lambda s: s[:-1], lambda s: s + "0"]
+)
 def test_a_seal_has_one_spelling(change):
     """Other spellings of the same digits are other seals."""
     seal = SEALER.seal_bytes("permit", b"data")

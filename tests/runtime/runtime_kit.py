@@ -104,7 +104,9 @@ class World:
             sanitizer=SANITIZER,
         )
 
-    def propose(self, tool="look", call_id="call-1", turn="turn-1", scope: Scope | None = None, **arguments) -> Proposal:
+    def propose(
+        self, tool="look", call_id="call-1", turn="turn-1", scope: Scope | None = None, **arguments
+    ) -> Proposal:
         """Plan one call of one turn."""
         proposals = [ProposedCall(call_id, tool, arguments)]
         plan = self.governor.planner.plan(proposals, [labelled("do it")], TOOLS, scope or self.scope, turn=turn)

@@ -72,7 +72,9 @@ def test_only_the_first_answer_counts(world, first, second, stays):
     after = world.governor.approvals.answer(binding, second, MALLORY)
     assert after == before
     assert after.state is stays
-    assert [kind for kind in world.kinds() if kind in ("approval_granted", "approval_rejected")] == [f"approval_{stays}"]
+    assert [kind for kind in world.kinds() if kind in ("approval_granted", "approval_rejected")] == [
+        f"approval_{stays}"
+    ]
 
 
 def test_an_edit_after_a_yes_changes_nothing(world):

@@ -141,7 +141,7 @@ def changed_bindings(world, binding):
 @pytest.mark.parametrize("tool", ["look", "pay", "sync"])
 @pytest.mark.parametrize("changed", list(changed_bindings(World(), World().binding(World().propose()))))
 def test_a_permit_is_good_for_nothing_else(world, tool, changed):
-    """Any other call, tool, plan, thread, principal, policy or definition is refused by name, and recorded as blocked."""
+    """Any other call, tool, plan, thread, principal, policy or definition is refused by name, and recorded."""
     proposal = world.propose(tool, amount=5)
     permit = world.permit(proposal)
     other, code = changed_bindings(world, world.binding(proposal))[changed]

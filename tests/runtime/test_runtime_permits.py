@@ -26,9 +26,7 @@ texts = st.text(st.characters(codec="utf-8"), max_size=12)
 names = texts.filter(bool)
 principals = st.builds(Principal, agent=names, user=names, tenant=names)
 scopes = st.builds(Scope, trace=texts, thread=texts, checkpoint_ns=texts, principal=principals, policy=texts)
-bindings = st.builds(
-    Binding, call_id=texts, call=texts, tool=texts, tool_definition=texts, plan=texts, scope=scopes
-)
+bindings = st.builds(Binding, call_id=texts, call=texts, tool=texts, tool_definition=texts, plan=texts, scope=scopes)
 
 BINDING_FIELDS = ["call_id", "call", "tool", "tool_definition", "plan"]
 SCOPE_FIELDS = ["thread", "checkpoint_ns", "policy"]
@@ -57,7 +55,9 @@ def value_of(binding: Binding, field: str) -> str:
 
 def test_every_authorising_field_is_among_those_tested():
     """A field that is added to the binding must be claimed, and tested here."""
-    fields = set(Binding.model_fields) - {"scope"} | set(Scope.model_fields) - {"principal"} | set(Principal.model_fields)
+    fields = (
+        set(Binding.model_fields) - {"scope"} | set(Scope.model_fields) - {"principal"} | set(Principal.model_fields)
+    )
     assert fields - {"trace"} == {*BINDING_FIELDS, *SCOPE_FIELDS, *PRINCIPAL_FIELDS}
 
 
@@ -127,7 +127,7 @@ def test_permits_cannot_be_guessed():
 @LAW
 @given(bindings, bindings)
 def test_keys_tell_calls_and_approvals_apart(first, second):
-    """Two effects share a key exactly if tenant, thread, plan and call id are equal; approvals bind call and tool too."""
+    """Effects share a key exactly if tenant, thread, plan and call id are equal; approvals bind call and tool too."""
 
     def effect(b):
         return (b.scope.principal.tenant, b.scope.thread, b.plan, b.call_id)
@@ -214,7 +214,7 @@ def test_any_changed_byte_of_a_body_is_noticed(binding, position, flip):
     ids=str,
 )
 def test_any_changed_column_is_noticed(change):
-    """Key, table, seal, body and the copy of the state: an edited row is an error of our tree, whatever stands there."""
+    """Key, table, seal, body and the copy of the state: an edited row is an error of our tree."""
     world = World()
     row = close_row(SEALER, Table.EFFECTS, "key", effect_record(world.binding(world.propose())))
     with pytest.raises(LedgerError):

@@ -1,4 +1,4 @@
-"""Plans: a function of what was proposed, with everything malformed rejected by name; references that cannot be forged."""
+"""Plans: a function of what was proposed, malformed calls rejected by name; references that cannot be forged."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ json_values = st.recursive(
     | st.integers(-(2**63), 2**64 - 1)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(codec="utf-8")),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters(codec="utf-8")), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters(codec="utf-8")), inner, max_size=4)
+    ),
     max_leaves=8,
 )
 

@@ -1,6 +1,6 @@
 """Detection: known evasions are found, and spans are offsets into the raw text."""
 
-# ruff: noqa: RUF001 - look-alikes are what is tested
+
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Normalising: invisible characters go, visible text stays, and every reading maps back to the raw text."""
 
-# ruff: noqa: RUF001 - look-alikes are what is tested
+
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The log shows no secret, and personal data only where it is revealed."""
 
-# ruff: noqa: RUF001 - look-alikes are what is tested
+
 
 from __future__ import annotations
 
