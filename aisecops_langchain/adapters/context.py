@@ -9,10 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from langchain_core.messages import AnyMessage, BaseMessage, SystemMessage
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, SystemMessage
 
 from aisecops_langchain.adapters.place import Place
-from aisecops_langchain.adapters.translate import KINDS, content_key, text_of, with_text
+from aisecops_langchain.adapters.translate import (
+    KINDS,
+    answered_after,
+    content_key,
+    proposals_of,
+    refusal,
+    text_of,
+    with_text,
+)
 from aisecops_langchain.canonical import digest_text
 from aisecops_langchain.domain.labels import Integrity, Label, Source, SourceKind, join_all, label_for
 from aisecops_langchain.provenance import LabelledText, SealedLabel
@@ -58,7 +66,7 @@ def read_context(
             kind=SourceKind.SYSTEM_PROMPT, name="system_prompt", digest=digest_text("content", system_prompt)
         )
         contents.append(LabelledText(system_prompt, label_for(source)))
-    for message in messages:
+    for index, message in enumerate(messages):
         label = opened_label(governor, place, message)
         fit: BaseMessage = message
         if label is None:
@@ -66,7 +74,21 @@ def read_context(
         shown.append(fit)
         # What a model said is its own word: it carries the label of what it saw, but no argument is traced to it.
         contents.append(LabelledText("" if fit.type == "ai" else text_of(fit), label))
+        shown += _abandoned(messages, index)
     return ModelContext(tuple(shown), tuple(contents))
+
+
+def _abandoned(messages: Sequence[AnyMessage], index: int) -> list[BaseMessage]:
+    """Answer calls that were left open when the conversation went on: models refuse a call without an answer."""
+    message = messages[index]
+    if not isinstance(message, AIMessage) or index == len(messages) - 1:
+        return []
+    answered = answered_after(messages, index)
+    return [
+        refusal(call.call_id, call.tool, "The conversation went on without it.", code="abandoned")
+        for call in proposals_of(message)
+        if call.call_id and call.call_id not in answered
+    ]
 
 
 def opened_label(governor: Governor, place: Place, message: BaseMessage) -> Label | None:

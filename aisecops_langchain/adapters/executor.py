@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from langchain_core.messages import BaseMessage, ToolCall, ToolMessage
+from langchain_core.messages import BaseMessage, ToolCall, ToolMessage, convert_to_messages
 from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphBubbleUp
 from langgraph.prebuilt import ToolNode
@@ -128,6 +129,8 @@ class ExecutorNode(GovernanceNode):
             )
         except AisecopsError as error:
             _LOG.error("a call ran, but its outcome could not be recorded: %s", error)
+            with suppress(AisecopsError):  # where the result was at fault, and not the log or the ledger
+                self._governor.execution.lose(started.running, reason="its result could not be inspected or recorded")
             return self._answer(started, _UNRECORDED, "unknown")
         labels = {CHANNEL: {"labels": inspection.labels}}
         if len(shown) == 1 and isinstance(shown[0], dict):
@@ -168,14 +171,10 @@ class _Inspection:
         if isinstance(part, dict) and MESSAGES in part:
             found = part[MESSAGES]
             messages = found if isinstance(found, list) else [found]
-            return {**part, MESSAGES: [self._message(item) for item in messages]}
+            return {**part, MESSAGES: [self._message(item) for item in _as_messages(messages)]}
         return part
 
-    def _message(self, message: Any) -> Any:
-        if not isinstance(message, BaseMessage):
-            raise SanitizeError(
-                "a tool put something into the conversation that is no message", got=type(message).__name__
-            )
+    def _message(self, message: BaseMessage) -> BaseMessage:
         labels: list[Label] = []
 
         def inspect(text: str) -> str:
@@ -199,6 +198,13 @@ class _Inspection:
         self.seen.append(label)
         self.labels |= sealed(self._governor, self._started.place, shown, label)
         return shown
+
+
+def _as_messages(found: list[Any]) -> list[BaseMessage]:
+    try:
+        return convert_to_messages(found)
+    except (ValueError, TypeError, NotImplementedError) as error:
+        raise SanitizeError("a tool added something that is no message", got=type(error).__name__) from None
 
 
 def _tool_call(reading: Reading) -> ToolCall:

@@ -98,6 +98,8 @@ def govern(
         PolicyError: If the bundle is missing, empty or malformed.
         AuditWriteError: If the log cannot be written.
     """
+    if governor is not None and policy is not None:
+        raise ConfigurationError("two policies", expected="a policy or a governor", got="both", remedy="leave one out")
     owned = governor is None
     governor = governor or _open(policy, home, durability)
     who = principal or Principal(agent=agent or _only_agent(governor), user=user, tenant=tenant)
@@ -189,6 +191,12 @@ def _schema(own: type[Any] | None) -> type[Any]:
     if MESSAGES not in hints:
         raise ConfigurationError(
             "the state schema has no conversation", expected=f"a channel named {MESSAGES}", got=", ".join(sorted(hints))
+        )
+    if not getattr(hints[MESSAGES], "__metadata__", ()):
+        raise ConfigurationError(
+            "the conversation would be overwritten at each step",
+            expected=f"a reducer on {MESSAGES}, such as add_messages",
+            got="none",
         )
     added = get_type_hints(GovernanceState, include_extras=True)[CHANNEL]
     from typing_extensions import TypedDict  # noqa: PLC0415

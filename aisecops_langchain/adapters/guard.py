@@ -22,10 +22,10 @@ from aisecops_langchain.adapters.translate import answered_after, last_turn, pro
 from aisecops_langchain.domain.labels import NEUTRAL, UNLABELLED
 from aisecops_langchain.domain.plan import ExecutionPlan, RejectedCall
 from aisecops_langchain.errors import AisecopsError
-from aisecops_langchain.provenance import SealedLabel
+from aisecops_langchain.provenance import LabelledText, SealedLabel
 from aisecops_langchain.runtime.gate import Denied, NeedsApproval, Permitted, Proposal, Verdict
 from aisecops_langchain.runtime.governor import Governor
-from aisecops_langchain.runtime.planning import PlanReference, Toolbox
+from aisecops_langchain.runtime.planning import PlanReference, Toolbox, context_name
 
 _LOG = logging.getLogger(__name__)
 
@@ -109,6 +109,10 @@ class ToolGuardNode(GovernanceNode):
                 turn=place.task,
                 plan_id=reference.plan if reference else None,
             )
+            if reference is not None and context_name(plan.context) != reference.context:
+                # What the model saw is not in state any more: nobody can vouch for it, so it counts as untrusted.
+                doubt = [*context.contents, LabelledText("", UNLABELLED)]
+                plan = planner.plan(proposals, doubt, self._tools, place.scope, turn=place.task, plan_id=reference.plan)
         if reference is None and not self._require_plan:
             planner.record(plan, place.scope)
             reference = planner.refer(plan, place.scope)

@@ -7,6 +7,7 @@ not handed to the inner retriever), not when inspection fails (then the call rai
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -27,6 +28,9 @@ from aisecops_langchain.sanitize import Sanitizer
 METADATA_KEY: Final = "aisecops"
 """Where a document's label and raw digest stand in its metadata."""
 
+_IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
+_MAX_DEPTH: Final = 64
+
 _ALONE: Final = RunnableConfig(callbacks=[])
 """Configuration for the inner retriever: nobody is shown its raw documents."""
 
@@ -42,7 +46,7 @@ class SanitizingRetriever(BaseRetriever):
         principal: Who the events are attributed to.
     """
 
-    model_config = ConfigDict(arbitrary_types_allowed=True)
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
     inner: BaseRetriever
     governor: Governor | None = None
@@ -50,14 +54,16 @@ class SanitizingRetriever(BaseRetriever):
     redact_pii: bool = False
     principal: Principal = Principal(agent="retriever")
 
-    def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun) -> list[Document]:
-        found = self.inner.invoke(query, _ALONE)
+    def _get_relevant_documents(
+        self, query: str, *, run_manager: CallbackManagerForRetrieverRun, **kwargs: Any
+    ) -> list[Document]:
+        found = self.inner.invoke(query, _ALONE, **kwargs)
         return self._clean(found, run_manager.metadata, run_manager.run_id.hex)
 
     async def _aget_relevant_documents(
-        self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun
+        self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, **kwargs: Any
     ) -> list[Document]:
-        found = await self.inner.ainvoke(query, _ALONE)
+        found = await self.inner.ainvoke(query, _ALONE, **kwargs)
         return await asyncio.to_thread(self._clean, found, run_manager.metadata, run_manager.run_id.hex)
 
     def _clean(self, found: list[Document], metadata: Mapping[str, Any], run: str) -> list[Document]:
@@ -65,15 +71,15 @@ class SanitizingRetriever(BaseRetriever):
         return [self._clean_one(document, index, scope) for index, document in enumerate(found)]
 
     def _clean_one(self, document: Document, index: int, scope: Scope | None) -> Document:
-        name = str(document.id or document.metadata.get("source") or f"document-{index}")[:100]
-        text, label = self._inspect(document.page_content, name, scope)
-        metadata = {key: self._clean_metadata(value) for key, value in document.metadata.items()}
+        text, label = self._inspect(document.page_content, _name_of(document, index), scope)
+        metadata = self._clean_metadata(document.metadata)
         metadata[METADATA_KEY] = {
             "integrity": label.integrity.value,
             "confidentiality": label.confidentiality.value,
             "sources": [source.model_dump(mode="json") for source in label.sources],
         }
-        return Document(id=document.id, page_content=text, metadata=metadata)
+        name = document.id if document.id is None else str(self._clean_value(document.id))
+        return Document(id=name, page_content=text, metadata=metadata)
 
     def _inspect(self, text: str, name: str, scope: Scope | None) -> tuple[str, Label]:
         kind = SourceKind.RETRIEVAL_CHUNK
@@ -90,12 +96,20 @@ class SanitizingRetriever(BaseRetriever):
             )
         return clean, label
 
-    def _clean_metadata(self, value: Any) -> JsonValue:
-        """Metadata is often shown to models too: clean it alike, and turn what is not JSON into text first."""
-        plain = value if _is_plain(value) else str(value)
-        return self.sanitizer.sanitize_value(
-            plain, channel=SourceKind.RETRIEVAL_CHUNK, redact_pii=self.redact_pii
-        ).value
+    def _clean_metadata(self, found: Mapping[str, Any]) -> dict[str, JsonValue]:
+        """Metadata is often shown to models too: clean its names and values alike."""
+        plain = {str(key): value if _is_plain(value) else _described(value) for key, value in found.items()}
+        cleaned = self._clean_value(plain)
+        return cleaned if isinstance(cleaned, dict) else {"withheld": cleaned}
+
+    def _clean_value(self, value: JsonValue) -> JsonValue:
+        sanitizer = self.sanitizer if self.governor is None else self.governor.admission.sanitizer
+        found = sanitizer.sanitize_value(value, channel=SourceKind.RETRIEVAL_CHUNK, redact_pii=self.redact_pii)
+        if found.blocked:
+            raise ContentBlockedError(
+                "the metadata of a retrieved document was blocked", expected="content that policy lets through"
+            )
+        return found.value
 
     def _scope(self, metadata: Mapping[str, Any], run: str) -> Scope | None:
         if self.governor is None:
@@ -109,9 +123,25 @@ class SanitizingRetriever(BaseRetriever):
         )
 
 
-def _is_plain(value: object) -> bool:
+def _name_of(document: Document, index: int) -> str:
+    """Name a document by its identifier if that is one, and by its place otherwise: sentences are no names."""
+    claimed = document.id or document.metadata.get("source")
+    return claimed if isinstance(claimed, str) and _IDENTIFIER.match(claimed) else f"document-{index}"
+
+
+def _is_plain(value: object, depth: int = 0) -> bool:
     if value is None or type(value) in (str, int, float, bool):
         return True
+    if depth >= _MAX_DEPTH:
+        return False
     if type(value) is list:
-        return all(_is_plain(item) for item in value)
-    return type(value) is dict and all(type(key) is str and _is_plain(item) for key, item in value.items())
+        return all(_is_plain(item, depth + 1) for item in value)
+    return type(value) is dict and all(type(k) is str and _is_plain(v, depth + 1) for k, v in value.items())
+
+
+def _described(value: object) -> str:
+    """Turn what is not JSON into text; what cannot even be described is named by its type."""
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 - a document's own object may raise anything
+        return type(value).__name__

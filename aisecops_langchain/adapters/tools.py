@@ -82,9 +82,14 @@ class GovernedTool:
         parsed = self._parse(schema, raw)
         absent = {name for name in _SYNTHETIC if name in schema.model_fields and name not in raw}
         # The comparison below says what pydantic would warn of.
-        arguments: dict[str, JsonValue] = parsed.model_dump(
-            mode="json", by_alias=True, exclude=absent or None, warnings=False
-        )
+        try:
+            arguments: dict[str, JsonValue] = parsed.model_dump(
+                mode="json", by_alias=True, exclude=absent or None, warnings=False
+            )
+        except (ValueError, RecursionError) as error:
+            raise CanonicalizationError(
+                f"arguments of {self.name} cannot be written as JSON", expected="JSON values", got=type(error).__name__
+            ) from None
         if self._parse(schema, arguments) != parsed:
             raise CanonicalizationError(
                 f"arguments of {self.name} do not survive being written as JSON",

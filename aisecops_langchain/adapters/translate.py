@@ -23,7 +23,7 @@ from langchain_core.messages import (
 from aisecops_langchain.adapters.state import CHANNEL
 from aisecops_langchain.canonical import canonical_bytes, digest_bytes
 from aisecops_langchain.domain.labels import SourceKind
-from aisecops_langchain.errors import CanonicalizationError
+from aisecops_langchain.errors import CanonicalizationError, SanitizeError
 from aisecops_langchain.runtime.planning import ProposedCall
 
 KINDS: Final[Mapping[str, SourceKind]] = {
@@ -33,6 +33,12 @@ KINDS: Final[Mapping[str, SourceKind]] = {
     "ai": SourceKind.AGENT_MESSAGE,
 }
 """The door that each type of message stands for; any other type is an agent's message."""
+
+
+_OPAQUE: Final = frozenset({"type", "id", "index", "data", "base64", "mime_type", "source_type"})
+"""Fields of a content block that hold no words."""
+
+_MAX_BLOCK_DEPTH: Final = 32
 
 
 def text_of(message: BaseMessage) -> str:
@@ -197,18 +203,28 @@ def answered_after(messages: Sequence[AnyMessage], index: int) -> frozenset[str]
 
 
 def _block_text(block: object) -> str:
-    if isinstance(block, str):
-        return block
-    if isinstance(block, dict) and isinstance(block.get("text"), str):
-        return str(block["text"])
-    return ""
+    texts: list[str] = []
+
+    def keep(text: str) -> str:
+        texts.append(text)
+        return text
+
+    _with_block_text(block, keep)
+    return "\n".join(texts)
 
 
-def _with_block_text(block: object, change: Callable[[str], str]) -> object:
+def _with_block_text(block: Any, change: Callable[[str], str], depth: int = 0) -> Any:
+    """Change every text of a content block, whatever field it stands in, but not its type and its data."""
+    if depth > _MAX_BLOCK_DEPTH:
+        raise SanitizeError("a content block is nested too deeply", expected=f"at most {_MAX_BLOCK_DEPTH} levels")
     if isinstance(block, str):
         return change(block)
-    if isinstance(block, dict) and isinstance(block.get("text"), str):
-        return {**block, "text": change(block["text"])}
+    if isinstance(block, list):
+        return [_with_block_text(item, change, depth + 1) for item in block]
+    if isinstance(block, dict):
+        return {
+            key: value if key in _OPAQUE else _with_block_text(value, change, depth + 1) for key, value in block.items()
+        }
     return block
 
 

@@ -46,7 +46,7 @@ class Admission:
     """
 
     def __init__(self, sanitizer: Sanitizer, recorder: Recorder) -> None:
-        self._sanitizer = sanitizer
+        self.sanitizer = sanitizer
         self._recorder = recorder
 
     def admit(
@@ -76,7 +76,7 @@ class Admission:
             SanitizeError: If it could not be inspected.
             AuditWriteError: If that could not be recorded.
         """
-        found = self._sanitizer.sanitize_text(text, channel=kind, redact_pii=redact_pii)
+        found = self.sanitizer.sanitize_text(text, channel=kind, redact_pii=redact_pii)
         source = Source(kind=kind, name=name, digest=found.raw_digest)
         label = label_for(source)
         facts: dict[str, Any] = {"source": source, "label": label, "size": len(text), "findings": _findings(found)}
@@ -110,7 +110,7 @@ class Admission:
             SanitizeError: If it could not be inspected.
             AuditWriteError: If that could not be recorded.
         """
-        found = self._sanitizer.sanitize_text(text, channel=SourceKind.AGENT_MESSAGE)
+        found = self.sanitizer.sanitize_text(text, channel=SourceKind.AGENT_MESSAGE)
         source = Source(kind=SourceKind.AGENT_MESSAGE, name=name, digest=found.raw_digest)
         facts: dict[str, Any] = {"source": source, "label": label, "size": len(text), "findings": _findings(found)}
         if found.blocked:

@@ -150,11 +150,19 @@ class Gate:
         request = self.request_for(proposal, scope)
         decision = self._policy.decide(request)
         event = self._record(proposal, request, decision, scope)
+        refused = self._refused_before(proposal, scope)
+        if refused is not None and decision.effect is not Effect.DENY:
+            return refused
         if decision.effect is Effect.ALLOW:
             return self._issue(proposal, scope, decision, event, approval=None)
         if decision.effect is Effect.REQUIRE_APPROVAL:
             return self._by_approval(proposal, scope, decision, event)
         return Denied("policy", "Policy does not allow this call.")
+
+    def _refused_before(self, proposal: Proposal, scope: Scope) -> Denied | None:
+        """Find a person's no; it stands even if policy would not ask any more."""
+        record = self._approvals.find(_bind(proposal, scope, proposal.planned_call).approval_key())
+        return None if record is None else _REFUSED.get(record.state)
 
     def _edited_by_person(self, proposal: Proposal, scope: Scope) -> bool:
         asked = _bind(proposal, scope, proposal.planned_call)
@@ -177,8 +185,7 @@ class Gate:
             return Denied("approval_void", "The approval was asked for in another context.")
         if record.state is ApprovalState.PENDING:
             return NeedsApproval(asked, _brief(proposal, decision), event)
-        refused = _REFUSED.get(record.state)
-        return refused or self._approved(proposal, scope, decision, record)
+        return self._approved(proposal, scope, decision, record)
 
     def _approved(self, proposal: Proposal, scope: Scope, decision: Decision, record: ApprovalRecord) -> Verdict:
         approved_call = record.edited_call or record.binding.call

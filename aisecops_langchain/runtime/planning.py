@@ -6,11 +6,12 @@ unique in its plan; everything else is rejected by name. Planning runs nothing a
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from aisecops_langchain.canonical import JsonValue, canonical_bytes, digest
+from aisecops_langchain.canonical import JsonValue, canonical_bytes, digest, digest_texts
 from aisecops_langchain.domain.events import PlanCreated, PlanRejected, RecordedStep
 from aisecops_langchain.domain.labels import Label, join_all
 from aisecops_langchain.domain.plan import CanonicalCall, ExecutionPlan, PlanStep, RejectedCall
@@ -45,11 +46,13 @@ class PlanReference:
     plan: str
     calls: Mapping[str, str]
     """Digest of each planned call, by call id."""
+    context: str
+    """Names the label of what the model saw, so that nobody can wash it clean before the guard looks."""
     seal: str
 
     def to_json(self) -> dict[str, JsonValue]:
         """Return the reference as plain JSON, for state."""
-        return {"plan": self.plan, "calls": dict(self.calls), "seal": self.seal}
+        return {"plan": self.plan, "calls": dict(self.calls), "context": self.context, "seal": self.seal}
 
 
 class Planner:
@@ -131,7 +134,7 @@ class Planner:
     def _remember(self, scope: Scope, proposals: tuple[ProposedCall, ...], plan: ExecutionPlan) -> None:
         if len(self._made) >= _REMEMBERED_PLANS:
             self._made.clear()
-        self._made[scope.thread, plan.id] = (proposals, plan)
+        self._made[scope.thread, plan.id] = (copy.deepcopy(proposals), plan)  # the message may be changed in place
 
     def record(self, plan: ExecutionPlan, scope: Scope, *, parents: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Write the plan, and what was rejected of it, to the log.
@@ -183,7 +186,9 @@ class Planner:
             The reference.
         """
         calls = {step.call_id: step.call.digest for step in plan.steps}
-        return PlanReference(plan=plan.id, calls=calls, seal=self._sealer.seal("plan", _bound(plan.id, calls, scope)))
+        context = context_name(plan.context)
+        seal = self._sealer.seal("plan", _bound(plan.id, calls, context, scope))
+        return PlanReference(plan=plan.id, calls=calls, context=context, seal=seal)
 
     def recognise(self, found: object, scope: Scope) -> PlanReference | None:
         """Open a reference found in state.
@@ -198,17 +203,20 @@ class Planner:
         if not isinstance(found, dict):
             return None
         plan, calls, seal = found.get("plan"), found.get("calls"), found.get("seal")
-        if not isinstance(plan, str) or not isinstance(calls, dict):
+        context = found.get("context")
+        if not isinstance(plan, str) or not isinstance(calls, dict) or not isinstance(context, str):
             return None
         if not all(isinstance(item, str) for pair in calls.items() for item in pair):
             return None
         try:
-            genuine = self._sealer.verifies("plan", canonical_bytes(_bound(plan, calls, scope)), seal)
+            genuine = self._sealer.verifies("plan", canonical_bytes(_bound(plan, calls, context, scope)), seal)
         except CanonicalizationError:
             return None
-        return PlanReference(plan=plan, calls=calls, seal=str(seal)) if genuine else None
+        return PlanReference(plan=plan, calls=calls, context=context, seal=str(seal)) if genuine else None
 
     def _refuse(self, proposal: ProposedCall, index: int, times: Counter[str]) -> RejectedCall | None:
+        if not (_is_text(proposal.call_id) and _is_text(proposal.tool)):
+            return _rejected(proposal, "malformed_call", "the id or the name of the call is not valid Unicode")
         if not proposal.call_id:
             return _rejected(proposal, "missing_call_id", "a tool call needs an id")
         if times[proposal.call_id] > 1:
@@ -241,20 +249,51 @@ def _step(
 
 
 def _rejected(proposal: ProposedCall, code: str, message: str) -> RejectedCall:
-    return RejectedCall(call_id=proposal.call_id, tool=proposal.tool[:_MAX_NAME], code=code, message=message)
+    call_id, tool = as_text(proposal.call_id), as_text(proposal.tool)[:_MAX_NAME]
+    return RejectedCall(call_id=call_id, tool=tool, code=code, message=message)
+
+
+def as_text(text: str) -> str:
+    """Replace what is not valid Unicode, as a checkpointer would.
+
+    Args:
+        text: Any string.
+
+    Returns:
+        The same string with ``?`` for lone surrogates.
+    """
+    return text.encode("utf-8", "replace").decode()
+
+
+def _is_text(text: str) -> bool:
+    return as_text(text) == text
 
 
 def _identity(scope: Scope, turn: str, proposals: Sequence[ProposedCall], steps: Sequence[PlanStep]) -> str:
     calls: list[JsonValue] = [[step.call_id, step.call.digest] for step in steps]
-    names: list[JsonValue] = [[proposal.call_id, proposal.tool] for proposal in proposals]
+    names: list[JsonValue] = [[as_text(item.call_id), as_text(item.tool)] for item in proposals]
     return digest("plan-id", [scope.principal.tenant, scope.thread, turn, names, calls])
 
 
-def _bound(plan_id: str, calls: Mapping[str, str], scope: Scope) -> dict[str, JsonValue]:
+def context_name(label: Label) -> str:
+    """Name the label of a context by everything in it.
+
+    Args:
+        label: The label.
+
+    Returns:
+        A digest.
+    """
+    sources = sorted(f"{source.kind}:{source.name}:{source.digest}" for source in label.sources)
+    return digest_texts("context", label.integrity, label.confidentiality, *sources)
+
+
+def _bound(plan_id: str, calls: Mapping[str, str], context: str, scope: Scope) -> dict[str, JsonValue]:
     principal = scope.principal
     return {
         "agent": principal.agent,
         "calls": dict(calls),
+        "context": context,
         "plan": plan_id,
         "tenant": principal.tenant,
         "thread": scope.thread,

@@ -97,15 +97,25 @@ def events(home: Path, kind: str) -> list[dict]:
     return [entry.fields for entry in read_log(home / "audit") if entry.kind == kind]
 
 
-def effects(home: Path) -> dict[str, EffectRecord]:
-    """The ledger's effects by thread and call id."""
+def effects(home: Path) -> list[EffectRecord]:
+    """All effects in the ledger."""
     sealer = Sealer(load_key(home / "keys" / "seal.key"))
     ledger = SqliteLedger(home / "ledger.sqlite3")
     try:
-        found = [open_row(sealer, row, EffectRecord) for row in ledger.scan(Table.EFFECTS)]
+        return [open_row(sealer, row, EffectRecord) for row in ledger.scan(Table.EFFECTS)]
     finally:
         ledger.close()
-    return {f"{r.permit.binding.scope.thread} {r.permit.binding.call_id}": r for r in found}
+
+
+def effect(home: Path, name: str) -> EffectRecord:
+    """The one effect of a call, named by thread and call id."""
+    (found,) = [record for record in effects(home) if named(record) == name]
+    return found
+
+
+def named(record: EffectRecord) -> str:
+    """Thread and call id of an effect, as tools write them."""
+    return f"{record.permit.binding.scope.thread} {record.permit.binding.call_id}"
 
 
 def verified(home: Path, *, warnings: set[str] = HONEST_CRASH) -> VerifyReport:

@@ -131,6 +131,24 @@ def test_a_step_that_was_begun_gets_no_permit_again(end, tool):
     assert verdict.code == "already_used"
 
 
+@pytest.mark.parametrize("tool", ["look", "sync"])
+def test_a_step_whose_process_died_is_accounted_for_when_the_gate_meets_it(tool):
+    """The run may come back before the guard, not only to the executor; either way nothing stays 'started' for ever."""
+    world = World()
+    proposal = world.propose(tool)
+    running = world.begin(proposal)
+    world.ledger.owner = "another process"
+    world.governor = world.new_governor()
+    verdict = world.decide(proposal)
+    if tool == "sync" and isinstance(verdict, Permitted):
+        assert verdict.permit == running.permit
+        world.begin(proposal, verdict.permit.id)
+        return
+    assert isinstance(verdict, Denied)
+    assert world.effect(proposal).state is EffectState.UNKNOWN
+    assert world.only("execution_unknown").permit == running.permit.id
+
+
 def test_the_same_call_in_a_new_plan_is_another_step():
     """Single use is per step, not for ever."""
     world = World()
