@@ -65,7 +65,20 @@ class AuditCallbackHandler(BaseCallbackHandler):
             self._recorder = Recorder(target, clock or SystemClock(), Sealer(secrets.token_bytes(32)))
             self._policy = NO_POLICY
         self._principal = principal if isinstance(principal, Principal) else Principal(agent="unknown")
+        self._roots: dict[UUID, UUID] = {}
         self._open: dict[UUID, tuple[Scope, dict[str, Any]]] = {}
+
+    def on_chain_start(
+        self,
+        serialized: dict[str, Any],  # noqa: ARG002 - LangChain's signature
+        inputs: dict[str, Any],  # noqa: ARG002 - LangChain's signature
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        **_: Any,
+    ) -> None:
+        """Remember which run a chain belongs to, so that all its spans share a trace; nothing is written."""
+        self._root(run_id, parent_run_id)
 
     def on_chat_model_start(
         self,
@@ -166,6 +179,13 @@ class AuditCallbackHandler(BaseCallbackHandler):
         """Record that a retriever raised."""
         self._end(RetrievalFailed, run_id, error=type(error).__name__)
 
+    def _root(self, run_id: UUID, parent: UUID | None) -> UUID:
+        if len(self._roots) >= _OPEN_LIMIT:
+            self._roots.pop(next(iter(self._roots)), None)
+        root = self._roots.get(parent, parent) if parent else run_id
+        self._roots[run_id] = root
+        return root
+
     def _begin(
         self,
         kind: type[Event],
@@ -178,11 +198,11 @@ class AuditCallbackHandler(BaseCallbackHandler):
         known = metadata or {}
         thread = str(known.get("thread_id") or "")
         trace = known.get(TRACE_METADATA)
-        trace = trace if isinstance(trace, str) and trace else (parent or run_id).hex
+        trace = trace if isinstance(trace, str) and trace else self._root(run_id, parent).hex
         scope = Scope(
             trace=trace,
             thread=thread or f"run-{trace}",
-            checkpoint_ns=str(known.get("langgraph_checkpoint_ns") or ""),
+            checkpoint_ns=str(known.get("langgraph_checkpoint_ns") or "").rpartition("|")[0],
             principal=self._principal,
             policy=self._policy,
         )

@@ -105,7 +105,8 @@ async def test_mutating_in_place_before_a_question_comes_to_an_end(office: Offic
     """The question that was asked for is not the call that stands there: a refusal, not a walk in circles."""
 
     def change(state: Any) -> None:
-        state["messages"][-1].tool_calls[0]["args"]["to"] = "mallory"
+        if isinstance(state["messages"][-1], AIMessage):
+            state["messages"][-1].tool_calls[0]["args"]["to"] = "mallory"
 
     tools = govern_tools(office.tools())
     who = Principal(agent="clerk")

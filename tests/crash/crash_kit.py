@@ -80,7 +80,7 @@ class Child:
 
 def wait_for(path: Path) -> None:
     """Wait until another process has made a file."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 20
     while not path.exists():
         assert time.monotonic() < deadline, f"{path.name} never came"
         time.sleep(0.005)

@@ -31,9 +31,7 @@ def run(home: Path, calls: int, *, together: bool, durability: str = "group") ->
     governor = Governor.open(POLICY, home, durability=durability, sanitizer=SANITIZER)
     model = ScriptedChatModel(script=[*turns, "done"])
     agent = govern(model, [look], governor=governor, checkpointer=InMemorySaver())
-    state = agent.invoke(
-        {"messages": [("user", "go")]}, {"configurable": {"thread_id": "t"}, "recursion_limit": 100}
-    )
+    state = agent.invoke({"messages": [("user", "go")]}, {"configurable": {"thread_id": "t"}, "recursion_limit": 100})
     answers = [message for message in state["messages"] if message.type == "tool"]
     assert [answer.status for answer in answers] == ["success"] * calls
     return governor
@@ -102,9 +100,7 @@ def system_calls(home: Path, calls: int) -> int:
     trace = home.with_suffix(".trace")
     command = ["strace", "-f", "-qq", "-e", "trace=fsync,fdatasync,sync_file_range,msync", "-o", str(trace)]
     command += [sys.executable, "-c", TRACED, str(home), str(calls)]
-    done = subprocess.run(
-        command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=60, check=False
-    )
+    done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=60, check=False)
     if "ptrace" in done.stderr.lower() and not trace.exists():
         pytest.skip("this machine does not let processes be traced")
     assert done.returncode == 0, done.stderr

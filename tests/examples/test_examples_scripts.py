@@ -45,7 +45,7 @@ SAYS = {
     ),
     "05_callbacks.py": (
         "words: 4",
-        "1 model_started model",
+        "1 model_started ScriptedChatModel",
         "4 tool_finished word_count",
         "log verified: True",
     ),

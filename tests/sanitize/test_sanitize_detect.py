@@ -1,7 +1,5 @@
 """Detection: known evasions are found, and spans are offsets into the raw text."""
 
-
-
 from __future__ import annotations
 
 import pytest

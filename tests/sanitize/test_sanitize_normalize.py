@@ -1,7 +1,5 @@
 """Normalising: invisible characters go, visible text stays, and every reading maps back to the raw text."""
 
-
-
 from __future__ import annotations
 
 import pytest

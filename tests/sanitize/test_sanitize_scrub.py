@@ -1,7 +1,5 @@
 """The log shows no secret, and personal data only where it is revealed."""
 
-
-
 from __future__ import annotations
 
 import hashlib
