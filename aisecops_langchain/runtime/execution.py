@@ -197,6 +197,35 @@ class Execution:
             if asked[claim] != value:
                 raise PermitError(claim, f"the permit is for another {claim}", expected="exactly what was allowed")
 
+    def may_begin_again(self, binding: Binding, record: EffectRecord, version: str) -> bool:
+        """Account for an effect that was begun and has no end yet.
+
+        Args:
+            binding: What is about to be permitted or begun.
+            record: The effect as found, in state ``started``.
+            version: Seal of its row.
+
+        Returns:
+            Whether it may be begun again: whoever began it is gone, its tool is idempotent, its permit still good.
+            If it is gone and may not, the effect is recorded as unknown.
+
+        Raises:
+            AuditWriteError: If that could not be recorded.
+            LedgerError: If that could not be kept.
+        """
+        if record.owner != self._ledger.owner and self._ledger.is_alive(record.owner):
+            return False
+        if self._idempotent(binding.tool) and self._clock.now() < record.permit.expires_at:
+            return True
+        found = Running(binding, record.permit, record, version, "")
+        self.lose(found, reason="whoever started it ended before it recorded an outcome")
+        return False
+
+    def is_running_here(self, record: EffectRecord) -> bool:
+        """Whether this very process is carrying the effect out."""
+        with self._here_lock:
+            return record.permit.id in self._here
+
     def _refuse_restart(self, found: Running) -> None:
         """Refuse to begin an effect that was begun before, unless that is known to be harmless."""
         record = found.record
@@ -204,10 +233,10 @@ class Execution:
             raise PermitError(record.state.value, _MESSAGES[record.state.value])
         if record.owner != self._ledger.owner and self._ledger.is_alive(record.owner):
             raise PermitError("already_running", _MESSAGES["already_running"])
-        if self._idempotent(found.binding.tool) and self._clock.now() < found.permit.expires_at:
-            return
-        self.lose(found, reason="whoever started it ended before it recorded an outcome")
-        raise PermitError("unknown", _MESSAGES["unknown"], remedy="find out whether it took place, then reconcile it")
+        if not self.may_begin_again(found.binding, record, found.version):
+            raise PermitError(
+                "unknown", _MESSAGES["unknown"], remedy="find out whether it took place, then reconcile it"
+            )
 
     def _finish(self, running: Running, state: EffectState, kind: _OutcomeKind, facts: dict[str, Any]) -> str:
         try:

@@ -27,6 +27,7 @@ from aisecops_langchain.domain.plan import PlanStep
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.policy import Policy
 from aisecops_langchain.runtime.approvals import Approvals
+from aisecops_langchain.runtime.execution import Execution
 from aisecops_langchain.runtime.permits import is_genuine, mint
 from aisecops_langchain.runtime.ports import Change, Clock, Ledger, Table
 from aisecops_langchain.runtime.recorder import PreparedEvent, Recorder, at
@@ -87,6 +88,7 @@ class Gate:
         policy: The bundle in force.
         ledger: Where permits are reserved.
         approvals: Looks answers up.
+        execution: Accounts for steps that were begun before.
         recorder: Writes decisions before they count.
         sealer: Seals permits and rows.
         clock: Tells when permits expire.
@@ -99,6 +101,7 @@ class Gate:
         policy: Policy,
         ledger: Ledger,
         approvals: Approvals,
+        execution: Execution,
         recorder: Recorder,
         sealer: Sealer,
         clock: Clock,
@@ -107,6 +110,7 @@ class Gate:
         self._policy = policy
         self._ledger = ledger
         self._approvals = approvals
+        self._execution = execution
         self._recorder = recorder
         self._sealer = sealer
         self._clock = clock
@@ -205,6 +209,9 @@ class Gate:
         row = self._ledger.get(Table.EFFECTS, key)
         if row is not None:
             before = open_row(self._sealer, row, EffectRecord)
+            if before.state is EffectState.STARTED and self._begins_again(binding, before, row.seal):
+                self._record_permit(before.permit, proposal, scope, event, approval_key)
+                return Permitted(before.permit)
             if before.state is not EffectState.RESERVED:
                 return Denied("already_used", "This step of the plan was already carried out or given up.")
             if self._still_good(before.permit, binding):  # the gate is passed again, as after an approval or a crash
@@ -229,6 +236,12 @@ class Gate:
             return Denied("conflict", "Another worker is carrying out this step of the plan.")
         self._record_permit(permit, proposal, scope, event, approval_key)
         return Permitted(permit)
+
+    def _begins_again(self, binding: Binding, before: EffectRecord, version: str) -> bool:
+        """Whether a step that a crash cut off may go on under its old permit; if not, its effect is accounted for."""
+        if self._execution.is_running_here(before):
+            return False
+        return self._execution.may_begin_again(binding, before, version) and self._still_good(before.permit, binding)
 
     def _still_good(self, permit: Permit, binding: Binding) -> bool:
         return (

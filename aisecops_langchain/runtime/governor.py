@@ -79,16 +79,17 @@ class Governor:
         self.admission = Admission(sanitizer or Sanitizer(), self.recorder)
         self.planner = Planner(self.recorder, sealer, max_calls=limits.max_calls_per_plan)
         self.approvals = Approvals(ledger, self.recorder, sealer, clock, lifetime_seconds=limits.approval_ttl_seconds)
+        self.execution = Execution(ledger, self.recorder, sealer, clock, policy.idempotent)
         self.gate = Gate(
             policy=policy,
             ledger=ledger,
             approvals=self.approvals,
+            execution=self.execution,
             recorder=self.recorder,
             sealer=sealer,
             clock=clock,
             environment=environment or {},
         )
-        self.execution = Execution(ledger, self.recorder, sealer, clock, policy.idempotent)
 
     @classmethod
     def open(

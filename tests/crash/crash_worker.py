@@ -169,7 +169,7 @@ class StallingAsyncSaver(AsyncSqliteSaver):
 
 
 def config_of(job: dict) -> dict:
-    return {"configurable": {"thread_id": job["thread"]}}
+    return {"configurable": {"thread_id": job["thread"], "__pregel_durability": "sync"}}
 
 
 def run(job: dict) -> None:
@@ -191,7 +191,9 @@ async def arun(job: dict) -> None:
     """Carry one thread on, on an event loop."""
     config = config_of(job)
     home = Path(job["home"])
-    async with AsyncSqliteSaver.from_conn_string(str(home / "checkpoints.sqlite3")) as saver:
+    async with AsyncSqliteSaver.from_conn_string(str(home / "checkpoints.sqlite3")) as plain:
+        saver = StallingAsyncSaver(plain.conn) if job.get("stalling") else plain
+        saver.home = home
         with Governor.open(POLICY, home, sanitizer=SANITIZER) as governor:
             agent = build(job, governor, saver)
             state = await agent.aget_state(config)

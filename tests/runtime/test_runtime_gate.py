@@ -131,7 +131,6 @@ def test_a_step_that_was_begun_gets_no_permit_again(end, tool):
     assert verdict.code == "already_used"
 
 
-@pytest.mark.xfail(reason="known gap: the gate refuses the step, but leaves it to the executor to call it unknown")
 @pytest.mark.parametrize("tool", ["look", "sync"])
 def test_a_step_whose_process_died_is_accounted_for_when_the_gate_meets_it(tool):
     """The run may come back before the guard, not only to the executor; either way nothing stays 'started' for ever."""
