@@ -169,7 +169,7 @@ class StallingAsyncSaver(AsyncSqliteSaver):
 
 
 def config_of(job: dict) -> dict:
-    return {"configurable": {"thread_id": job["thread"], "__pregel_durability": "sync"}}
+    return {"configurable": {"thread_id": job["thread"]}}
 
 
 def run(job: dict) -> None:
