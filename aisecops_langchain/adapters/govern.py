@@ -113,6 +113,17 @@ def govern(
     graph.add_node(APPROVE, ApprovalNode(governed, governor, who, approver=approver), input_schema=Order)
     graph.add_node(EXECUTE, ExecutorNode(governed, governor, who), input_schema=Order)
     graph.add_node(FINISH, FinishNode(governor, who))
+    _connect(graph)
+    compiled = graph.compile(checkpointer=checkpointer, store=store, name=name)
+    if spans:
+        compiled = compiled.with_config(callbacks=[AuditCallbackHandler(governor, who)])
+    if owned:
+        weakref.finalize(guard, governor.close)  # every copy of the graph shares the node
+    return compiled
+
+
+def _connect(graph: StateGraph[Any, Any, Any, Any]) -> None:
+    """Draw the edges; none leads from the model to a tool."""
     graph.add_edge(START, INTAKE)
     graph.add_conditional_edges(INTAKE, after_intake, [PLAN, FINISH])
     graph.add_conditional_edges(PLAN, after_planning, [GUARD, FINISH])
@@ -120,12 +131,6 @@ def govern(
     graph.add_edge(APPROVE, GUARD)
     graph.add_edge(EXECUTE, PLAN)
     graph.add_edge(FINISH, END)
-    compiled = graph.compile(checkpointer=checkpointer, store=store, name=name)
-    if spans:
-        compiled = compiled.with_config(callbacks=[AuditCallbackHandler(governor, who)])
-    if owned:
-        weakref.finalize(guard, governor.close)  # every copy of the graph shares the node
-    return compiled
 
 
 def after_intake(state: Mapping[str, Any]) -> str:
