@@ -42,6 +42,10 @@ APPROVE: Final = "approve"
 EXECUTE: Final = "execute"
 FINISH: Final = "finish"
 
+_DURABILITY: Final = "__pregel_durability"
+"""LangGraph's setting for when checkpoints are written. By default a tool may start before the plan's checkpoint is on
+disk; a process killed then would plan anew, and nothing would recognise the call. So each step waits for the last."""
+
 
 def govern(
     model: BaseChatModel,
@@ -115,6 +119,7 @@ def govern(
     graph.add_node(FINISH, FinishNode(governor, who))
     _connect(graph)
     compiled = graph.compile(checkpointer=checkpointer, store=store, name=name)
+    compiled = compiled.with_config(configurable={_DURABILITY: "sync"})
     if spans:
         compiled = compiled.with_config(callbacks=[AuditCallbackHandler(governor, who)])
     if owned:

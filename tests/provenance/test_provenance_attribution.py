@@ -129,7 +129,7 @@ def test_a_number_that_means_another_is_not(value, text):
     ("value", "text"),
     [
         ("/", "yes and/or no"),
-        ("/", "see /tmp/report.txt"),
+        ("/", "see /srv/report.txt"),
         (".", "Please clean up."),
         ("*", "5 * 3"),
         ("-", "well - no"),
