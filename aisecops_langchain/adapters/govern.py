@@ -13,6 +13,7 @@ from typing import Any, Final, get_type_hints, is_typeddict
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.tools import BaseTool
+from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.store.base import BaseStore
@@ -119,7 +120,8 @@ def govern(
     graph.add_node(FINISH, FinishNode(governor, who))
     _connect(graph)
     compiled = graph.compile(checkpointer=checkpointer, store=store, name=name)
-    compiled = compiled.with_config(configurable={_DURABILITY: "sync"})
+    if isinstance(checkpointer, BaseCheckpointSaver):  # without one, LangGraph fails on the setting
+        compiled = compiled.with_config(configurable={_DURABILITY: "sync"})
     if spans:
         compiled = compiled.with_config(callbacks=[AuditCallbackHandler(governor, who)])
     if owned:
