@@ -24,7 +24,7 @@ from aisecops_langchain.adapters.state import CHANNEL
 from aisecops_langchain.canonical import canonical_bytes, digest_bytes
 from aisecops_langchain.domain.labels import SourceKind
 from aisecops_langchain.errors import CanonicalizationError, SanitizeError
-from aisecops_langchain.runtime.planning import ProposedCall
+from aisecops_langchain.runtime.planning import ProposedCall, as_text
 
 KINDS: Final[Mapping[str, SourceKind]] = {
     "human": SourceKind.USER_PROMPT,
@@ -119,7 +119,7 @@ def storable(message: AIMessage) -> AIMessage:
         call if _is_canonical(dict(call)) else InvalidToolCall(**{**call, "args": "", "error": ""})
         for call in message.invalid_tool_calls
     ]
-    content = message.content if _is_canonical(message.content) else _clean(text_of(message))
+    content = message.content if _is_canonical(message.content) else as_text(text_of(message))
     changed = {"content": content, "tool_calls": calls, "invalid_tool_calls": broken}
     if _is_canonical(message.additional_kwargs):
         return message.model_copy(update=changed)
@@ -229,7 +229,7 @@ def _with_block_text(block: Any, change: Callable[[str], str], depth: int = 0) -
 
 
 def _emptied(call: ToolCall) -> ToolCall:
-    return ToolCall(name=_clean(call["name"]), args={}, id=_clean(call["id"] or ""), type="tool_call")
+    return ToolCall(name=as_text(call["name"]), args={}, id=as_text(call["id"] or ""), type="tool_call")
 
 
 def _is_canonical(value: object) -> bool:
@@ -238,7 +238,3 @@ def _is_canonical(value: object) -> bool:
     except CanonicalizationError:
         return False
     return True
-
-
-def _clean(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()
