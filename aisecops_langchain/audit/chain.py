@@ -103,16 +103,18 @@ class ChainedFile:
         Raises:
             AuditWriteError: If they are not all wholly in the file; then nothing of them is.
         """
-        tip, data = self.tip, bytearray()
+        count, head, size = self.tip
+        lines: list[bytes] = []
         heads: list[str] = []
-        head = tip.head
         for body in bodies:
-            line = join_line(tip.lines + len(heads), head, body)
+            line = join_line(count, head, body)
             head = hash_line(line)
+            count += 1
             heads.append(head)
-            data += line
-            data += b"\n"
-        self._put(bytes(data), Tip(tip.lines + len(heads), head, tip.size + len(data)))
+            lines.append(line)
+        lines.append(b"")  # so that a newline ends the last line too
+        data = b"\n".join(lines)
+        self._put(data, Tip(count, head, size + len(data)))
         return heads
 
     def _put(self, data: bytes, tip: Tip) -> Tip:

@@ -80,7 +80,8 @@ class AuditLog:
         self._process = os.getpid()
         self._lock = threading.Lock()
         self._group = GroupCommit(self._sync_and_sign)
-        self._recent: OrderedDict[str, Receipt] = OrderedDict()
+        self._recent: OrderedDict[str, tuple[int, str]] = OrderedDict()
+        """Line number and hash by event id, oldest first."""
         self._closed = False
 
     @classmethod
@@ -150,37 +151,24 @@ class AuditLog:
         Raises:
             AuditWriteError: If the event is not wholly in the log, or no head can be signed any more.
         """
-        return self.append_lines([(event.id, self._serialize(event))])[0]
+        body = self._serialize(event)
+        with self._lock:
+            new = self._append([(event.id, body)])
+            seq, head = self._recent[event.id]
+        return Receipt(self._segment, seq, event.id, head, duplicate=not new)
 
-    def append_lines(self, events: Sequence[tuple[str, bytes]]) -> list[Receipt]:
+    def append_lines(self, events: Sequence[tuple[str, bytes]]) -> None:
         """Write events that their recorder has serialised already, each once and all in one write.
 
         Args:
-            events: For each its id and its JSON object: UTF-8, one line, without ``seq`` and ``prev``.
-
-        Returns:
-            Where each stands; for an id that was written recently, where it already stood.
+            events: For each its id and its JSON object: UTF-8, one line, without ``seq`` and ``prev``. An id that was
+                written recently is not written again.
 
         Raises:
             AuditWriteError: If one of them is not wholly in the log, or no head can be signed any more.
         """
-        for _, body in events:
-            self._require_size(body)
-        now = self._clock()
-        self._require_own_process()
         with self._lock:
-            self._require_open()
-            self._lines.require_sound()
-            self._heads.settle(self._lines.tip, now)
-            known = self._known(events)
-            if all(receipt is not None for receipt in known):
-                return [receipt._replace(duplicate=True) for receipt in known if receipt is not None]
-            new = [event for event, receipt in zip(events, known, strict=True) if receipt is None]
-            written = iter(self._write(new))
-            if self._durability is Durability.SYNC:
-                self._lines.sync()
-            self._heads.sign_if_due(self._lines.tip, now)
-        return [next(written) if receipt is None else receipt._replace(duplicate=True) for receipt in known]
+            self._append(events)
 
     def commit(self, upto: Receipt | None = None) -> None:
         """Make events as durable as the mode promises.
@@ -256,6 +244,34 @@ class AuditLog:
             raise AuditWriteError("event has no JSON form", expected="JSON values", got=type(error).__name__) from error
         return body
 
+    def _append(self, events: Sequence[tuple[str, bytes]]) -> bool:
+        """Write what is new among the events; tells whether anything was."""
+        now = self._clock()
+        self._require_own_process()
+        self._require_open()
+        self._lines.require_sound()
+        self._heads.settle(self._lines.tip, now)
+        new: dict[str, bytes] = {}
+        for event_id, body in events:
+            if event_id in self._recent:
+                self._recent.move_to_end(event_id)
+            else:
+                new[event_id] = body
+        if not new:
+            return False
+        for body in new.values():
+            self._require_size(body)
+        seq = self._lines.tip.lines
+        heads = self._lines.extend(new.values())
+        for place, event_id in enumerate(new):
+            self._recent[event_id] = (seq + place, heads[place])
+        while len(self._recent) > REMEMBERED_IDS:
+            self._recent.popitem(last=False)
+        if self._durability is Durability.SYNC:
+            self._lines.sync()
+        self._heads.sign_if_due(self._lines.tip, now)
+        return True
+
     def _require_size(self, body: bytes) -> None:
         if len(body) > self._max_event_bytes:
             raise AuditWriteError(
@@ -264,27 +280,6 @@ class AuditLog:
                 got=f"{len(body)} bytes",
                 remedy="record a digest instead of the content",
             )
-
-    def _known(self, events: Sequence[tuple[str, bytes]]) -> list[Receipt | None]:
-        """Look up which events are in the log already."""
-        known = [self._recent.get(event_id) for event_id, _ in events]
-        for event_id, _ in events:
-            if event_id in self._recent:
-                self._recent.move_to_end(event_id)
-        return known
-
-    def _write(self, events: Sequence[tuple[str, bytes]]) -> list[Receipt]:
-        first = self._lines.tip.lines
-        heads = self._lines.extend(body for _, body in events)
-        receipts = [
-            Receipt(self._segment, first + place, event_id, head)
-            for place, ((event_id, _), head) in enumerate(zip(events, heads, strict=True))
-        ]
-        for receipt in receipts:
-            self._recent[receipt.event_id] = receipt
-            if len(self._recent) > REMEMBERED_IDS:
-                self._recent.popitem(last=False)
-        return receipts
 
     def _sync_and_sign(self) -> int:
         tip = self._lines.tip

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from aisecops_langchain.domain.events import (
@@ -23,10 +23,11 @@ from aisecops_langchain.domain.events import (
 from aisecops_langchain.domain.labels import Label
 from aisecops_langchain.domain.permit import NEXT_STATES, Binding, EffectState, Permit
 from aisecops_langchain.errors import AisecopsError, AuditError, LedgerError, PermitError
+from aisecops_langchain.runtime.effects import Effects, KnownEffect
 from aisecops_langchain.runtime.permits import is_genuine
-from aisecops_langchain.runtime.ports import Change, Clock, Ledger, Table
+from aisecops_langchain.runtime.ports import Clock
 from aisecops_langchain.runtime.recorder import Recorder
-from aisecops_langchain.runtime.records import EffectRecord, close_row, open_row
+from aisecops_langchain.runtime.records import EffectRecord
 from aisecops_langchain.sealing import Sealer
 
 _MESSAGES: Final = {
@@ -41,20 +42,26 @@ _MESSAGES: Final = {
 class Running:
     """An effect that was begun and not ended yet."""
 
+    key: str
+    """Its key in the ledger."""
     binding: Binding
-    permit: Permit
     record: EffectRecord
     version: str
     """Seal of its row in the ledger."""
     event: str
     """Id of the intent's event."""
 
+    @property
+    def permit(self) -> Permit:
+        """The permit that it was begun under."""
+        return self.record.permit
+
 
 class Execution:
     """Begins and ends effects.
 
     Args:
-        ledger: Where their state is kept.
+        effects: Where their state is kept.
         recorder: Writes intents and outcomes.
         sealer: Checks permits, seals rows.
         clock: Tells whether a permit expired.
@@ -62,14 +69,15 @@ class Execution:
     """
 
     def __init__(
-        self, ledger: Ledger, recorder: Recorder, sealer: Sealer, clock: Clock, idempotent: Callable[[str], bool]
+        self, effects: Effects, recorder: Recorder, sealer: Sealer, clock: Clock, idempotent: Callable[[str], bool]
     ) -> None:
-        self._ledger = ledger
+        self._effects = effects
         self._recorder = recorder
         self._sealer = sealer
         self._clock = clock
         self._idempotent = idempotent
-        self._here: set[str] = set()
+        self._here: dict[str, str] = {}
+        """Version of each effect that this process carries out, by permit; empty while it is being claimed."""
         self._here_lock = threading.Lock()
 
     def begin(self, permit_id: str, binding: Binding) -> Running:
@@ -100,9 +108,9 @@ class Execution:
             try:
                 self._end(running, EffectState.FAILED)  # nothing ran, and nothing may: the permit is spent
             finally:
-                self._leave(running)
+                self._leave(running.record)
             raise
-        return Running(binding, running.permit, running.record, running.version, event)
+        return replace(running, event=event)
 
     def complete(self, running: Running, *, result: str, label: Label) -> str:
         """Record that the tool returned.
@@ -156,54 +164,68 @@ class Execution:
 
     def _claim(self, permit_id: str, binding: Binding) -> Running:
         """Check the permit, and let only one thread of this process go on with it."""
-        row = self._ledger.get(Table.EFFECTS, binding.effect_key())
-        if row is None:
-            raise PermitError("unknown", "no permit was issued for this call", expected="an issued permit", got="none")
-        record = open_row(self._sealer, row, EffectRecord)
-        self._check(record, permit_id, binding)
-        found = Running(binding, record.permit, record, row.seal, "")
+        key = binding.effect_key()
+        kept = self._effects.reserved_here(key)
+        if kept is not None and self._clock.now() >= kept.record.permit.expires_at:
+            kept = None  # what the ledger says of a permit that is no good any more decides how it is refused
+        found = kept or self._read(key)
+        self._check(found.record, permit_id, binding, genuine=kept is not None)
         with self._here_lock:
-            if record.permit.id in self._here:
+            if permit_id in self._here:
                 raise PermitError("already_running", _MESSAGES["already_running"])
-            self._here.add(record.permit.id)
+            self._here[permit_id] = ""
         try:
-            return self._start(found)
+            running = self._start(key, binding, found) or self._start_as_read(key, permit_id, binding)
         except BaseException:
-            self._leave(found)
+            self._leave(found.record)
             raise
+        self._here[permit_id] = running.version
+        return running
 
-    def _start(self, found: Running) -> Running:
-        record, binding = found.record, found.binding
-        if record.state is not EffectState.RESERVED:
-            self._refuse_restart(found)
-        if self._clock.now() >= found.permit.expires_at:
-            raise PermitError("expired", "the permit has expired", remedy="propose the call again")
-        started = record.model_copy(
-            update={"state": EffectState.STARTED, "owner": self._ledger.owner, "attempt": record.attempt + 1}
-        )
-        new = close_row(self._sealer, Table.EFFECTS, binding.effect_key(), started)
-        if not self._ledger.apply([Change(new, replaces=found.version)], durable=True):
+    def _read(self, key: str) -> KnownEffect:
+        found = self._effects.read(key)
+        if found is None:
+            raise PermitError("unknown", "no permit was issued for this call", expected="an issued permit", got="none")
+        return found
+
+    def _start_as_read(self, key: str, permit_id: str, binding: Binding) -> Running:
+        """Go by the ledger where its row is not the one that was kept."""
+        found = self._read(key)
+        self._check(found.record, permit_id, binding)
+        running = self._start(key, binding, found)
+        if running is None:
             raise PermitError("used", "another worker used this permit first", expected="an unused permit")
-        return Running(binding, found.permit, started, new.seal, "")
+        return running
 
-    def _check(self, record: EffectRecord, permit_id: str, binding: Binding) -> None:
+    def _start(self, key: str, binding: Binding, found: KnownEffect) -> Running | None:
+        record = found.record
+        if record.state is not EffectState.RESERVED:
+            self._refuse_restart(binding, found)
+        if self._clock.now() >= record.permit.expires_at:
+            raise PermitError("expired", "the permit has expired", remedy="propose the call again")
+        owner, attempt = self._effects.owner, record.attempt + 1
+        started = replace(record, state=EffectState.STARTED, owner=owner, attempt=attempt)
+        new = self._effects.write(key, started, replaces=found.version, durable=True)
+        return None if new is None else Running(key, binding, started, new.version, "")
+
+    def _check(self, record: EffectRecord, permit_id: str, binding: Binding, *, genuine: bool = False) -> None:
+        """Compare a permit with what is asked; one that never left this process needs no proof of being genuine."""
         permit = record.permit
         if not hmac.compare_digest(permit.id.encode(), permit_id.encode("utf-8", "surrogatepass")):
             raise PermitError("forged", "the permit is not the one that was issued", expected="the issued permit")
-        if not is_genuine(self._sealer, permit):
+        if not genuine and not is_genuine(self._sealer, permit):
             raise PermitError("forged", "the permit does not carry our seal", expected="an unchanged permit")
         issued, asked = permit.binding.claims(), binding.claims()
         for claim, value in issued.items():
             if asked[claim] != value:
                 raise PermitError(claim, f"the permit is for another {claim}", expected="exactly what was allowed")
 
-    def may_begin_again(self, binding: Binding, record: EffectRecord, version: str) -> bool:
+    def may_begin_again(self, binding: Binding, found: KnownEffect) -> bool:
         """Account for an effect that was begun and has no end yet.
 
         Args:
             binding: What is about to be permitted or begun.
-            record: The effect as found, in state ``started``.
-            version: Seal of its row.
+            found: The effect, in state ``started``.
 
         Returns:
             Whether it may be begun again: whoever began it is gone, its tool is idempotent, its permit still good.
@@ -213,27 +235,31 @@ class Execution:
             AuditWriteError: If that could not be recorded.
             LedgerError: If that could not be kept.
         """
-        if record.owner != self._ledger.owner and self._ledger.is_alive(record.owner):
+        record = found.record
+        if self._is_carried_out_elsewhere(record):
             return False
         if self._idempotent(binding.tool) and self._clock.now() < record.permit.expires_at:
             return True
-        found = Running(binding, record.permit, record, version, "")
-        self.lose(found, reason="whoever started it ended before it recorded an outcome")
+        running = Running(binding.effect_key(), binding, record, found.version, "")
+        self.lose(running, reason="whoever started it ended before it recorded an outcome")
         return False
+
+    def _is_carried_out_elsewhere(self, record: EffectRecord) -> bool:
+        return record.owner != self._effects.owner and self._effects.is_alive(record.owner)
 
     def is_running_here(self, record: EffectRecord) -> bool:
         """Whether this very process is carrying the effect out."""
         with self._here_lock:
             return record.permit.id in self._here
 
-    def _refuse_restart(self, found: Running) -> None:
+    def _refuse_restart(self, binding: Binding, found: KnownEffect) -> None:
         """Refuse to begin an effect that was begun before, unless that is known to be harmless."""
         record = found.record
         if record.state is not EffectState.STARTED:
             raise PermitError(record.state.value, _MESSAGES[record.state.value])
-        if record.owner != self._ledger.owner and self._ledger.is_alive(record.owner):
+        if self._is_carried_out_elsewhere(record):
             raise PermitError("already_running", _MESSAGES["already_running"])
-        if not self.may_begin_again(found.binding, record, found.version):
+        if not self.may_begin_again(binding, found):
             raise PermitError(
                 "unknown", _MESSAGES["unknown"], remedy="find out whether it took place, then reconcile it"
             )
@@ -244,25 +270,26 @@ class Execution:
             event = self._record(kind, running, **facts)
             self._end(running, state)
         finally:
-            self._leave(running)
+            self._leave(running.record)
         return event
 
     def _require_current(self, running: Running) -> None:
-        """Refuse to record an end for an effect that somebody else ended meanwhile."""
-        row = self._ledger.get(Table.EFFECTS, running.binding.effect_key())
-        if row is None or row.seal != running.version:
+        """Refuse to record an end for an effect that has ended; nobody else ends one that this process carries out."""
+        if self._here.get(running.permit.id) == running.version:
+            return
+        found = self._effects.read(running.key)
+        if found is None or found.version != running.version:
             raise LedgerError("the effect's row changed while it ran", expected="the version that was started")
 
-    def _leave(self, running: Running) -> None:
+    def _leave(self, record: EffectRecord) -> None:
         with self._here_lock:
-            self._here.discard(running.permit.id)
+            self._here.pop(record.permit.id, None)
 
     def _end(self, running: Running, state: EffectState) -> None:
         if state not in NEXT_STATES[running.record.state]:
             raise LedgerError("an effect cannot go that way", expected="a lawful transition", got=state.value)
-        ended = running.record.model_copy(update={"state": state})
-        row = close_row(self._sealer, Table.EFFECTS, running.binding.effect_key(), ended)
-        if not self._ledger.apply([Change(row, replaces=running.version)], durable=False):
+        ended = replace(running.record, state=state)
+        if self._effects.write(running.key, ended, replaces=running.version, durable=False) is None:
             raise LedgerError("the effect's row changed while it ran", expected="the version that was started")
 
     def _record(self, kind: _OutcomeKind | type[ExecutionStarted], running: Running, **facts: Any) -> str:

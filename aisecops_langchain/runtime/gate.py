@@ -1,7 +1,8 @@
 """The gate: policy decides on every step, and only its answer makes a permit.
 
-Invariant: a permit is issued for exactly the call that was decided on, after the decision was recorded, at most once
-per step of a plan; an approval-bound call gets one only by using its approval up in the same transaction.
+Invariant: a permit is issued for exactly the call that was decided on, at most once per step of a plan, and leaves the
+gate only when the decision and the permit are recorded; an approval-bound call gets one only by using its approval up
+in the same transaction.
 """
 
 from __future__ import annotations
@@ -25,13 +26,15 @@ from aisecops_langchain.domain.labels import Label
 from aisecops_langchain.domain.permit import ApprovalState, Binding, EffectState, Permit
 from aisecops_langchain.domain.plan import PlanStep
 from aisecops_langchain.domain.scope import Scope
+from aisecops_langchain.errors import LedgerError
 from aisecops_langchain.policy import Policy
 from aisecops_langchain.runtime.approvals import Approvals
+from aisecops_langchain.runtime.effects import Effects, KnownEffect
 from aisecops_langchain.runtime.execution import Execution
 from aisecops_langchain.runtime.permits import is_genuine, mint
-from aisecops_langchain.runtime.ports import Change, Clock, Ledger, Table
+from aisecops_langchain.runtime.ports import Change, Clock, Table
 from aisecops_langchain.runtime.recorder import PreparedEvent, Recorder, at
-from aisecops_langchain.runtime.records import ApprovalRecord, Briefing, EffectRecord, close_row, open_row
+from aisecops_langchain.runtime.records import ApprovalRecord, Briefing, EffectRecord
 from aisecops_langchain.sealing import Sealer
 
 
@@ -86,7 +89,7 @@ class Gate:
 
     Args:
         policy: The bundle in force.
-        ledger: Where permits are reserved.
+        effects: Where permits are reserved.
         approvals: Looks answers up.
         execution: Accounts for steps that were begun before.
         recorder: Writes decisions before they count.
@@ -99,7 +102,7 @@ class Gate:
         self,
         *,
         policy: Policy,
-        ledger: Ledger,
+        effects: Effects,
         approvals: Approvals,
         execution: Execution,
         recorder: Recorder,
@@ -108,7 +111,7 @@ class Gate:
         environment: Mapping[str, JsonValue],
     ) -> None:
         self._policy = policy
-        self._ledger = ledger
+        self._effects = effects
         self._approvals = approvals
         self._execution = execution
         self._recorder = recorder
@@ -149,99 +152,110 @@ class Gate:
             LedgerError: If the ledger could not be used or was edited; no permit was issued.
             ClockError: If there is no time to give a permit; none was issued.
         """
-        if proposal.step.call.digest != proposal.planned_call and not self._edited_by_person(proposal, scope):
+        case = _Case(proposal, scope)
+        if proposal.step.call.digest != proposal.planned_call and not self._edited_by_person(case):
             return Denied("changed_after_planning", "The call was changed after it was planned.")
         request = self.request_for(proposal, scope)
         decision = self._policy.decide(request)
-        event = self._record(proposal, request, decision, scope)
-        refused = self._refused_before(proposal, scope)
-        if refused is not None and decision.effect is not Effect.DENY:
-            return refused
+        events = self._describe(case, request, decision)
         if decision.effect is Effect.ALLOW:
-            return self._issue(proposal, scope, decision, event, approval=None)
+            return self._allow(case, decision, events)
+        self._recorder.write(events)
         if decision.effect is Effect.REQUIRE_APPROVAL:
-            return self._by_approval(proposal, scope, decision, event)
+            return self._by_approval(case, decision, events[-1][0])
         return Denied("policy", "Policy does not allow this call.")
 
-    def _refused_before(self, proposal: Proposal, scope: Scope) -> Denied | None:
-        """Find a person's no; it stands even if policy would not ask any more."""
-        record = self._approvals.find(_bind(proposal, scope, proposal.planned_call).approval_key())
-        return None if record is None else _REFUSED.get(record.state)
-
-    def _edited_by_person(self, proposal: Proposal, scope: Scope) -> bool:
-        asked = _bind(proposal, scope, proposal.planned_call)
-        record = self._approvals.find(asked.approval_key())
+    def _edited_by_person(self, case: _Case) -> bool:
+        record = self._approvals.find(case.asked.approval_key())
         return (
             record is not None
             and record.state in (ApprovalState.GRANTED, ApprovalState.CONSUMED)
-            and record.edited_call == proposal.step.call.digest
-            and record.binding.claims() == asked.claims()
+            and record.edited_call == case.proposal.step.call.digest
+            and record.binding.claims() == case.asked.claims()
         )
 
-    def _by_approval(self, proposal: Proposal, scope: Scope, decision: Decision, event: str) -> Verdict:
-        asked = _bind(proposal, scope, proposal.planned_call)
-        record = self._approvals.find(asked.approval_key())
+    def _allow(self, case: _Case, decision: Decision, events: list[PreparedEvent]) -> Verdict:
+        """Permit a call that policy allows, unless a person said no to it or it was permitted before.
+
+        The permit is reserved first, so that decision and permit go to the log in one write; until that is done
+        nobody knows the permit, so it is worth nothing.
+        """
+        effect = self._reserved(case, decision, approval=None)
+        unanswered = (Table.APPROVALS, case.asked.approval_key())
+        try:
+            new = self._effects.write(case.key, effect, replaces=None, durable=False, unless=unanswered)
+        except LedgerError:
+            self._recorder.write(events)
+            raise
+        if new is not None:
+            self._recorder.write([*events, self._describe_permit(case, effect, events[-1][0])])
+            return Permitted(effect.permit)
+        self._recorder.write(events)
+        record = self._approvals.find(case.asked.approval_key())
+        refused = None if record is None else _REFUSED.get(record.state)  # a no stands even if policy asks no more
+        return refused or self._issue(case, decision, events[-1][0], approval=None)
+
+    def _by_approval(self, case: _Case, decision: Decision, event: str) -> Verdict:
+        record = self._approvals.find(case.asked.approval_key())
         if record is None:
-            if self._approvals.was_rejected(asked):
+            if self._approvals.was_rejected(case.asked):
                 return Denied("rejected", "A person already rejected this call in this run.")
-            return NeedsApproval(asked, _brief(proposal, decision), event)
-        if record.binding.claims() != asked.claims():
+            return NeedsApproval(case.asked, _brief(case.proposal, decision), event)
+        if record.state in _REFUSED:
+            return _REFUSED[record.state]
+        if record.binding.claims() != case.asked.claims():
             return Denied("approval_void", "The approval was asked for in another context.")
         if record.state is ApprovalState.PENDING:
-            return NeedsApproval(asked, _brief(proposal, decision), event)
-        return self._approved(proposal, scope, decision, record)
+            return NeedsApproval(case.asked, _brief(case.proposal, decision), event)
+        return self._approved(case, decision, record)
 
-    def _approved(self, proposal: Proposal, scope: Scope, decision: Decision, record: ApprovalRecord) -> Verdict:
+    def _approved(self, case: _Case, decision: Decision, record: ApprovalRecord) -> Verdict:
         approved_call = record.edited_call or record.binding.call
-        if proposal.step.call.digest != approved_call:
+        if case.proposal.step.call.digest != approved_call:
             return Denied("approval_mismatch", "The approval is for another call than this one.")
         if record.state is ApprovalState.GRANTED and self._clock.now() >= record.expires_at:
             return _REFUSED[ApprovalState.EXPIRED]
         answered = self._approvals.record_answer(record)  # before the permit, even if a crash lost it the first time
-        return self._issue(proposal, scope, decision, answered or "", approval=record)
+        return self._issue(case, decision, answered or "", approval=record)
 
-    def _issue(
-        self, proposal: Proposal, scope: Scope, decision: Decision, event: str, *, approval: ApprovalRecord | None
-    ) -> Verdict:
-        binding = _bind(proposal, scope, proposal.step.call.digest)
-        approval_key = approval.binding.approval_key() if approval else None
-        key = binding.effect_key()
-        row = self._ledger.get(Table.EFFECTS, key)
-        if row is not None:
-            before = open_row(self._sealer, row, EffectRecord)
-            if before.state is EffectState.STARTED and self._begins_again(binding, before, row.seal):
-                self._record_permit(before.permit, proposal, scope, event, approval_key)
-                return Permitted(before.permit)
-            if before.state is not EffectState.RESERVED:
+    def _issue(self, case: _Case, decision: Decision, event: str, *, approval: ApprovalRecord | None) -> Verdict:
+        """Permit a call once: under the permit that it has already, or under a new one."""
+        before = self._effects.read(case.key)
+        if before is not None:
+            if before.record.state is EffectState.STARTED and self._begins_again(case.binding, before):
+                return self._permit(case, before.record, event)
+            if before.record.state is not EffectState.RESERVED:
                 return Denied("already_used", "This step of the plan was already carried out or given up.")
-            if self._still_good(before.permit, binding):  # the gate is passed again, as after an approval or a crash
-                self._record_permit(before.permit, proposal, scope, event, approval_key)
-                return Permitted(before.permit)
-        permit = mint(
-            self._sealer, binding, now=self._clock.now(), lifetime_seconds=self._policy.limits.permit_ttl_seconds
-        )
-        effect = EffectRecord(
-            permit=permit,
-            state=EffectState.RESERVED,
-            approval=approval_key,
-            obligations=tuple(sorted(decision.obligations)),
-        )
-        changes = [Change(close_row(self._sealer, Table.EFFECTS, key, effect), replaces=row.seal if row else None)]
+            if self._still_good(before.record.permit, case.binding):  # as after an approval or a crash
+                return self._permit(case, before.record, event)
+        effect = self._reserved(case, decision, approval=approval.binding.approval_key() if approval else None)
+        used: list[Change] = []
         if approval is not None:
-            used = self._approvals.consuming(approval)
-            if used is None:
+            change = self._approvals.consuming(approval)
+            if change is None:
                 return Denied("approval_void", "The approval was already used, or changed while it was being used.")
-            changes.append(used)
-        if not self._ledger.apply(changes, durable=False):
+            used = [change]
+        version = before.version if before else None
+        new = self._effects.write(case.key, effect, replaces=version, durable=False, beside=used)
+        if new is None:
             return Denied("conflict", "Another worker is carrying out this step of the plan.")
-        self._record_permit(permit, proposal, scope, event, approval_key)
-        return Permitted(permit)
+        return self._permit(case, effect, event)
 
-    def _begins_again(self, binding: Binding, before: EffectRecord, version: str) -> bool:
+    def _permit(self, case: _Case, effect: EffectRecord, event: str) -> Permitted:
+        self._recorder.write([self._describe_permit(case, effect, event)])
+        return Permitted(effect.permit)
+
+    def _reserved(self, case: _Case, decision: Decision, *, approval: str | None) -> EffectRecord:
+        lifetime = self._policy.limits.permit_ttl_seconds
+        permit = mint(self._sealer, case.binding, now=self._clock.now(), lifetime_seconds=lifetime)
+        obligations = tuple(sorted(decision.obligations))
+        return EffectRecord(permit=permit, state=EffectState.RESERVED, approval=approval, obligations=obligations)
+
+    def _begins_again(self, binding: Binding, before: KnownEffect) -> bool:
         """Whether a step that a crash cut off may go on under its old permit; if not, its effect is accounted for."""
-        if self._execution.is_running_here(before):
+        if self._execution.is_running_here(before.record):
             return False
-        return self._execution.may_begin_again(binding, before, version) and self._still_good(before.permit, binding)
+        return self._execution.may_begin_again(binding, before) and self._still_good(before.record.permit, binding)
 
     def _still_good(self, permit: Permit, binding: Binding) -> bool:
         return (
@@ -250,16 +264,15 @@ class Gate:
             and is_genuine(self._sealer, permit)
         )
 
-    def _record(self, proposal: Proposal, request: DecisionRequest, decision: Decision, scope: Scope) -> str:
-        step = proposal.step
-        identity = (proposal.plan, step.call_id, step.call.digest, _grounds(request, decision))
-        about = {"plan": proposal.plan, "call_id": step.call_id, "tool": step.call.tool, "call": step.call.digest}
+    def _describe(self, case: _Case, request: DecisionRequest, decision: Decision) -> list[PreparedEvent]:
+        """Prepare the events that tell how a call was decided on; the last one is the decision's."""
+        proposal, scope, about = case.proposal, case.scope, case.about
+        identity = (proposal.plan, about["call_id"], about["call"], _grounds(request, decision))
         events: list[PreparedEvent] = []
 
-        def follow(kind: type[Event], **facts: Any) -> str:
+        def follow(kind: type[Event], **facts: Any) -> None:
             parents = (events[-1][0],) if events else proposal.parents
             events.append(self._recorder.prepare(kind, scope, *identity, parents=parents, **facts))
-            return events[-1][0]
 
         if decision.stage is not Stage.RULES or decision.capability is None:
             follow(CapabilityBlocked, reasons=decision.reasons, **about)
@@ -269,36 +282,46 @@ class Gate:
                 follow(PolicyAllowed, rules=decision.rules, **about)
             elif decision.effect is Effect.DENY:
                 follow(PolicyBlocked, rules=decision.rules, reasons=decision.reasons, **about)
-        made = follow(
+        follow(
             DecisionMade,
             plan=proposal.plan,
-            call=self._recorder.call(step.call_id, step.call),
+            call=self._recorder.call(proposal.step.call_id, proposal.step.call),
             decision=decision,
             context=request.context,
             argument_labels=request.arguments,
             environment=request.environment,
         )
-        self._recorder.write(events)
-        return made
+        return events
 
-    def _record_permit(
-        self, permit: Permit, proposal: Proposal, scope: Scope, event: str, approval_key: str | None
-    ) -> None:
-        step = proposal.step
-        self._recorder.record(
+    def _describe_permit(self, case: _Case, effect: EffectRecord, event: str) -> PreparedEvent:
+        permit = effect.permit
+        return self._recorder.prepare(
             PermitIssued,
-            scope,
+            case.scope,
             permit.id,
             parents=(event,),
-            plan=proposal.plan,
-            call_id=step.call_id,
-            tool=step.call.tool,
-            call=step.call.digest,
             permit=permit.id,
-            tool_definition=step.tool_definition,
+            tool_definition=case.proposal.step.tool_definition,
             expires_at=at(permit.expires_at),
-            approval=approval_key,
+            approval=effect.approval,
+            **case.about,
         )
+
+
+class _Case:
+    """One proposal on its way through the gate, with what is asked of it more than once."""
+
+    def __init__(self, proposal: Proposal, scope: Scope) -> None:
+        step = proposal.step
+        self.proposal = proposal
+        self.scope = scope
+        self.binding = _bind(proposal, scope, step.call.digest)
+        """What a permit would be good for."""
+        self.key = self.binding.effect_key()
+        edited = step.call.digest != proposal.planned_call
+        self.asked = _bind(proposal, scope, proposal.planned_call) if edited else self.binding
+        """What a person is or was asked about: the call as planned."""
+        self.about = {"plan": proposal.plan, "call_id": step.call_id, "tool": step.call.tool, "call": step.call.digest}
 
 
 def _grounds(request: DecisionRequest, decision: Decision) -> str:

@@ -22,6 +22,7 @@ from aisecops_langchain.policy import Policy, load_policy
 from aisecops_langchain.provenance import LabelSeals
 from aisecops_langchain.runtime.admission import Admission
 from aisecops_langchain.runtime.approvals import Approvals
+from aisecops_langchain.runtime.effects import Effects
 from aisecops_langchain.runtime.execution import Execution
 from aisecops_langchain.runtime.gate import Gate
 from aisecops_langchain.runtime.planning import Planner
@@ -79,10 +80,11 @@ class Governor:
         self.admission = Admission(sanitizer or Sanitizer(), self.recorder)
         self.planner = Planner(self.recorder, sealer, max_calls=limits.max_calls_per_plan)
         self.approvals = Approvals(ledger, self.recorder, sealer, clock, lifetime_seconds=limits.approval_ttl_seconds)
-        self.execution = Execution(ledger, self.recorder, sealer, clock, policy.idempotent)
+        effects = Effects(ledger, sealer)
+        self.execution = Execution(effects, self.recorder, sealer, clock, policy.idempotent)
         self.gate = Gate(
             policy=policy,
-            ledger=ledger,
+            effects=effects,
             approvals=self.approvals,
             execution=self.execution,
             recorder=self.recorder,

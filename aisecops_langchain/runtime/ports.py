@@ -136,6 +136,10 @@ class Row:
     """MAC over table, key and body; also the version that a replacement must name."""
 
 
+RowId = tuple[Table, str]
+"""Table and key of a row."""
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One write to a ledger: an insert, or a replacement of exactly the version that was read."""
@@ -143,6 +147,8 @@ class Change:
     row: Row
     replaces: str | None = None
     """Seal of the version to replace; ``None`` inserts and conflicts with any existing row."""
+    unless: RowId | None = None
+    """For an insert: another row that it conflicts with."""
 
 
 class Ledger(Protocol):

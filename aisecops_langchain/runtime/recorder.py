@@ -21,6 +21,7 @@ from aisecops_langchain.domain.plan import CanonicalCall
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.errors import AuditWriteError
 from aisecops_langchain.runtime.ports import AuditSink, Clock, ClockError
+from aisecops_langchain.runtime.texts import FrozenTexts
 from aisecops_langchain.sanitize import scrub_value
 from aisecops_langchain.sealing import Sealer
 
@@ -46,6 +47,7 @@ class Recorder:
         self._sealer = sealer
         self._reveal = frozenset(reveal)
         self._calls: dict[tuple[str, str], RecordedCall] = {}
+        self._texts = FrozenTexts()
 
     def record(
         self, kind: type[Event], scope: Scope, *identity: str, parents: tuple[str, ...] = (), **fields: Any
@@ -84,26 +86,14 @@ class Recorder:
         """
         tag = _tag(kind)
         event_id = event_identity(tag, scope.trace, *identity)
-        event = {
-            "v": SCHEMA_VERSION,
-            "kind": tag,
-            "id": event_id,
-            "time": at(self._clock.now()),
-            "trace": scope.trace,
-            "thread": scope.thread,
-            "checkpoint_ns": scope.checkpoint_ns,
-            "parents": parents,
-            "principal": scope.principal,
-            "policy": scope.policy,
-            **fields,
-        }
+        own = {"id": event_id, "time": at(self._clock.now()), "parents": parents, **fields}
         try:
-            body = orjson.dumps(event, default=_fragment)
+            where, what = self._texts.of(scope), orjson.dumps(own, default=self._fragment)
         except (orjson.JSONEncodeError, PydanticSerializationError) as error:
             raise AuditWriteError(
                 "event has no JSON form", expected="valid Unicode", got=type(error).__name__
             ) from error
-        return event_id, body
+        return event_id, b'{"v":%d,"kind":"%s",%s,%s' % (SCHEMA_VERSION, tag.encode(), where[1:-1], what[1:])
 
     def write(self, events: Sequence[PreparedEvent]) -> None:
         """Write prepared events in order, in one go.
@@ -149,6 +139,12 @@ class Recorder:
         self._calls[call_id, call.digest] = made
         return made
 
+    def _fragment(self, part: object) -> orjson.Fragment:
+        """Serialise domain data inside an event; the schema's own types know their JSON form."""
+        if isinstance(part, BaseModel):
+            return orjson.Fragment(self._texts.of(part))
+        raise TypeError
+
     def _commitment(self, value: str) -> str:
         return self._sealer.seal_bytes("commitment", value.encode("utf-8", "surrogatepass"))
 
@@ -170,13 +166,6 @@ def event_identity(tag: str, trace: str, *identity: str) -> str:
 @cache
 def _tag(kind: type[Event]) -> str:
     return str(kind.model_fields["kind"].default)
-
-
-def _fragment(part: object) -> orjson.Fragment:
-    """Serialise domain data inside an event; the schema's own types know their JSON form."""
-    if isinstance(part, BaseModel):
-        return orjson.Fragment(part.__pydantic_serializer__.to_json(part))
-    raise TypeError
 
 
 def at(nanoseconds: int) -> datetime:

@@ -6,9 +6,12 @@ whole record with its state, so that neither can be edited at rest.
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, TypeVar
 
-from pydantic import ValidationError
+import orjson
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from aisecops_langchain.domain.base import Frozen
 from aisecops_langchain.domain.decision import Obligation
@@ -21,8 +24,11 @@ from aisecops_langchain.sealing import Sealer
 _DOMAIN: Final = "ledger"
 
 
-class EffectRecord(Frozen):
+@dataclass(frozen=True, slots=True)
+class EffectRecord:
     """One effect: its permit and what became of it."""
+
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
     permit: Permit
     state: EffectState
@@ -33,6 +39,23 @@ class EffectRecord(Frozen):
     approval: str | None = None
     obligations: tuple[Obligation, ...] = ()
     """What the executor owes; kept here, because state could lose them."""
+
+    def to_json(self, permit: bytes) -> bytes:
+        """Return the record as JSON.
+
+        Args:
+            permit: The JSON text of its permit, which is the same in all versions of its row.
+        """
+        return orjson.dumps(
+            {
+                "permit": orjson.Fragment(permit),
+                "state": self.state,
+                "owner": self.owner,
+                "attempt": self.attempt,
+                "approval": self.approval,
+                "obligations": self.obligations,
+            }
+        )
 
 
 class Briefing(Frozen):
@@ -63,8 +86,12 @@ class ApprovalRecord(Frozen):
 
 Record = TypeVar("Record", EffectRecord, ApprovalRecord)
 
+_FORMS: Final[Mapping[type, TypeAdapter[Any]]] = {kind: TypeAdapter(kind) for kind in (EffectRecord, ApprovalRecord)}
 
-def close_row(sealer: Sealer, table: Table, key: str, record: EffectRecord | ApprovalRecord) -> Row:
+
+def close_row(
+    sealer: Sealer, table: Table, key: str, record: EffectRecord | ApprovalRecord, body: bytes | None = None
+) -> Row:
     """Seal a record into a row.
 
     Args:
@@ -72,11 +99,13 @@ def close_row(sealer: Sealer, table: Table, key: str, record: EffectRecord | App
         table: Where the row lies.
         key: Its key there.
         record: What it says.
+        body: The record's JSON, where it was made already.
 
     Returns:
         The row.
     """
-    body = record.__pydantic_serializer__.to_json(record)
+    if body is None:
+        body = _FORMS[type(record)].dump_json(record)
     return Row(table=table, key=key, state=record.state, body=body, seal=_seal(sealer, table, key, body))
 
 
@@ -98,7 +127,7 @@ def open_row(sealer: Sealer, row: Row, kind: type[Record]) -> Record:
     if not genuine or not sealer.verifies(_DOMAIN, _sealed_bytes(row.table, row.key, row.body), row.seal):
         raise _edited(row)
     try:
-        record = kind.model_validate_json(row.body)
+        record: Record = _FORMS[kind].validate_json(row.body)
     except ValidationError as error:
         raise LedgerError(
             f"a row of {row.table} cannot be read", expected=kind.__name__, got=f"{error.error_count()} errors"

@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from types import TracebackType
 from typing import Final
 
 from aisecops_langchain.errors import LedgerError
@@ -26,6 +27,21 @@ CREATE TABLE IF NOT EXISTS effects ({_ROWS});
 CREATE TABLE IF NOT EXISTS approvals ({_ROWS});
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 """
+_SELECT: Final = {table: f"SELECT state, body, seal FROM {table.value} WHERE key=?" for table in Table}  # noqa: S608
+_INSERT: Final = {
+    table: f"INSERT INTO {table.value} VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"  # noqa: S608
+    for table in Table
+}
+_INSERT_UNLESS: Final = {
+    (table, other): f"INSERT INTO {table.value} SELECT ?, ?, ?, ? "  # noqa: S608
+    f"WHERE NOT EXISTS (SELECT 1 FROM {other.value} WHERE key=?) ON CONFLICT DO NOTHING"
+    for table in Table
+    for other in Table
+}
+_UPDATE: Final = {
+    table: f"UPDATE {table.value} SET state=?, body=?, seal=? WHERE key=? AND seal=?"  # noqa: S608
+    for table in Table
+}
 _VERSION: Final = 1
 _BUSY_SECONDS: Final = 10.0
 
@@ -101,35 +117,39 @@ class SqliteLedger:
 
     def get(self, table: Table, key: str) -> Row | None:
         """Read one row."""
-        with self._database() as db:
-            found = db.execute(f"SELECT state, body, seal FROM {table.value} WHERE key=?", (key,)).fetchone()  # noqa: S608
+        with self._lock, _faults_told():
+            found = self._usable().execute(_SELECT[table], (key,)).fetchone()
         return None if found is None else Row(table, key, *found)
 
     def apply(self, changes: Sequence[Change], *, durable: bool) -> bool:
         """Apply all changes in one transaction, or none."""
-        with self._database() as db:
+        with self._lock, _faults_told():
+            db = self._usable()
             self._wait_for_disk(wait=durable and self._durable)
             if len(changes) == 1:  # one statement is a transaction of its own
                 return _apply_one(db, changes[0])
             db.execute("BEGIN IMMEDIATE")
-            applied = all(_apply_one(db, change) for change in changes)
-            db.execute("COMMIT" if applied else "ROLLBACK")
+            try:
+                applied = all(_apply_one(db, change) for change in changes)
+                db.execute("COMMIT" if applied else "ROLLBACK")
+            finally:
+                _roll_back(db)
         return applied
 
     def scan(self, table: Table, *, state: str | None = None) -> Iterator[Row]:
         """Yield the rows of a table, of one state if given."""
         where, values = ("", ()) if state is None else (" WHERE state=?", (state,))
-        with self._database() as db:
+        with self._lock, _faults_told():
             query = f"SELECT key, state, body, seal FROM {table.value}{where} ORDER BY key"  # noqa: S608
-            rows = db.execute(query, values).fetchall()
+            rows = self._usable().execute(query, values).fetchall()
         for row in rows:
             yield Row(table, *row)
 
     def increment(self, counter: str) -> int:
         """Add one to a named counter."""
         query = "INSERT INTO counters VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value"
-        with self._database() as db:
-            return int(db.execute(query, (counter,)).fetchall()[0][0])
+        with self._lock, _faults_told():
+            return int(self._usable().execute(query, (counter,)).fetchall()[0][0])
 
     def close(self) -> None:
         """Release the file and this process's owner lock; a second call does nothing."""
@@ -137,8 +157,7 @@ class SqliteLedger:
             self._closed = True
             self._release.close()
 
-    @contextmanager
-    def _database(self) -> Iterator[sqlite3.Connection]:
+    def _usable(self) -> sqlite3.Connection:
         if os.getpid() != self._pid:
             raise LedgerError(
                 "the ledger was opened in another process",
@@ -146,17 +165,9 @@ class SqliteLedger:
                 got="a handle inherited through fork",
                 remedy="open the governor after forking",
             )
-        with self._lock:
-            if self._closed:
-                raise LedgerError("the ledger is closed", expected="an open ledger", remedy="open a new governor")
-            try:
-                yield self._db
-            except sqlite3.Error as error:
-                raise _unavailable(error) from error
-            finally:
-                if self._db.in_transaction:
-                    with suppress(sqlite3.Error):
-                        self._db.execute("ROLLBACK")
+        if self._closed:
+            raise LedgerError("the ledger is closed", expected="an open ledger", remedy="open a new governor")
+        return self._db
 
     def _wait_for_disk(self, *, wait: bool) -> None:
         """Choose how the next commit waits: in WAL mode NORMAL survives the process, FULL also a loss of power."""
@@ -177,12 +188,31 @@ def _exclusive(path: Path) -> Iterator[None]:
 
 def _apply_one(db: sqlite3.Connection, change: Change) -> bool:
     row = change.row
-    table = row.table.value
-    if change.replaces is None:
-        statement = f"INSERT INTO {table} VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"  # noqa: S608
-        return db.execute(statement, (row.key, row.state, row.body, row.seal)).rowcount == 1
-    statement = f"UPDATE {table} SET state=?, body=?, seal=? WHERE key=? AND seal=?"  # noqa: S608
-    return db.execute(statement, (row.state, row.body, row.seal, row.key, change.replaces)).rowcount == 1
+    if change.replaces is not None:
+        values = (row.state, row.body, row.seal, row.key, change.replaces)
+        return db.execute(_UPDATE[row.table], values).rowcount == 1
+    if change.unless is None:
+        return db.execute(_INSERT[row.table], (row.key, row.state, row.body, row.seal)).rowcount == 1
+    other, key = change.unless
+    return db.execute(_INSERT_UNLESS[row.table, other], (row.key, row.state, row.body, row.seal, key)).rowcount == 1
+
+
+def _roll_back(db: sqlite3.Connection) -> None:
+    """End a transaction that was left in the middle."""
+    if db.in_transaction:
+        with suppress(sqlite3.Error):
+            db.execute("ROLLBACK")
+
+
+class _faults_told:  # noqa: N801 - reads as the statement that it makes; a generator would cost more than a read
+    """Turn the database's errors into ours."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if isinstance(error, sqlite3.Error):
+            raise _unavailable(error) from error
 
 
 def _unavailable(error: Exception) -> LedgerError:

@@ -95,6 +95,15 @@ class LedgerConformance:
         assert ledger.apply([Change(row(version="v2"))], durable=True) is False
         assert ledger.get(Table.EFFECTS, "key") == row()
 
+    def test_an_insert_conflicts_with_the_row_that_it_names(self, ledger: Ledger) -> None:
+        """An insert that is meant only as long as another row is absent is refused once that row is there."""
+        other = (Table.APPROVALS, "asked")
+        assert ledger.apply([Change(row("before"), unless=other)], durable=False)
+        assert ledger.apply([Change(row("asked", table=Table.APPROVALS))], durable=False)
+        assert ledger.apply([Change(row("after"), unless=other)], durable=False) is False
+        assert ledger.get(Table.EFFECTS, "after") is None
+        assert ledger.apply([Change(row("after"), unless=(Table.EFFECTS, "asked"))], durable=False)
+
     def test_tables_are_apart(self, ledger: Ledger) -> None:
         """The same key in two tables names two rows."""
         other = row(table=Table.APPROVALS, version="other", state="pending")

@@ -38,7 +38,7 @@ class MemoryLedger:
             for change in changes:
                 place = (change.row.table, change.row.key)
                 known = pending.get(place)
-                if (known.seal if known else None) != change.replaces:
+                if (known.seal if known else None) != change.replaces or change.unless in pending:
                     return False
                 pending[place] = change.row
             self._rows = pending

@@ -8,6 +8,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -201,7 +202,7 @@ def test_a_permit_changed_in_the_ledger_by_a_holder_of_the_row_key_only_is_refus
     record = world.effect(proposal)
     longer = permit.model_copy(update={"expires_at": permit.expires_at * 2})
     key = world.binding(proposal).effect_key()
-    row = close_row(world.sealer, Table.EFFECTS, key, record.model_copy(update={"permit": longer}))
+    row = close_row(world.sealer, Table.EFFECTS, key, replace(record, permit=longer))
     now = world.ledger.get(Table.EFFECTS, key)
     assert world.ledger.apply([Change(row, replaces=now.seal)], durable=True)
     assert refusal(world, permit.id, world.binding(proposal)).code == "forged"

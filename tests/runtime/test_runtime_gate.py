@@ -15,7 +15,7 @@ from aisecops_langchain.policy import parse_policy
 from aisecops_langchain.runtime.approvals import Approve
 from aisecops_langchain.runtime.gate import Denied, NeedsApproval, Permitted
 from aisecops_langchain.runtime.permits import is_genuine
-from aisecops_langchain.runtime.ports import Change, ClockError, Table
+from aisecops_langchain.runtime.ports import Change, ClockError, Row, Table
 from aisecops_langchain.runtime.records import close_row
 from aisecops_langchain.sealing import Sealer
 from aisecops_langchain.testing import MemoryLedger
@@ -293,20 +293,41 @@ def test_a_reservation_forged_in_the_ledger_stops_everything(stage):
     assert "execution_started" not in world.kinds()
 
 
-def test_a_conflict_in_the_ledger_is_a_denial():
-    """If another worker reserves the step between reading and writing, this one gets nothing."""
+def test_two_workers_that_reserve_a_step_at_once_hold_one_permit():
+    """If another worker reserves the step just before this one writes, both get that one permit, good for one run."""
     raced = []
 
     class Raced(MemoryLedger):
         def apply(self, changes, *, durable):
             if not raced:
                 raced.append(True)
-                first = [Change(replace(change.row, seal="another worker's")) for change in changes]
-                assert super().apply(first, durable=durable)
+                raced.append(other.gate.decide(proposal, world.scope))
             return super().apply(changes, durable=durable)
 
     world = World(ledger=Raced())
+    other = world.new_governor()
     proposal = world.propose()
+    verdict = world.decide(proposal)
+    assert verdict == raced[1]
+    assert len([kind for kind in world.kinds() if kind == "permit_issued"]) == 1
+
+
+def test_a_row_that_another_worker_puts_in_between_is_a_denial():
+    """A reservation that appears after the row was looked for, and before it is written, is never written over."""
+
+    class Raced(MemoryLedger):
+        def get(self, table, key):
+            row = super().get(table, key)
+            if table is Table.EFFECTS and key in waiting:
+                waiting.remove(key)
+                assert super().apply([Change(Row(table, key, "reserved", b"{}", "another worker's"))], durable=False)
+            return row
+
+    waiting = []
+    world = World(ledger=Raced())
+    proposal = world.propose("pay", amount=5)
+    world.governor.approvals.answer(world.ask(proposal), Approve(), ALICE)
+    waiting.append(world.binding(proposal).effect_key())
     verdict = world.decide(proposal)
     assert isinstance(verdict, Denied)
     assert verdict.code == "conflict"
