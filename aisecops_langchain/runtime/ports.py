@@ -151,8 +151,21 @@ class Change:
     """For an insert: another row that it conflicts with."""
 
 
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """An amount to add to a counter, as part of a transaction that must not overdraw it."""
+
+    counter: str
+    amount: int
+    """At least 0 where there is a limit; below 0 gives back."""
+    limit: int | None = None
+    """The counter may reach this and no more; ``None`` for one that is only counted."""
+    once: str | None = None
+    """Name of a mark: where it is set already nothing is charged, else it is set along with the charge."""
+
+
 class Ledger(Protocol):
-    """A store of sealed rows with compare-and-set, outside the checkpointer."""
+    """A store of sealed rows with compare-and-set and of counters with limits, outside the checkpointer."""
 
     @property
     def owner(self) -> str:
@@ -175,15 +188,16 @@ class Ledger(Protocol):
         """
         ...
 
-    def apply(self, changes: Sequence[Change], *, durable: bool) -> bool:
-        """Apply all changes or none.
+    def apply(self, changes: Sequence[Change], *, durable: bool, charges: Sequence[Charge] = ()) -> bool:
+        """Apply all changes and charges or none.
 
         Args:
             changes: The writes.
             durable: Whether they must survive a loss of power before this returns.
+            charges: What counters are charged with in the same transaction.
 
         Returns:
-            Whether they were applied; ``False`` if any of them conflicts.
+            Whether they were applied; ``False`` if a change conflicts or a charge would overdraw its counter.
 
         Raises:
             LedgerError: If the ledger cannot be written.
@@ -192,6 +206,20 @@ class Ledger(Protocol):
 
     def scan(self, table: Table, *, state: str | None = None) -> Iterator[Row]:
         """Yield the rows of a table, of one state if given.
+
+        Raises:
+            LedgerError: If the ledger cannot be read.
+        """
+        ...
+
+    def balances(self, counters: Sequence[str]) -> dict[str, int]:
+        """Read counters.
+
+        Args:
+            counters: Their names.
+
+        Returns:
+            The values of those that were ever charged.
 
         Raises:
             LedgerError: If the ledger cannot be read.

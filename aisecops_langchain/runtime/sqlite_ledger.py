@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Final
 
 from aisecops_langchain.errors import LedgerError
-from aisecops_langchain.runtime.ports import Change, Row, Table
+from aisecops_langchain.runtime.ports import Change, Charge, Row, Table
 
 _ROWS: Final = "key TEXT PRIMARY KEY, state TEXT NOT NULL, body BLOB NOT NULL, seal TEXT NOT NULL"
 _SCHEMA: Final = f"""
@@ -121,16 +121,16 @@ class SqliteLedger:
             found = self._usable().execute(_SELECT[table], (key,)).fetchone()
         return None if found is None else Row(table, key, *found)
 
-    def apply(self, changes: Sequence[Change], *, durable: bool) -> bool:
-        """Apply all changes in one transaction, or none."""
+    def apply(self, changes: Sequence[Change], *, durable: bool, charges: Sequence[Charge] = ()) -> bool:
+        """Apply all changes and charges in one transaction, or none."""
         with self._lock, _faults_told():
             db = self._usable()
             self._wait_for_disk(wait=durable and self._durable)
-            if len(changes) == 1:  # one statement is a transaction of its own
+            if len(changes) == 1 and not charges:  # one statement is a transaction of its own
                 return _apply_one(db, changes[0])
             db.execute("BEGIN IMMEDIATE")
             try:
-                applied = all(_apply_one(db, change) for change in changes)
+                applied = all(_apply_one(db, change) for change in changes) and all(_charge(db, one) for one in charges)
                 db.execute("COMMIT" if applied else "ROLLBACK")
             finally:
                 _roll_back(db)
@@ -144,6 +144,13 @@ class SqliteLedger:
             rows = self._usable().execute(query, values).fetchall()
         for row in rows:
             yield Row(table, *row)
+
+    def balances(self, counters: Sequence[str]) -> dict[str, int]:
+        """Read counters."""
+        places = ",".join("?" * len(counters))
+        with self._lock, _faults_told():
+            query = f"SELECT name, value FROM counters WHERE name IN ({places})"  # noqa: S608
+            return dict(self._usable().execute(query, tuple(counters)).fetchall())
 
     def increment(self, counter: str) -> int:
         """Add one to a named counter."""
@@ -195,6 +202,20 @@ def _apply_one(db: sqlite3.Connection, change: Change) -> bool:
         return db.execute(_INSERT[row.table], (row.key, row.state, row.body, row.seal)).rowcount == 1
     other, key = change.unless
     return db.execute(_INSERT_UNLESS[row.table, other], (row.key, row.state, row.body, row.seal, key)).rowcount == 1
+
+
+def _charge(db: sqlite3.Connection, charge: Charge) -> bool:
+    if charge.once is not None:
+        mark = db.execute("INSERT INTO counters VALUES (?, 1) ON CONFLICT DO NOTHING", (charge.once,))
+        if mark.rowcount == 0:
+            return True
+    if charge.limit is not None and charge.amount > charge.limit:
+        return False
+    statement = "INSERT INTO counters VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = value + ?2"
+    values: tuple[object, ...] = (charge.counter, charge.amount)
+    if charge.limit is not None:
+        statement, values = f"{statement} WHERE value + ?2 <= ?3", (*values, charge.limit)
+    return db.execute(statement, values).rowcount == 1
 
 
 def _roll_back(db: sqlite3.Connection) -> None:

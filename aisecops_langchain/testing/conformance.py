@@ -24,7 +24,7 @@ from typing import Final
 import pytest
 
 from aisecops_langchain.errors import LedgerError
-from aisecops_langchain.runtime.ports import Change, Ledger, Row, Table
+from aisecops_langchain.runtime.ports import Change, Charge, Ledger, Row, Table
 
 THREADS: Final = 8
 """How many writers race in the tests of concurrency."""
@@ -193,6 +193,46 @@ class LedgerConformance:
         assert [ledger.increment("one") for _ in range(3)] == [1, 2, 3]
         assert ledger.increment("other") == 1
         assert ledger.increment("one") == 4
+
+    def test_a_charge_reaches_its_limit_and_no_further(self, ledger: Ledger) -> None:
+        """What would overdraw a counter leaves it, and everything beside it, as it was."""
+        assert ledger.apply([], durable=False, charges=[Charge("spent", 7, limit=10)])
+        assert ledger.apply([Change(row())], durable=True, charges=[Charge("spent", 4, limit=10)]) is False
+        assert ledger.get(Table.EFFECTS, "key") is None
+        assert ledger.apply([Change(row())], durable=True, charges=[Charge("spent", 3, limit=10)])
+        assert ledger.apply([], durable=False, charges=[Charge("new", 11, limit=10)]) is False
+        assert ledger.balances(["spent", "new", "other"]) == {"spent": 10}
+
+    def test_a_charge_beside_a_conflict_is_not_made(self, ledger: Ledger) -> None:
+        """Changes and charges hold or fail together, several charges too."""
+        ledger.apply([Change(row())], durable=True)
+        charges = [Charge("one", 1), Charge("two", 5, limit=4)]
+        assert ledger.apply([Change(row())], durable=False, charges=charges[:1]) is False
+        assert ledger.apply([], durable=False, charges=charges) is False
+        assert ledger.balances(["one", "two"]) == {}
+
+    def test_what_is_charged_once_is_charged_once(self, ledger: Ledger) -> None:
+        """A mark keeps the second charge from counting, unless the first was refused."""
+        assert ledger.apply([], durable=False, charges=[Charge("full", 1, limit=0, once="a")]) is False
+        for _ in range(2):
+            assert ledger.apply([], durable=False, charges=[Charge("recipients", 1, limit=1, once="a")])
+        assert ledger.apply([], durable=False, charges=[Charge("recipients", 1, limit=1, once="b")]) is False
+        assert ledger.balances(["recipients"]) == {"recipients": 1}
+
+    def test_what_is_given_back_can_be_charged_again(self, ledger: Ledger) -> None:
+        """A charge below zero makes room."""
+        assert ledger.apply([], durable=False, charges=[Charge("spent", 10, limit=10)])
+        assert ledger.apply([], durable=False, charges=[Charge("spent", -4)])
+        assert ledger.apply([], durable=False, charges=[Charge("spent", 4, limit=10)])
+        assert ledger.balances(["spent"]) == {"spent": 10}
+
+    def test_racing_charges_never_overdraw(self, ledger: Ledger) -> None:
+        """Under many threads a counter ends exactly at its limit, and as many were served as fit."""
+        for step in range(_STEPS):
+            charge = Charge(f"counter-{step}", 3, limit=3 * (THREADS // 2) + 1)
+            won = race(lambda _, charge=charge: ledger.apply([], durable=False, charges=[charge]))  # type: ignore[misc]
+            assert won.count(True) == THREADS // 2
+            assert ledger.balances([charge.counter]) == {charge.counter: 3 * (THREADS // 2)}
 
     def test_no_increment_is_lost_or_given_twice(self, ledger: Ledger) -> None:
         """Under many threads, every caller gets a number of its own."""

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from aisecops_langchain.domain.events import Event, parse_event
-from aisecops_langchain.runtime.ports import Change, Row, Table
+from aisecops_langchain.runtime.ports import Change, Charge, Row, Table
 
 
 class MemoryLedger:
@@ -31,17 +31,32 @@ class MemoryLedger:
         with self._lock:
             return self._rows.get((table, key))
 
-    def apply(self, changes: Sequence[Change], *, durable: bool) -> bool:  # noqa: ARG002 - nothing here is durable
-        """Apply all changes or none."""
+    def apply(
+        self,
+        changes: Sequence[Change],
+        *,
+        durable: bool,  # noqa: ARG002 - nothing here is durable
+        charges: Sequence[Charge] = (),
+    ) -> bool:
+        """Apply all changes and charges or none."""
         with self._lock:
-            pending = dict(self._rows)
+            pending, counters = dict(self._rows), Counter(self._counters)
             for change in changes:
                 place = (change.row.table, change.row.key)
                 known = pending.get(place)
                 if (known.seal if known else None) != change.replaces or change.unless in pending:
                     return False
                 pending[place] = change.row
-            self._rows = pending
+            for charge in charges:
+                if charge.once is not None:
+                    counters[charge.once] += 1
+                    if counters[charge.once] > 1:
+                        counters[charge.once] = 1
+                        continue
+                counters[charge.counter] += charge.amount
+                if charge.limit is not None and counters[charge.counter] > charge.limit:
+                    return False
+            self._rows, self._counters = pending, counters
         return True
 
     def scan(self, table: Table, *, state: str | None = None) -> Iterator[Row]:
@@ -49,6 +64,11 @@ class MemoryLedger:
         with self._lock:
             rows = [row for (kind, _), row in sorted(self._rows.items()) if kind is table]
         return (row for row in rows if state is None or row.state == state)
+
+    def balances(self, counters: Sequence[str]) -> dict[str, int]:
+        """Read counters."""
+        with self._lock:
+            return {name: self._counters[name] for name in counters if name in self._counters}
 
     def increment(self, counter: str) -> int:
         """Add one to a named counter."""
