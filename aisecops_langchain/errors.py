@@ -103,6 +103,49 @@ class PermitError(AisecopsError):
         super().__init__(message, expected=expected, got=got, remedy=remedy)
 
 
+class IdentityError(AisecopsError):
+    """Nobody could be identified; nothing may be done in anybody's name.
+
+    Attributes:
+        code: A stable, machine-readable reason (``missing``, ``expired``, ``signature`` ...).
+        presented: Digest of what was presented, never the thing itself; empty where nothing was.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        presented: str = "",
+        expected: str | None = None,
+        got: str | None = None,
+        remedy: str | None = None,
+    ) -> None:
+        self.code = code
+        self.presented = presented
+        super().__init__(message, expected=expected, got=got, remedy=remedy)
+
+
+class WarrantError(AisecopsError):
+    """No sound warrant lets this agent act, or delegate, as asked.
+
+    Attributes:
+        code: A stable, machine-readable reason (``forged``, ``expired``, ``revoked``, ``widened``, ``cyclic`` ...).
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        expected: str | None = None,
+        got: str | None = None,
+        remedy: str | None = None,
+    ) -> None:
+        self.code = code
+        super().__init__(message, expected=expected, got=got, remedy=remedy)
+
+
 class KeyStoreError(AisecopsError):
     """A signing or sealing key is missing, malformed, or readable by others."""
 

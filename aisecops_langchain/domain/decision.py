@@ -46,6 +46,10 @@ class Stage(StrEnum):
     CAPABILITY = "capability"
     ARGUMENTS = "arguments"
     RULES = "rules"
+    DELEGATION = "delegation"
+    """The agent's own rules let it pass, a delegator or a warrant did not."""
+    STOP = "stop"
+    """A person stopped the run, the agent, the tenant or a warrant."""
 
 
 class DecisionRequest(Frozen):

@@ -57,7 +57,8 @@ class Binding(Frozen):
     def claims(self) -> dict[str, str]:
         """Return the binding as plain JSON, for sealing.
 
-        The trace is left out: it correlates, it does not authorise.
+        The trace is left out: it correlates, it does not authorise. Of a delegation the agents are named and not the
+        warrants, which are judged anew each time: an answer may outlive the warrant under which it was asked for.
         """
         principal = self.scope.principal
         return {
@@ -65,6 +66,8 @@ class Binding(Frozen):
             "call": self.call,
             "call_id": self.call_id,
             "checkpoint_ns": self.scope.checkpoint_ns,
+            "delegators": principal.chain(),
+            "issuer": principal.issuer,
             "plan": self.plan,
             "policy": self.scope.policy,
             "tenant": principal.tenant,

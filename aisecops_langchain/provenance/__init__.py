@@ -5,6 +5,7 @@ is not found in trusted content takes the label of the whole context.
 """
 
 from aisecops_langchain.provenance.attribution import LabelledText, attribute
+from aisecops_langchain.provenance.messages import UNKNOWN_SENDER, Carried, MessageSeals
 from aisecops_langchain.provenance.seals import LabelSeals, SealedLabel
 
-__all__ = ["LabelSeals", "LabelledText", "SealedLabel", "attribute"]
+__all__ = ["UNKNOWN_SENDER", "Carried", "LabelSeals", "LabelledText", "MessageSeals", "SealedLabel", "attribute"]

@@ -66,11 +66,20 @@ class Execution:
         sealer: Checks permits, seals rows.
         clock: Tells whether a permit expired.
         idempotent: Whether a tool may be begun again after a crash.
+        require: Raises if a stop or a warrant keeps a permitted call from beginning.
     """
 
     def __init__(
-        self, effects: Effects, recorder: Recorder, sealer: Sealer, clock: Clock, idempotent: Callable[[str], bool]
+        self,
+        effects: Effects,
+        recorder: Recorder,
+        sealer: Sealer,
+        clock: Clock,
+        idempotent: Callable[[str], bool],
+        *,
+        require: Callable[[Binding], None],
     ) -> None:
+        self._require = require
         self._effects = effects
         self._recorder = recorder
         self._sealer = sealer
@@ -170,17 +179,27 @@ class Execution:
             kept = None  # what the ledger says of a permit that is no good any more decides how it is refused
         found = kept or self._read(key)
         self._check(found.record, permit_id, binding, genuine=kept is not None)
+        self._require(binding)
         with self._here_lock:
             if permit_id in self._here:
                 raise PermitError("already_running", _MESSAGES["already_running"])
             self._here[permit_id] = ""
         try:
             running = self._start(key, binding, found) or self._start_as_read(key, permit_id, binding)
+            self._still_allowed(running)
         except BaseException:
             self._leave(found.record)
             raise
         self._here[permit_id] = running.version
         return running
+
+    def _still_allowed(self, running: Running) -> None:
+        """Look for stops once more, now that whoever orders one would see the start."""
+        try:
+            self._require(running.binding)
+        except AisecopsError:
+            self._end(running, EffectState.FAILED)  # nothing ran
+            raise
 
     def _read(self, key: str) -> KnownEffect:
         found = self._effects.read(key)

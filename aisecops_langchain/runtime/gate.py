@@ -29,6 +29,7 @@ from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.errors import LedgerError
 from aisecops_langchain.policy import Policy
 from aisecops_langchain.runtime.approvals import Approvals
+from aisecops_langchain.runtime.authority import Authority
 from aisecops_langchain.runtime.effects import Effects, KnownEffect
 from aisecops_langchain.runtime.execution import Execution
 from aisecops_langchain.runtime.permits import is_genuine, mint
@@ -96,6 +97,7 @@ class Gate:
         sealer: Seals permits and rows.
         clock: Tells when permits expire.
         environment: Facts from configuration that rules may ask for.
+        authority: Narrows each decision by stops and by the chain of delegators.
     """
 
     def __init__(
@@ -109,7 +111,9 @@ class Gate:
         sealer: Sealer,
         clock: Clock,
         environment: Mapping[str, JsonValue],
+        authority: Authority,
     ) -> None:
+        self._authority = authority
         self._policy = policy
         self._effects = effects
         self._approvals = approvals
@@ -156,7 +160,7 @@ class Gate:
         if proposal.step.call.digest != proposal.planned_call and not self._edited_by_person(case):
             return Denied("changed_after_planning", "The call was changed after it was planned.")
         request = self.request_for(proposal, scope)
-        decision = self._policy.decide(request)
+        decision = self._authority.narrow(request, self._policy.decide(request), scope)
         events = self._describe(case, request, decision)
         if decision.effect is Effect.ALLOW:
             return self._allow(case, decision, events)
@@ -330,7 +334,8 @@ def _grounds(request: DecisionRequest, decision: Decision) -> str:
     context = request.context
     sources = sorted(source.digest for source in context.sources)
     about = (context.integrity, context.confidentiality, *sources, *labels)
-    return digest_texts("decision", decision.effect, decision.policy, *decision.rules, *about)
+    codes = (reason.code for reason in decision.reasons)
+    return digest_texts("decision", decision.effect, decision.policy, *decision.rules, *codes, *about)
 
 
 def _bind(proposal: Proposal, scope: Scope, call: str) -> Binding:

@@ -7,7 +7,7 @@ keys or the policy are not usable, there is no governor.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,12 +16,15 @@ from aisecops_langchain.audit import AuditLog, Durability
 from aisecops_langchain.canonical import JsonValue, digest
 from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.domain.scope import Scope
+from aisecops_langchain.domain.warrant import Warrant
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.keyfile import load_or_create_key
 from aisecops_langchain.policy import Policy, load_policy
-from aisecops_langchain.provenance import LabelSeals
+from aisecops_langchain.provenance import LabelSeals, MessageSeals
 from aisecops_langchain.runtime.admission import Admission
 from aisecops_langchain.runtime.approvals import Approvals
+from aisecops_langchain.runtime.authority import Authority
+from aisecops_langchain.runtime.delegation import Delegations, Limits
 from aisecops_langchain.runtime.effects import Effects
 from aisecops_langchain.runtime.execution import Execution
 from aisecops_langchain.runtime.gate import Gate
@@ -29,6 +32,8 @@ from aisecops_langchain.runtime.planning import Planner
 from aisecops_langchain.runtime.ports import AuditSink, CheckedClock, Clock, Ledger, SystemClock
 from aisecops_langchain.runtime.recorder import Recorder
 from aisecops_langchain.runtime.sqlite_ledger import SqliteLedger
+from aisecops_langchain.runtime.stops import Stops
+from aisecops_langchain.runtime.warrants import WarrantSigner
 from aisecops_langchain.sanitize import Sanitizer
 from aisecops_langchain.sealing import Sealer
 
@@ -56,6 +61,9 @@ class Governor:
         approvals: Asks people.
         execution: Begins and ends effects.
         labels: Seals labels for keeping in state.
+        messages: Seals labels of messages between agents.
+        stops: The kill switch.
+        delegations: Gives and judges warrants.
     """
 
     def __init__(
@@ -77,11 +85,19 @@ class Governor:
         self._ledger = ledger
         self.recorder = Recorder(sink, clock, sealer, policy.reveal)
         self.labels = LabelSeals(sealer)
+        self.messages = MessageSeals(sealer)
         self.admission = Admission(sanitizer or Sanitizer(), self.recorder)
         self.planner = Planner(self.recorder, sealer, max_calls=limits.max_calls_per_plan)
         self.approvals = Approvals(ledger, self.recorder, sealer, clock, lifetime_seconds=limits.approval_ttl_seconds)
         effects = Effects(ledger, sealer)
-        self.execution = Execution(effects, self.recorder, sealer, clock, policy.idempotent)
+        self.stops = Stops(ledger, self.recorder, sealer, clock)
+        self.delegations = Delegations(
+            WarrantSigner(sealer), self.stops, self.recorder, clock, policy=policy.digest, agents=policy.agents
+        )
+        self._authority = Authority(policy, self.stops, self.delegations)
+        self.execution = Execution(
+            effects, self.recorder, sealer, clock, policy.idempotent, require=self._authority.require
+        )
         self.gate = Gate(
             policy=policy,
             effects=effects,
@@ -91,6 +107,7 @@ class Governor:
             sealer=sealer,
             clock=clock,
             environment=environment or {},
+            authority=self._authority,
         )
 
     @classmethod
@@ -164,6 +181,39 @@ class Governor:
             trace=trace, thread=thread, checkpoint_ns=checkpoint_ns, principal=principal, policy=self.policy.digest
         )
 
+    def delegate(
+        self,
+        parent: Scope | Principal,
+        *,
+        agent: str,
+        tools: Collection[str],
+        expires_in: int = 600,
+        values: Limits | None = None,
+        budget: Mapping[str, int] | None = None,
+        depth: int = 0,
+    ) -> Warrant:
+        """Let another agent act in an agent's place; the same as ``delegations.delegate``.
+
+        Args:
+            parent: Who delegates: the scope of its run, or the principal alone.
+            agent: The agent that is to act.
+            tools: The only tools that it may call.
+            expires_in: Seconds until the warrant is void.
+            values: Arguments that may have only some values.
+            budget: Ceilings by name.
+            depth: How many agents further down it may delegate to in turn.
+
+        Returns:
+            The warrant.
+
+        Raises:
+            WarrantError: If the parent may not act, or not pass on what is asked.
+            AuditWriteError: If it could not be recorded.
+        """
+        return self.delegations.delegate(
+            parent, agent=agent, tools=tools, expires_in=expires_in, values=values, budget=budget, depth=depth
+        )
+
     def must_stop(self, scope: Scope, call: str) -> bool:
         """Count a denied call, and tell whether the run has insisted too often.
 
@@ -172,11 +222,14 @@ class Governor:
             call: Digest of the call, or of what was proposed in its place.
 
         Returns:
-            Whether the same call, or calls of this run altogether, were denied more often than policy bears.
+            Whether the same call, or calls of this run altogether, were denied more often than policy bears, or a
+            person stopped it.
 
         Raises:
             LedgerError: If it could not be counted.
         """
+        if self._authority.stopped(scope):
+            return True
         limits = self.policy.limits
         run: JsonValue = [scope.principal.tenant, scope.thread, scope.trace]
         same = self._ledger.increment(digest("denied", [run, call]))

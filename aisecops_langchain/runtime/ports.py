@@ -120,6 +120,7 @@ class Table(StrEnum):
 
     EFFECTS = "effects"
     APPROVALS = "approvals"
+    STOPS = "stops"
 
 
 @dataclass(frozen=True, slots=True)

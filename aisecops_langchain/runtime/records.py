@@ -17,6 +17,7 @@ from aisecops_langchain.domain.base import Frozen
 from aisecops_langchain.domain.decision import Obligation
 from aisecops_langchain.domain.permit import ApprovalState, Binding, EffectState, Permit
 from aisecops_langchain.domain.principal import Approver
+from aisecops_langchain.domain.stop import StopRegister
 from aisecops_langchain.errors import LedgerError
 from aisecops_langchain.runtime.ports import Row, Table
 from aisecops_langchain.sealing import Sealer
@@ -84,13 +85,19 @@ class ApprovalRecord(Frozen):
     """Digest of the call that the person put in its place, where there is one."""
 
 
-Record = TypeVar("Record", EffectRecord, ApprovalRecord)
+Record = TypeVar("Record", EffectRecord, ApprovalRecord, StopRegister)
 
-_FORMS: Final[Mapping[type, TypeAdapter[Any]]] = {kind: TypeAdapter(kind) for kind in (EffectRecord, ApprovalRecord)}
+_FORMS: Final[Mapping[type, TypeAdapter[Any]]] = {
+    kind: TypeAdapter(kind) for kind in (EffectRecord, ApprovalRecord, StopRegister)
+}
 
 
 def close_row(
-    sealer: Sealer, table: Table, key: str, record: EffectRecord | ApprovalRecord, body: bytes | None = None
+    sealer: Sealer,
+    table: Table,
+    key: str,
+    record: EffectRecord | ApprovalRecord | StopRegister,
+    body: bytes | None = None,
 ) -> Row:
     """Seal a record into a row.
 

@@ -25,6 +25,7 @@ _ROWS: Final = "key TEXT PRIMARY KEY, state TEXT NOT NULL, body BLOB NOT NULL, s
 _SCHEMA: Final = f"""
 CREATE TABLE IF NOT EXISTS effects ({_ROWS});
 CREATE TABLE IF NOT EXISTS approvals ({_ROWS});
+CREATE TABLE IF NOT EXISTS stops ({_ROWS});
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 """
 _SELECT: Final = {table: f"SELECT state, body, seal FROM {table.value} WHERE key=?" for table in Table}  # noqa: S608
@@ -42,7 +43,9 @@ _UPDATE: Final = {
     table: f"UPDATE {table.value} SET state=?, body=?, seal=? WHERE key=? AND seal=?"  # noqa: S608
     for table in Table
 }
-_VERSION: Final = 1
+_VERSION: Final = 2
+"""2 added stops: a release that does not know them must not open a ledger that may hold one."""
+_READABLE: Final = frozenset({0, 1, _VERSION})
 _BUSY_SECONDS: Final = 10.0
 
 
@@ -88,7 +91,7 @@ class SqliteLedger:
 
     def _prepare(self) -> None:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version not in (0, _VERSION):
+        if version not in _READABLE:
             expected, got = f"version {_VERSION}", f"version {version}"
             raise LedgerError("the ledger is of another version", expected=expected, got=got)
         self._db.execute("PRAGMA journal_mode=WAL")

@@ -32,6 +32,14 @@ from aisecops_langchain.domain.events.content import (
     PromptAllowed,
     PromptBlocked,
 )
+from aisecops_langchain.domain.events.control import (
+    IdentityRefused,
+    StopLifted,
+    StopOrdered,
+    StopReported,
+    WarrantIssued,
+    WarrantRefused,
+)
 from aisecops_langchain.domain.events.execution import (
     ExecutionBlocked,
     ExecutionCompleted,
@@ -91,7 +99,13 @@ AnyEvent: TypeAlias = Annotated[
     | ToolFailed
     | RetrievalStarted
     | RetrievalFinished
-    | RetrievalFailed,
+    | RetrievalFailed
+    | IdentityRefused
+    | WarrantIssued
+    | WarrantRefused
+    | StopOrdered
+    | StopLifted
+    | StopReported,
     Discriminator("kind"),
 ]
 
@@ -143,6 +157,7 @@ __all__ = [
     "ExecutionStarted",
     "ExecutionUnknown",
     "FindingRecord",
+    "IdentityRefused",
     "ModelFailed",
     "ModelFinished",
     "ModelStarted",
@@ -164,8 +179,13 @@ __all__ = [
     "RunPaused",
     "RunResumed",
     "RunStarted",
+    "StopLifted",
+    "StopOrdered",
+    "StopReported",
     "ToolFailed",
     "ToolFinished",
     "ToolStarted",
+    "WarrantIssued",
+    "WarrantRefused",
     "parse_event",
 ]

@@ -1,0 +1,123 @@
+"""What stands above an agent's own rules: stops, and everybody that it acts in the place of.
+
+Invariant: nothing here ever widens a decision. The answer for a delegated call is the strictest of the agent's own, of
+every delegator's and of every warrant's; where any of them cannot be told, it is deny.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect, Reason, Stage
+from aisecops_langchain.domain.permit import Binding
+from aisecops_langchain.domain.principal import Principal
+from aisecops_langchain.domain.scope import Scope
+from aisecops_langchain.domain.warrant import Warrant
+from aisecops_langchain.errors import PermitError, WarrantError
+from aisecops_langchain.policy import Policy
+from aisecops_langchain.runtime.delegation import Delegations
+from aisecops_langchain.runtime.stops import Stops
+
+_STOPPED: Final = Reason(code="stopped", message="a person stopped the run, the agent, the tenant or a warrant")
+
+
+class Authority:
+    """Narrows decisions, and says whether what was permitted may still begin.
+
+    Args:
+        policy: Asked for each delegator.
+        stops: Knows what was stopped.
+        delegations: Judges warrants.
+    """
+
+    def __init__(self, policy: Policy, stops: Stops, delegations: Delegations) -> None:
+        self._policy = policy
+        self._stops = stops
+        self._delegations = delegations
+
+    def narrow(self, request: DecisionRequest, decision: Decision, scope: Scope) -> Decision:
+        """Take the agent's own decision down to what those above it allow.
+
+        Args:
+            request: What was asked.
+            decision: What policy answered for the agent itself.
+            scope: Where.
+
+        Returns:
+            The same decision, or a stricter one with its reasons.
+
+        Raises:
+            LedgerError: If it cannot be told what was stopped or revoked.
+            ClockError: If there is no time to judge a warrant by.
+        """
+        if self._stops.find(scope) is not None:
+            return _denied(decision, Stage.STOP, _STOPPED)
+        if not request.principal.delegators or decision.effect is Effect.DENY:
+            return decision
+        try:
+            warrant = self._delegations.standing(request.principal)
+        except WarrantError as error:
+            return _denied(decision, Stage.DELEGATION, Reason(code=f"warrant_{error.code}", message=error.message))
+        return decision if warrant is None else self._delegated(request, decision, warrant)
+
+    def _delegated(self, request: DecisionRequest, decision: Decision, warrant: Warrant) -> Decision:
+        for position, link in enumerate(warrant.links):
+            if not link.claims.covers(request.call):
+                reason = Reason(code="warrant_narrower", message="the warrant does not cover this call")
+                return _denied(decision, Stage.DELEGATION, reason)
+            above = _delegator(request.principal, position)
+            theirs = self._policy.decide(request.model_copy(update={"principal": above}))
+            if theirs.effect is Effect.DENY:
+                message = f"delegator {above.agent!r} may not do this: {theirs.reasons[0].code}"
+                return _denied(decision, Stage.DELEGATION, Reason(code="delegator_denied", message=message))
+            decision = _meet(decision, theirs, above.agent)
+        return decision
+
+    def require(self, binding: Binding) -> None:
+        """Refuse to begin what was permitted before a stop, or under a warrant that no longer stands.
+
+        Args:
+            binding: What is about to begin.
+
+        Raises:
+            PermitError: If it may not begin.
+            LedgerError: If that cannot be told.
+            ClockError: If there is no time to judge a warrant by.
+        """
+        if self._stops.find(binding.scope) is not None:
+            raise PermitError("stopped", _STOPPED.message, remedy="lift the stop, then propose the call again")
+        try:
+            self._delegations.standing(binding.scope.principal)
+        except WarrantError as error:
+            raise PermitError(f"warrant_{error.code}", error.message) from None
+
+    def stopped(self, scope: Scope) -> bool:
+        """Whether a person stopped what happens in a scope; raises as ``Stops.find`` does."""
+        return self._stops.find(scope) is not None
+
+
+def _delegator(principal: Principal, position: int) -> Principal:
+    """Return who stood at a position of the chain, as policy would have seen it there."""
+    links = principal.delegators
+    return principal.model_copy(update={"agent": links[position].agent, "delegators": links[:position]})
+
+
+def _meet(mine: Decision, theirs: Decision, agent: str) -> Decision:
+    obligations = mine.obligations | theirs.obligations
+    if theirs.effect is Effect.ALLOW or mine.effect is Effect.REQUIRE_APPROVAL:
+        return mine.model_copy(update={"obligations": obligations}) if obligations != mine.obligations else mine
+    asks = Reason(code="delegator_requires_approval", message=f"delegator {agent!r} would have to ask a person")
+    return mine.model_copy(
+        update={"effect": Effect.REQUIRE_APPROVAL, "reasons": (asks, *mine.reasons), "obligations": obligations}
+    )
+
+
+def _denied(decision: Decision, stage: Stage, reason: Reason) -> Decision:
+    return decision.model_copy(
+        update={
+            "effect": Effect.DENY,
+            "stage": stage,
+            "reasons": (reason, *decision.reasons),
+            "obligations": frozenset(),
+        }
+    )

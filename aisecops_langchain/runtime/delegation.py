@@ -1,0 +1,303 @@
+"""Delegation: warrants are given, presented, judged and revoked here.
+
+Invariant: authority only shrinks on its way down. A warrant is issued only by whoever may act right now, never beyond
+its own bounds, and is judged whole at every use: signatures, narrowing, time, and whether any link was revoked.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
+
+from pydantic import JsonValue, ValidationError
+
+from aisecops_langchain.canonical import digest_texts
+from aisecops_langchain.domain.events import WarrantIssued, WarrantRefused
+from aisecops_langchain.domain.principal import Principal
+from aisecops_langchain.domain.scope import Scope
+from aisecops_langchain.domain.stop import StopKind
+from aisecops_langchain.domain.warrant import MAX_LINKS, Warrant, WarrantClaims, chain_fault
+from aisecops_langchain.errors import CanonicalizationError, WarrantError
+from aisecops_langchain.runtime.ports import Clock
+from aisecops_langchain.runtime.recorder import Recorder
+from aisecops_langchain.runtime.stops import StopReport, Stops
+from aisecops_langchain.runtime.warrants import WarrantSigner, read_warrant
+
+MAX_SECONDS: Final = 86_400
+"""A warrant lives at most a day; a longer task asks for another one."""
+
+_SECOND: Final = 1_000_000_000
+_CLOCK_STEP: Final = 2 * _SECOND
+"""How far a clock may be set back before a warrant counts as not yet given."""
+
+_REMEMBERED: Final = 4096
+
+Limits = Mapping[str, Mapping[str, Sequence[JsonValue]]]
+"""By tool and argument, the only values that the argument may have."""
+
+
+class Delegations:
+    """Gives warrants and judges them.
+
+    Args:
+        signer: Signs and checks links.
+        stops: Knows what was revoked.
+        recorder: Writes what was given and what was refused.
+        clock: Tells the time.
+        policy: Digest of the bundle in force.
+        agents: Agents that the bundle knows.
+    """
+
+    def __init__(
+        self,
+        signer: WarrantSigner,
+        stops: Stops,
+        recorder: Recorder,
+        clock: Clock,
+        *,
+        policy: str,
+        agents: Collection[str],
+    ) -> None:
+        self._signer = signer
+        self._stops = stops
+        self._recorder = recorder
+        self._clock = clock
+        self._policy = policy
+        self._agents = frozenset(agents)
+        self._known: dict[Principal, Warrant] = {}
+        self._read: dict[str, Principal] = {}
+
+    def delegate(
+        self,
+        parent: Scope | Principal,
+        *,
+        agent: str,
+        tools: Collection[str],
+        expires_in: int = 600,
+        values: Limits | None = None,
+        budget: Mapping[str, int] | None = None,
+        depth: int = 0,
+    ) -> Warrant:
+        """Let another agent act in an agent's place.
+
+        Args:
+            parent: Who delegates: the scope of its run, or the principal alone. What is delegated in a run stops with
+                it. A principal that acts under a warrant itself passes on a part of that warrant.
+            agent: The agent that is to act; the bundle must know it.
+            tools: The only tools that it may call.
+            expires_in: Seconds until the warrant is void; never longer than the parent's own.
+            values: Arguments that may have only some values.
+            budget: Ceilings by name, in whatever unit the budget has.
+            depth: How many agents further down it may delegate to in turn.
+
+        Returns:
+            The warrant; hand it to ``govern(..., warrant=...)``.
+
+        Raises:
+            WarrantError: If the parent may not act, or not pass on what is asked; nothing was issued.
+            AuditWriteError: If it could not be recorded; nothing was issued.
+        """
+        scope = parent if isinstance(parent, Scope) else None
+        principal = parent.principal if isinstance(parent, Scope) else parent
+        try:
+            above = self.standing(principal)
+            claims = self._claims(
+                principal,
+                above,
+                agent,
+                tools,
+                expires_in,
+                values or {},
+                budget or {},
+                depth,
+                scope.thread if scope else "",
+            )
+            fault = chain_fault((*(link.claims for link in above.links), claims) if above else (claims,))
+            if fault is not None:
+                raise WarrantError(*fault, expected="less than what the delegator holds")
+            if above is not None and len(above.links) >= MAX_LINKS:
+                raise WarrantError("too_deep", "the chain is too long", expected=f"at most {MAX_LINKS} links")
+        except WarrantError as error:
+            self._refused(principal, principal.delegators[-1].warrant if principal.delegators else "", error)
+            raise
+        link = self._signer.sign(claims)
+        made = Warrant(links=(*above.links, link) if above else (link,))
+        self._record_issued(scope or self._scope(principal, claims.digest()), claims)
+        return made
+
+    def _claims(
+        self,
+        principal: Principal,
+        above: Warrant | None,
+        agent: str,
+        tools: Collection[str],
+        expires_in: int,
+        values: Limits,
+        budget: Mapping[str, int],
+        depth: int,
+        run: str,
+    ) -> WarrantClaims:
+        if agent not in self._agents:
+            raise WarrantError("unknown_agent", "nobody knows the agent that is to act", expected="one of the bundle")
+        if type(expires_in) is not int or not 0 < expires_in <= MAX_SECONDS:
+            raise WarrantError("lifetime", "a warrant needs an end", expected=f"1 to {MAX_SECONDS} seconds")
+        now = self._clock.now()
+        ends = now + expires_in * _SECOND
+        ceilings = dict(above.claims.budget) if above else {}
+        ceilings |= budget
+        bounds = {tool: dict(limited) for tool, limited in values.items()}
+        for tool, limited in above.claims.values.items() if above else ():
+            if tool in tools:
+                bounds[tool] = {**limited, **bounds.get(tool, {})}
+        try:
+            return WarrantClaims.model_validate(
+                {
+                    "id": secrets.token_hex(16),
+                    "parent": above.claims.digest() if above else "",
+                    "tenant": principal.tenant,
+                    "user": principal.user,
+                    "issuer": principal.issuer,
+                    "delegator": principal.agent,
+                    "agent": agent,
+                    "tools": tuple(sorted(set(tools))),
+                    "values": bounds,
+                    "budget": ceilings,
+                    "depth": depth,
+                    "run": run,
+                    "issued_at": now,
+                    "expires_at": min(ends, above.claims.expires_at) if above else ends,
+                }
+            )
+        except (ValidationError, CanonicalizationError) as error:
+            raise WarrantError("malformed", "no warrant can say this", got=type(error).__name__) from None
+
+    def present(self, presented: object, *, agent: str | None = None, identity: Principal | None = None) -> Principal:
+        """Find out who acts under a warrant; time and revocation are judged when something is done.
+
+        Args:
+            presented: The warrant, or its JSON text.
+            agent: The agent that presents it, if it is known otherwise.
+            identity: Tenant, user and issuer as an identity provider told them, if one did.
+
+        Returns:
+            The principal, with its chain of delegators.
+
+        Raises:
+            WarrantError: If the warrant is forged, edited, widened, cyclic, or for somebody else; recorded.
+        """
+        try:
+            principal = self._verified(presented)
+            if agent is not None and principal.agent != agent:
+                raise WarrantError("other_agent", "the warrant is for another agent", expected=agent)
+            if identity is not None and _person(identity) != _person(principal):
+                raise WarrantError("other_user", "the warrant is for another user than the one that was identified")
+        except WarrantError as error:
+            who = identity or Principal(agent="unknown", user="unknown", tenant="unknown")
+            self._refused(who.model_copy(update={"agent": agent or "unknown"}), _name(presented), error)
+            raise
+        return principal
+
+    def _verified(self, presented: object) -> Principal:
+        if isinstance(presented, str) and presented in self._read:
+            return self._read[presented]
+        warrant = read_warrant(presented)
+        text = warrant.model_dump_json()
+        if text not in self._read:
+            if not all(self._signer.is_genuine(link) for link in warrant.links):
+                raise WarrantError(
+                    "forged", "the warrant does not carry our signature", expected="an unchanged warrant"
+                )
+            fault = chain_fault(tuple(link.claims for link in warrant.links))
+            if fault is not None:
+                raise WarrantError(*fault, expected="links that only narrow")
+            if len(self._read) >= _REMEMBERED:
+                self._read.clear()
+                self._known.clear()
+            principal = warrant.principal()
+            self._known[principal] = warrant
+            self._read[text] = principal
+        return self._read[text]
+
+    def standing(self, principal: Principal) -> Warrant | None:
+        """Judge by what right a principal acts.
+
+        Args:
+            principal: Who acts.
+
+        Returns:
+            Its warrant, or ``None`` for an agent that acts by itself.
+
+        Raises:
+            WarrantError: If it names delegators, and no warrant that was presented here lets it act now.
+            LedgerError: If it cannot be told whether a warrant was revoked.
+            ClockError: If there is no time to judge by.
+        """
+        if not principal.delegators:
+            return None
+        warrant = self._known.get(principal)
+        if warrant is None:
+            raise WarrantError("unknown", "nobody presented a warrant for this chain of delegators")
+        now = self._clock.now()
+        for link in warrant.links:
+            if now >= link.claims.expires_at:
+                raise WarrantError("expired", "the warrant, or one before it, has expired", remedy="ask for another")
+            if now < link.claims.issued_at - _CLOCK_STEP:
+                raise WarrantError("not_yet_valid", "the warrant was given in the future", remedy="check the clock")
+        if self._stops.revoked(link.warrant for link in principal.delegators):
+            raise WarrantError("revoked", "the warrant, or one before it, was revoked")
+        return warrant
+
+    def require(self, principal: Principal) -> None:
+        """Refuse to begin a run whose warrant does not stand; recorded. Raises as ``standing`` does."""
+        try:
+            self.standing(principal)
+        except WarrantError as error:
+            self._refused(principal, principal.delegators[-1].warrant, error)
+            raise
+
+    def revoke(self, warrant: Warrant | str, *, reason: str = "", by: str = "") -> StopReport:
+        """Revoke a warrant and, with it, all that were derived from it.
+
+        Args:
+            warrant: The warrant, or the digest of a link.
+            reason: Why, for the record.
+            by: Who revokes it, for the record.
+
+        Returns:
+            What had been permitted, begun and done under it.
+
+        Raises:
+            LedgerError: If that could not be made durable.
+            AuditWriteError: If it could not be recorded.
+        """
+        if isinstance(warrant, str):
+            return self._stops.order(StopKind.WARRANT, warrant, reason=reason, by=by)
+        claims = warrant.claims
+        until = claims.expires_at + _CLOCK_STEP
+        return self._stops.order(StopKind.WARRANT, claims.digest(), reason=reason, by=by, until=until)
+
+    def _record_issued(self, scope: Scope, claims: WarrantClaims) -> None:
+        identity = claims.digest()
+        self._recorder.record(WarrantIssued, scope, identity, warrant=identity, claims=claims)
+        self._recorder.commit()
+
+    def _refused(self, principal: Principal, warrant: str, error: WarrantError) -> None:
+        facts = {"warrant": warrant, "code": error.code, "reason": error.message}
+        self._recorder.record(WarrantRefused, self._scope(principal, warrant), error.code, **facts)
+
+    def _scope(self, principal: Principal, warrant: str) -> Scope:
+        trace = digest_texts("warrant-trace", warrant, principal.agent)[7:39]
+        return Scope(trace=trace, thread=f"warrant-{trace}", principal=principal, policy=self._policy)
+
+
+def _person(principal: Principal) -> tuple[str, str, str]:
+    return principal.tenant, principal.user, principal.issuer
+
+
+def _name(presented: object) -> str:
+    """Name what was presented without trusting any of it."""
+    try:
+        return read_warrant(presented).claims.digest()
+    except (WarrantError, CanonicalizationError):
+        return ""
