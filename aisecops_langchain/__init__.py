@@ -10,12 +10,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from aisecops_langchain.adapters.acting import current_scope
     from aisecops_langchain.adapters.approval import ApprovalNode
     from aisecops_langchain.adapters.callbacks import AuditCallbackHandler
+    from aisecops_langchain.adapters.delegation import subagent_tool
     from aisecops_langchain.adapters.executor import ExecutorNode
     from aisecops_langchain.adapters.finish import FinishNode
     from aisecops_langchain.adapters.govern import after_guard, after_intake, after_planning, govern
     from aisecops_langchain.adapters.guard import ToolGuardNode
+    from aisecops_langchain.adapters.identity import LangGraphAuthIdentity, warrant_of
     from aisecops_langchain.adapters.intake import IntakeNode
     from aisecops_langchain.adapters.planning import PlanningNode
     from aisecops_langchain.adapters.retriever import SanitizingRetriever
@@ -23,9 +26,12 @@ if TYPE_CHECKING:
     from aisecops_langchain.adapters.tools import govern_tools
     from aisecops_langchain.audit import AuditLog, verify_log
     from aisecops_langchain.domain.principal import Approver, Principal
+    from aisecops_langchain.domain.warrant import Warrant
     from aisecops_langchain.errors import AisecopsError
     from aisecops_langchain.policy import Policy, load_policy, parse_policy
     from aisecops_langchain.runtime.governor import Governor
+    from aisecops_langchain.runtime.identity import IdentityProvider, StaticIdentity
+    from aisecops_langchain.runtime.jwt_identity import JwtIdentity
     from aisecops_langchain.sanitize import Sanitizer
 
 __version__: Final = "0.1.0"
@@ -54,6 +60,14 @@ _HOMES: Final = {
     "govern_tools": "adapters.tools",
     "load_policy": "policy",
     "parse_policy": "policy",
+    "IdentityProvider": "runtime.identity",
+    "JwtIdentity": "runtime.jwt_identity",
+    "LangGraphAuthIdentity": "adapters.identity",
+    "StaticIdentity": "runtime.identity",
+    "Warrant": "domain.warrant",
+    "current_scope": "adapters.acting",
+    "subagent_tool": "adapters.delegation",
+    "warrant_of": "adapters.identity",
     "verify_log": "audit",
 }
 
@@ -67,22 +81,30 @@ __all__ = [
     "FinishNode",
     "GovernanceState",
     "Governor",
+    "IdentityProvider",
     "IntakeNode",
+    "JwtIdentity",
+    "LangGraphAuthIdentity",
     "PlanningNode",
     "Policy",
     "Principal",
     "Sanitizer",
     "SanitizingRetriever",
+    "StaticIdentity",
     "ToolGuardNode",
+    "Warrant",
     "__version__",
     "after_guard",
     "after_intake",
     "after_planning",
+    "current_scope",
     "govern",
     "govern_tools",
     "load_policy",
     "parse_policy",
+    "subagent_tool",
     "verify_log",
+    "warrant_of",
 ]
 
 

@@ -23,6 +23,7 @@ from aisecops_langchain.adapters.translate import (
 )
 from aisecops_langchain.canonical import digest_text
 from aisecops_langchain.domain.labels import Integrity, Label, Source, SourceKind, join_all, label_for
+from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.provenance import LabelledText, SealedLabel
 from aisecops_langchain.runtime.governor import Governor
 
@@ -114,6 +115,23 @@ def sealed(governor: Governor, place: Place, message: BaseMessage, label: Label)
     """
     key = content_key(message)
     return {key: governor.labels.close_over(place.scope.thread, key, label)}
+
+
+def spoken(principal: Principal, message: BaseMessage, seen: Label) -> Label:
+    """Label what a model said: by all that it saw, and as an agent's message where it acts for another agent.
+
+    Args:
+        principal: Who speaks.
+        message: The message.
+        seen: Join of everything that the model was shown.
+
+    Returns:
+        The label.
+    """
+    if not principal.delegators:
+        return seen
+    source = Source(kind=SourceKind.AGENT_MESSAGE, name=principal.agent, digest=content_key(message))
+    return seen.model_copy(update={"sources": seen.sources | {source}})
 
 
 def inspected(governor: Governor, place: Place, message: BaseMessage) -> tuple[BaseMessage, Label]:

@@ -19,7 +19,9 @@ from langgraph.errors import GraphBubbleUp
 from langgraph.prebuilt import ToolNode
 from langgraph.types import Command
 
+from aisecops_langchain.adapters.acting import Acting, acting, recipient_of
 from aisecops_langchain.adapters.context import sealed
+from aisecops_langchain.adapters.delegation import carried
 from aisecops_langchain.adapters.node import GovernanceNode, mapping_of
 from aisecops_langchain.adapters.orders import Reading, read_order
 from aisecops_langchain.adapters.place import Place, PrincipalSource, traced
@@ -30,7 +32,7 @@ from aisecops_langchain.canonical import digest_text
 from aisecops_langchain.domain.decision import Obligation
 from aisecops_langchain.domain.labels import NEUTRAL, Label, SourceKind, join_all
 from aisecops_langchain.errors import AisecopsError, PermitError, SanitizeError
-from aisecops_langchain.provenance import SealedLabel
+from aisecops_langchain.provenance import UNKNOWN_SENDER, SealedLabel
 from aisecops_langchain.runtime.execution import Running
 from aisecops_langchain.runtime.governor import Governor
 
@@ -68,7 +70,8 @@ class ExecutorNode(GovernanceNode):
         if not isinstance(started, _Started):
             return started
         try:
-            output = self._node.invoke([_tool_call(started.reading)], traced(config, started.place))
+            with acting(self._acting(started)):
+                output = self._node.invoke([_tool_call(started.reading)], traced(config, started.place))
         except BaseException as error:  # noqa: BLE001 - the effect must be accounted for, whatever ended it
             return self._fail(started, error)
         return self._complete(started, output)
@@ -79,7 +82,8 @@ class ExecutorNode(GovernanceNode):
         if not isinstance(started, _Started):
             return started
         try:
-            output = await self._node.ainvoke([_tool_call(started.reading)], traced(config, started.place))
+            with acting(self._acting(started)):
+                output = await self._node.ainvoke([_tool_call(started.reading)], traced(config, started.place))
         except BaseException as error:  # noqa: BLE001 - as above; cancellation included, so not in another thread
             return self._fail(started, error)
         return await asyncio.to_thread(self._complete, started, output)
@@ -97,6 +101,11 @@ class ExecutorNode(GovernanceNode):
             _LOG.error("a call was not executed: %s", error)
             return self._refused(place, named, "The governance layer cannot carry it out right now.", "unavailable")
         return _Started(place, reading, running)
+
+    def _acting(self, started: _Started) -> Acting:
+        binding, permit = started.running.binding, started.running.permit
+        label = self._governor.planner.context_of(binding.scope, binding.plan)
+        return Acting(binding.scope, label or UNKNOWN_SENDER, recipient_of(permit.id))
 
     def _fail(self, started: _Started, error: BaseException) -> dict[str, Any]:
         """Account for a tool that did not return."""
@@ -176,16 +185,19 @@ class _Inspection:
 
     def _message(self, message: BaseMessage) -> BaseMessage:
         labels: list[Label] = []
+        running = self._started.running
+        artifact = message.artifact if isinstance(message, ToolMessage) else None
+        sent = carried(self._governor, message, artifact, recipient=recipient_of(running.permit.id))
 
         def inspect(text: str) -> str:
-            binding = self._started.running.binding
             admitted = self._governor.admission.admit(
                 text,
-                binding.scope,
-                kind=SourceKind.TOOL_RESULT,
-                name=binding.tool,
+                running.binding.scope,
+                kind=SourceKind.TOOL_RESULT if sent is None else SourceKind.AGENT_MESSAGE,
+                name=running.binding.tool if sent is None else sent.sender,
                 redact_pii=self._redact,
-                parents=(self._started.running.event,),
+                parents=(running.event,),
+                carried=None if sent is None else sent.label,
             )
             self.raw.append(text)
             labels.append(admitted.label)

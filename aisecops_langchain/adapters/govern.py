@@ -24,6 +24,7 @@ from aisecops_langchain.adapters.callbacks import AuditCallbackHandler
 from aisecops_langchain.adapters.executor import ExecutorNode
 from aisecops_langchain.adapters.finish import FinishNode
 from aisecops_langchain.adapters.guard import ToolGuardNode
+from aisecops_langchain.adapters.identity import VerifiedPrincipal, WarrantSource
 from aisecops_langchain.adapters.intake import IntakeNode
 from aisecops_langchain.adapters.orders import Order, orders
 from aisecops_langchain.adapters.place import ApproverSource, PrincipalSource
@@ -35,6 +36,7 @@ from aisecops_langchain.audit import Durability
 from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.runtime.governor import Governor, PolicySource
+from aisecops_langchain.runtime.identity import IdentityProvider
 
 INTAKE: Final = "intake"
 PLAN: Final = "plan"
@@ -42,6 +44,9 @@ GUARD: Final = "guard"
 APPROVE: Final = "approve"
 EXECUTE: Final = "execute"
 FINISH: Final = "finish"
+
+_ANYBODY: Final = "anonymous"
+_ANYWHERE: Final = "default"
 
 _DURABILITY: Final = "__pregel_durability"
 """LangGraph's setting for when checkpoints are written. By default a tool may start before the plan's checkpoint is on
@@ -56,9 +61,11 @@ def govern(
     home: str | os.PathLike[str] = ".aisecops",
     governor: Governor | None = None,
     agent: str | None = None,
-    user: str = "anonymous",
-    tenant: str = "default",
+    user: str = _ANYBODY,
+    tenant: str = _ANYWHERE,
     principal: PrincipalSource | None = None,
+    identity: IdentityProvider | None = None,
+    warrant: WarrantSource | None = None,
     approver: ApproverSource | None = None,
     system_prompt: str | None = None,
     state_schema: type[Any] | None = None,
@@ -85,6 +92,8 @@ def govern(
         user: On whose behalf it acts.
         tenant: For which organisation.
         principal: Who acts, instead of the three above: fixed, or a function of the run's configuration.
+        identity: Tells user and tenant from the configuration of each call, and vouches for them.
+        warrant: What another agent lets this one do in its place, or how to find it in the configuration of a call.
         approver: Tells who answers an approval, from the configuration of the resuming call.
         system_prompt: The agent's own instructions.
         state_schema: A ``TypedDict`` of your own with a ``messages`` channel; the governance channel is added to it.
@@ -105,9 +114,11 @@ def govern(
     """
     if governor is not None and policy is not None:
         raise ConfigurationError("two policies", expected="a policy or a governor", got="both", remedy="leave one out")
+    if principal is not None and (identity is not None or warrant is not None):
+        raise ConfigurationError("two principals", expected="a principal, or identity and warrant", got="both")
     owned = governor is None
     governor = governor or _open(policy, home, durability)
-    who = principal or Principal(agent=agent or _only_agent(governor), user=user, tenant=tenant)
+    who = principal or _principal(governor, agent, user, tenant, identity=identity, warrant=warrant)
     governed = govern_tools(tools)
     bound = model.bind_tools([tool.tool for tool in governed.values()]) if governed else model
     graph: StateGraph[Any, Any, Any, Any] = StateGraph(_schema(state_schema), context_schema=context_schema)
@@ -182,6 +193,25 @@ def _open(policy: PolicySource | None, home: str | os.PathLike[str], durability:
             remedy="pass policy='policy.yaml'; without a policy nothing would be allowed",
         )
     return Governor.open(policy, home, durability=durability)
+
+
+def _principal(
+    governor: Governor,
+    agent: str | None,
+    user: str,
+    tenant: str,
+    *,
+    identity: IdentityProvider | None,
+    warrant: WarrantSource | None,
+) -> PrincipalSource:
+    if identity is None and warrant is None:
+        return Principal(agent=agent or _only_agent(governor), user=user, tenant=tenant)
+    if (user, tenant) != (_ANYBODY, _ANYWHERE):
+        raise ConfigurationError(
+            "two answers to who this is for", expected="identity or warrant alone", got="a user or tenant as well"
+        )
+    name = agent if agent or warrant is not None else _only_agent(governor)
+    return VerifiedPrincipal(governor, agent=name, identity=identity, warrant=warrant)
 
 
 def _only_agent(governor: Governor) -> str:

@@ -7,19 +7,21 @@ prove its label.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig
 
 from aisecops_langchain.adapters.context import opened_label, sealed
+from aisecops_langchain.adapters.delegation import carried
 from aisecops_langchain.adapters.node import GovernanceNode
 from aisecops_langchain.adapters.place import Place, PrincipalSource
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES
 from aisecops_langchain.adapters.translate import KINDS, with_text
 from aisecops_langchain.domain.events import RunStarted
-from aisecops_langchain.domain.labels import Label, join_all
-from aisecops_langchain.provenance import SealedLabel
+from aisecops_langchain.domain.labels import Label, SourceKind, join_all
+from aisecops_langchain.provenance import UNKNOWN_SENDER, SealedLabel
 from aisecops_langchain.runtime.governor import Governor
 
 
@@ -41,8 +43,10 @@ class IntakeNode(GovernanceNode):
 
         Raises:
             AuditWriteError: If the run could not be recorded; it does not begin.
+            WarrantError: If the agent acts for another one whose warrant does not stand; recorded.
         """
         place = self.locate(state, config, new_trace=True)
+        self._governor.delegations.require(place.scope.principal)
         started = self._governor.recorder.record(RunStarted, place.scope, tools=self._tools)
         labels: dict[str, SealedLabel] = {}
         changed: list[BaseMessage] = []
@@ -64,11 +68,12 @@ class IntakeNode(GovernanceNode):
     def _admit(self, place: Place, message: BaseMessage, started: str) -> tuple[BaseMessage, Label, bool]:
         labels: list[Label] = []
         blocked = False
+        door = _door(self._governor, place, message)
 
         def admit(text: str) -> str:
             nonlocal blocked
             admitted = self._governor.admission.admit(
-                text, place.scope, kind=KINDS[message.type], name=message.type, parents=(started,)
+                text, place.scope, kind=door.kind, name=door.name, parents=(started,), carried=door.label
             )
             labels.append(admitted.label)
             blocked = blocked or admitted.blocked
@@ -78,6 +83,26 @@ class IntakeNode(GovernanceNode):
         if not labels:  # nothing but pictures, say: they still came through this door
             admit("")
         return shown, join_all(labels), blocked
+
+
+@dataclass(frozen=True, slots=True)
+class _Door:
+    """How new words came in."""
+
+    kind: SourceKind
+    name: str
+    label: Label | None = None
+    """The label that they proved to bring along."""
+
+
+def _door(governor: Governor, place: Place, message: BaseMessage) -> _Door:
+    """Find out whose words these are: an agent that acts for another one is spoken to by that agent, not by a user."""
+    delegators = place.scope.principal.delegators
+    if not delegators:
+        return _Door(KINDS[message.type], message.type)
+    sent = carried(governor, message, message.additional_kwargs, recipient=delegators[-1].warrant)
+    label = UNKNOWN_SENDER if sent is None else sent.label
+    return _Door(SourceKind.AGENT_MESSAGE, delegators[-1].agent if sent is None else sent.sender, label)
 
 
 def _new_words(messages: Sequence[AnyMessage]) -> list[BaseMessage]:

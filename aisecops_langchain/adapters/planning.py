@@ -13,7 +13,7 @@ from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 
-from aisecops_langchain.adapters.context import ModelContext, read_context, sealed
+from aisecops_langchain.adapters.context import ModelContext, read_context, sealed, spoken
 from aisecops_langchain.adapters.node import GovernanceNode, mapping_of
 from aisecops_langchain.adapters.place import Place, PrincipalSource, traced
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES
@@ -77,5 +77,5 @@ class PlanningNode(GovernanceNode):
             plan = planner.plan(proposals, context.contents, self._tools, place.scope, turn=place.task)
             planner.record(plan, place.scope)
             memory["plan"] = planner.refer(plan, place.scope).to_json()
-        memory["labels"] = sealed(self._governor, place, kept, context.label)
+        memory["labels"] = sealed(self._governor, place, kept, spoken(place.scope.principal, kept, context.label))
         return {MESSAGES: [kept], CHANNEL: memory}

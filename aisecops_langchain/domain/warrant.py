@@ -28,7 +28,7 @@ class WarrantClaims(Frozen):
     """What one link says."""
 
     v: Literal[1] = 1
-    id: str = Field(min_length=32, max_length=32)
+    id: str = Field(min_length=1)
     """A nonce, so that no two warrants are the same."""
     parent: str = ""
     """Digest of the link that this one narrows; empty for the first."""

@@ -13,6 +13,7 @@ from typing import Final
 class TimelineStage(StrEnum):
     """Where on its way from content to outcome something happened."""
 
+    CONTROL = "control"
     RUN = "run"
     CONTENT = "content"
     MODEL = "model"
@@ -27,6 +28,7 @@ class TimelineStage(StrEnum):
 
 
 _LIFE: Final[tuple[tuple[TimelineStage, tuple[str, ...]], ...]] = (
+    (TimelineStage.CONTROL, ("identity_refused", "warrant_refused")),
     (TimelineStage.RUN, ("run_started",)),
     (TimelineStage.CONTENT, ("prompt_allowed", "prompt_blocked", "retrieval_started")),
     (TimelineStage.CONTENT, ("content_admitted", "content_sanitized", "content_blocked")),
@@ -41,6 +43,7 @@ _LIFE: Final[tuple[tuple[TimelineStage, tuple[str, ...]], ...]] = (
     (TimelineStage.PERMIT, ("permit_issued",)),
     (TimelineStage.EXECUTION, ("execution_started", "tool_started", "tool_finished", "tool_failed")),
     (TimelineStage.EXECUTION, ("execution_completed", "execution_failed", "execution_unknown", "execution_blocked")),
+    (TimelineStage.CONTROL, ("warrant_issued", "stop_ordered", "stop_reported", "stop_lifted")),
     (TimelineStage.OUTCOME, ("output_allowed", "output_blocked", "run_finished")),
 )
 

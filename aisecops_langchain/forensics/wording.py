@@ -29,6 +29,7 @@ from aisecops_langchain.domain.events import (
     ExecutionStarted,
     ExecutionUnknown,
     FindingRecord,
+    IdentityRefused,
     ModelFailed,
     ModelFinished,
     ModelStarted,
@@ -48,9 +49,14 @@ from aisecops_langchain.domain.events import (
     RunPaused,
     RunResumed,
     RunStarted,
+    StopLifted,
+    StopOrdered,
+    StopReported,
     ToolFailed,
     ToolFinished,
     ToolStarted,
+    WarrantIssued,
+    WarrantRefused,
 )
 from aisecops_langchain.domain.principal import Approver
 from aisecops_langchain.forensics.calls import Calls
@@ -90,6 +96,34 @@ class Narrator:
         who = event.principal
         tools = names(event.tools) or "none"
         return f"Agent {name(who.agent)} began for user {name(who.user)} of tenant {name(who.tenant)}; tools: {tools}"
+
+    @_tell.register
+    def _(self, event: IdentityRefused) -> str:
+        return f"Nobody was identified for agent {name(event.principal.agent)}{_because(event.reason)}"
+
+    @_tell.register
+    def _(self, event: WarrantIssued) -> str:
+        claims = event.claims
+        return f"{name(claims.delegator)} let {name(claims.agent)} act in its place; tools: {names(claims.tools)}"
+
+    @_tell.register
+    def _(self, event: WarrantRefused) -> str:
+        who = name(event.principal.agent)
+        return f"Agent {who} was refused under warrant {short(event.warrant)}{_because(event.reason)}"
+
+    @_tell.register
+    def _(self, event: StopOrdered) -> str:
+        return f"{name(event.by) or 'Somebody'} stopped {event.stop} {name(event.target)}{_because(event.reason)}"
+
+    @_tell.register
+    def _(self, event: StopLifted) -> str:
+        who = name(event.by) or "Somebody"
+        return f"{who} lifted the stop of {event.stop} {name(event.target)}{_because(event.reason)}"
+
+    @_tell.register
+    def _(self, event: StopReported) -> str:
+        begun = f"{event.running} running, {event.unknown} unknown, {event.ran} done, {event.failed} failed"
+        return f"The stop of {event.stop} {name(event.target)} kept {event.stopped} effects from starting; {begun}"
 
     @_tell.register
     def _(self, event: RunPaused) -> str:

@@ -1,6 +1,7 @@
 """How content gets in: inspected, cleaned, labelled and recorded before any model sees it.
 
-Invariant: what passes here carries a label from its door alone; the content itself can lower its trust, never raise it.
+Invariant: what passes here carries the label of its door, or one that was sealed for it elsewhere; the content itself
+can lower its trust, never raise it.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ class Admission:
         name: str,
         redact_pii: bool = False,
         parents: tuple[str, ...] = (),
+        carried: Label | None = None,
     ) -> Admitted:
         """Inspect one piece of content.
 
@@ -68,6 +70,7 @@ class Admission:
             name: Which tool, document or speaker.
             redact_pii: Whether personal data is to be taken out of it.
             parents: Ids of the events that brought it.
+            carried: The label that an agent's words proved to bring along, instead of that of their door.
 
         Returns:
             What may be passed on, and its label.
@@ -78,7 +81,7 @@ class Admission:
         """
         found = self.sanitizer.sanitize_text(text, channel=kind, redact_pii=redact_pii)
         source = Source(kind=kind, name=name, digest=found.raw_digest)
-        label = label_for(source)
+        label = label_for(source) if carried is None else _through(carried, source)
         facts: dict[str, Any] = {"source": source, "label": label, "size": len(text), "findings": _findings(found)}
         record = self._recorder.record
         identity = (kind.value, name, found.raw_digest)
@@ -118,6 +121,11 @@ class Admission:
         else:
             event = self._recorder.record(OutputAllowed, scope, found.raw_digest, **facts)
         return Admitted(text=found.text, label=label, changed=found.changed, blocked=found.blocked, event=event)
+
+
+def _through(carried: Label, source: Source) -> Label:
+    """Add the message itself to the sources of what its sender saw."""
+    return carried.model_copy(update={"sources": carried.sources | {source}})
 
 
 def _findings(found: Sanitized) -> tuple[FindingRecord, ...]:

@@ -6,35 +6,27 @@ its own bounds, and is judged whole at every use: signatures, narrowing, time, a
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Final
-
-from pydantic import JsonValue, ValidationError
 
 from aisecops_langchain.canonical import digest_texts
 from aisecops_langchain.domain.events import WarrantIssued, WarrantRefused
 from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.domain.stop import StopKind
-from aisecops_langchain.domain.warrant import MAX_LINKS, Warrant, WarrantClaims, chain_fault
+from aisecops_langchain.domain.warrant import Warrant, WarrantClaims, chain_fault
 from aisecops_langchain.errors import CanonicalizationError, WarrantError
+from aisecops_langchain.runtime.grants import Grant, Limits, claims_for
 from aisecops_langchain.runtime.ports import Clock
 from aisecops_langchain.runtime.recorder import Recorder
 from aisecops_langchain.runtime.stops import StopReport, Stops
 from aisecops_langchain.runtime.warrants import WarrantSigner, read_warrant
-
-MAX_SECONDS: Final = 86_400
-"""A warrant lives at most a day; a longer task asks for another one."""
 
 _SECOND: Final = 1_000_000_000
 _CLOCK_STEP: Final = 2 * _SECOND
 """How far a clock may be set back before a warrant counts as not yet given."""
 
 _REMEMBERED: Final = 4096
-
-Limits = Mapping[str, Mapping[str, Sequence[JsonValue]]]
-"""By tool and argument, the only values that the argument may have."""
 
 
 class Delegations:
@@ -99,78 +91,23 @@ class Delegations:
             AuditWriteError: If it could not be recorded; nothing was issued.
         """
         scope = parent if isinstance(parent, Scope) else None
-        principal = parent.principal if isinstance(parent, Scope) else parent
+        giver = parent.principal if isinstance(parent, Scope) else parent
+        run = scope.thread if scope else ""
+        grant = Grant(agent, tools, expires_in, values or {}, budget or {}, depth, run)
         try:
-            above = self.standing(principal)
-            claims = self._claims(
-                principal,
-                above,
-                agent,
-                tools,
-                expires_in,
-                values or {},
-                budget or {},
-                depth,
-                scope.thread if scope else "",
-            )
-            fault = chain_fault((*(link.claims for link in above.links), claims) if above else (claims,))
-            if fault is not None:
-                raise WarrantError(*fault, expected="less than what the delegator holds")
-            if above is not None and len(above.links) >= MAX_LINKS:
-                raise WarrantError("too_deep", "the chain is too long", expected=f"at most {MAX_LINKS} links")
+            above, claims = self._granted(giver, grant)
         except WarrantError as error:
-            self._refused(principal, principal.delegators[-1].warrant if principal.delegators else "", error)
+            self._refused(giver, giver.delegators[-1].warrant if giver.delegators else "", error)
             raise
         link = self._signer.sign(claims)
-        made = Warrant(links=(*above.links, link) if above else (link,))
-        self._record_issued(scope or self._scope(principal, claims.digest()), claims)
-        return made
+        self._record_issued(scope or self._scope(giver, claims.digest()), claims)
+        return Warrant(links=(*above.links, link) if above else (link,))
 
-    def _claims(
-        self,
-        principal: Principal,
-        above: Warrant | None,
-        agent: str,
-        tools: Collection[str],
-        expires_in: int,
-        values: Limits,
-        budget: Mapping[str, int],
-        depth: int,
-        run: str,
-    ) -> WarrantClaims:
-        if agent not in self._agents:
+    def _granted(self, giver: Principal, grant: Grant) -> tuple[Warrant | None, WarrantClaims]:
+        above = self.standing(giver)
+        if grant.agent not in self._agents:
             raise WarrantError("unknown_agent", "nobody knows the agent that is to act", expected="one of the bundle")
-        if type(expires_in) is not int or not 0 < expires_in <= MAX_SECONDS:
-            raise WarrantError("lifetime", "a warrant needs an end", expected=f"1 to {MAX_SECONDS} seconds")
-        now = self._clock.now()
-        ends = now + expires_in * _SECOND
-        ceilings = dict(above.claims.budget) if above else {}
-        ceilings |= budget
-        bounds = {tool: dict(limited) for tool, limited in values.items()}
-        for tool, limited in above.claims.values.items() if above else ():
-            if tool in tools:
-                bounds[tool] = {**limited, **bounds.get(tool, {})}
-        try:
-            return WarrantClaims.model_validate(
-                {
-                    "id": secrets.token_hex(16),
-                    "parent": above.claims.digest() if above else "",
-                    "tenant": principal.tenant,
-                    "user": principal.user,
-                    "issuer": principal.issuer,
-                    "delegator": principal.agent,
-                    "agent": agent,
-                    "tools": tuple(sorted(set(tools))),
-                    "values": bounds,
-                    "budget": ceilings,
-                    "depth": depth,
-                    "run": run,
-                    "issued_at": now,
-                    "expires_at": min(ends, above.claims.expires_at) if above else ends,
-                }
-            )
-        except (ValidationError, CanonicalizationError) as error:
-            raise WarrantError("malformed", "no warrant can say this", got=type(error).__name__) from None
+        return above, claims_for(grant, giver, above, now=self._clock.now())
 
     def present(self, presented: object, *, agent: str | None = None, identity: Principal | None = None) -> Principal:
         """Find out who acts under a warrant; time and revocation are judged when something is done.
@@ -187,15 +124,18 @@ class Delegations:
             WarrantError: If the warrant is forged, edited, widened, cyclic, or for somebody else; recorded.
         """
         try:
-            principal = self._verified(presented)
-            if agent is not None and principal.agent != agent:
-                raise WarrantError("other_agent", "the warrant is for another agent", expected=agent)
-            if identity is not None and _person(identity) != _person(principal):
-                raise WarrantError("other_user", "the warrant is for another user than the one that was identified")
+            return self._accepted(presented, agent, identity)
         except WarrantError as error:
             who = identity or Principal(agent="unknown", user="unknown", tenant="unknown")
             self._refused(who.model_copy(update={"agent": agent or "unknown"}), _name(presented), error)
             raise
+
+    def _accepted(self, presented: object, agent: str | None, identity: Principal | None) -> Principal:
+        principal = self._verified(presented)
+        if agent is not None and principal.agent != agent:
+            raise WarrantError("other_agent", "the warrant is for another agent", expected=agent)
+        if identity is not None and _person(identity) != _person(principal):
+            raise WarrantError("other_user", "the warrant is for another user than the one that was identified")
         return principal
 
     def _verified(self, presented: object) -> Principal:
@@ -204,13 +144,7 @@ class Delegations:
         warrant = read_warrant(presented)
         text = warrant.model_dump_json()
         if text not in self._read:
-            if not all(self._signer.is_genuine(link) for link in warrant.links):
-                raise WarrantError(
-                    "forged", "the warrant does not carry our signature", expected="an unchanged warrant"
-                )
-            fault = chain_fault(tuple(link.claims for link in warrant.links))
-            if fault is not None:
-                raise WarrantError(*fault, expected="links that only narrow")
+            self._verify(warrant)
             if len(self._read) >= _REMEMBERED:
                 self._read.clear()
                 self._known.clear()
@@ -218,6 +152,13 @@ class Delegations:
             self._known[principal] = warrant
             self._read[text] = principal
         return self._read[text]
+
+    def _verify(self, warrant: Warrant) -> None:
+        if not all(self._signer.is_genuine(link) for link in warrant.links):
+            raise WarrantError("forged", "the warrant does not carry our signature", expected="an unchanged warrant")
+        fault = chain_fault(tuple(link.claims for link in warrant.links))
+        if fault is not None:
+            raise WarrantError(*fault, expected="links that only narrow")
 
     def standing(self, principal: Principal) -> Warrant | None:
         """Judge by what right a principal acts.
@@ -283,8 +224,8 @@ class Delegations:
         self._recorder.commit()
 
     def _refused(self, principal: Principal, warrant: str, error: WarrantError) -> None:
-        facts = {"warrant": warrant, "code": error.code, "reason": error.message}
-        self._recorder.record(WarrantRefused, self._scope(principal, warrant), error.code, **facts)
+        scope = self._scope(principal, warrant)
+        self._recorder.record(WarrantRefused, scope, error.code, warrant=warrant, code=error.code, reason=error.message)
 
     def _scope(self, principal: Principal, warrant: str) -> Scope:
         trace = digest_texts("warrant-trace", warrant, principal.agent)[7:39]

@@ -24,10 +24,11 @@ from aisecops_langchain.provenance import LabelSeals, MessageSeals
 from aisecops_langchain.runtime.admission import Admission
 from aisecops_langchain.runtime.approvals import Approvals
 from aisecops_langchain.runtime.authority import Authority
-from aisecops_langchain.runtime.delegation import Delegations, Limits
+from aisecops_langchain.runtime.delegation import Delegations
 from aisecops_langchain.runtime.effects import Effects
 from aisecops_langchain.runtime.execution import Execution
 from aisecops_langchain.runtime.gate import Gate
+from aisecops_langchain.runtime.grants import Limits
 from aisecops_langchain.runtime.planning import Planner
 from aisecops_langchain.runtime.ports import AuditSink, CheckedClock, Clock, Ledger, SystemClock
 from aisecops_langchain.runtime.recorder import Recorder

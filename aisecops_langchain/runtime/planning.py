@@ -131,6 +131,11 @@ class Planner:
                 return None
         return plan
 
+    def context_of(self, scope: Scope, plan_id: str) -> Label | None:
+        """Tell what the model had seen when it made a plan, if this process remembers the plan."""
+        _, plan = self._made.get((scope.thread, plan_id), ((), None))
+        return None if plan is None else plan.context
+
     def _remember(self, scope: Scope, proposals: tuple[ProposedCall, ...], plan: ExecutionPlan) -> None:
         if len(self._made) >= _REMEMBERED_PLANS:
             self._made.clear()

@@ -158,8 +158,17 @@ class Stops:
         return True
 
     def _record(self, event: type[StopOrdered] | type[StopLifted], order: StopOrder, epoch: int) -> None:
-        facts = {"stop": order.kind, "target": order.target, "reason": order.reason, "by": order.by, "epoch": epoch}
-        self._recorder.record(event, _scope(order), str(epoch), str(order.ordered_at), **facts)
+        self._recorder.record(
+            event,
+            _scope(order),
+            str(epoch),
+            str(order.ordered_at),
+            stop=order.kind,
+            target=order.target,
+            reason=order.reason,
+            by=order.by,
+            epoch=epoch,
+        )
         self._recorder.commit()
 
     def _record_report(self, report: StopReport) -> None:

@@ -1,0 +1,71 @@
+"""On whose behalf a governed tool is running right now, for tools that call other agents.
+
+Invariant: only the executor node says so, for the call that it has just begun under a permit; nothing in state, in
+messages or in a configuration can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from aisecops_langchain.canonical import digest_texts
+from aisecops_langchain.domain.labels import Label
+from aisecops_langchain.domain.scope import Scope
+from aisecops_langchain.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """The call that is being carried out."""
+
+    scope: Scope
+    label: Label
+    """Join of everything that the model saw when it proposed the call."""
+    recipient: str
+    """Names this very call as the one place where an answer may be opened."""
+
+
+_ACTING: ContextVar[Acting | None] = ContextVar("aisecops_acting", default=None)
+
+
+@contextmanager
+def acting(now: Acting) -> Iterator[None]:
+    """Say for the length of a ``with`` statement which call is being carried out."""
+    before = _ACTING.set(now)
+    try:
+        yield
+    finally:
+        _ACTING.reset(before)
+
+
+def current_call() -> Acting:
+    """Tell which governed call is being carried out.
+
+    Returns:
+        The call.
+
+    Raises:
+        ConfigurationError: If this does not run inside a governed tool.
+    """
+    now = _ACTING.get()
+    if now is None:
+        raise ConfigurationError(
+            "nobody can be named as delegator",
+            expected="to run inside a tool of a governed agent",
+            got="no governed call under way",
+            remedy="call the subagent from a tool that govern() runs",
+        )
+    return now
+
+
+def current_scope() -> Scope:
+    """Return the scope of the governed call under way, to delegate from; raises as ``current_call`` does."""
+    return current_call().scope
+
+
+def recipient_of(permit: str) -> str:
+    """Name the call that a permit was used for as the recipient of answers."""
+    return digest_texts("recipient", permit)
