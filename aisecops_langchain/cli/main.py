@@ -23,6 +23,7 @@ _COMMANDS: Final = {
     "eval": LazyCommand("aisecops_langchain.cli.eval:eval_group", "Judge the layer with published suites.", "eval"),
     "policy": LazyCommand("aisecops_langchain.cli.policy:policy_group", "Check a policy bundle, or ask it a question."),
     "replay": LazyCommand("aisecops_langchain.cli.replay:replay_group", "Tell from the log what a run did, and why."),
+    "stop": LazyCommand("aisecops_langchain.cli.stop:stop_group", "Stop a run, an agent or a tenant."),
 }
 
 cli = LazyGroup(name="aisecops", lazy=_COMMANDS, about="Runtime governance for LangChain and LangGraph agents.")

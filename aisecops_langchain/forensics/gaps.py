@@ -14,6 +14,7 @@ from aisecops_langchain.domain.plan import CanonicalCall
 from aisecops_langchain.errors import CanonicalizationError
 from aisecops_langchain.forensics.calls import recorded_in
 from aisecops_langchain.forensics.problems import Problem, ProblemCode
+from aisecops_langchain.forensics.stages import STAGE_OF, TimelineStage
 from aisecops_langchain.forensics.text import call_text, name, short
 from aisecops_langchain.forensics.trace import Trace, is_span
 
@@ -43,7 +44,8 @@ def _broken_links(trace: Trace) -> Iterator[Problem]:
     for event_id, parent in trace.missing_parents:
         message = f"the event follows from event {short(parent)}, which the log does not hold"
         yield Problem(code=ProblemCode.MISSING_PARENT, message=message, event=event_id)
-    governed = [event for event in trace.events if not is_span(event)]
+    control = TimelineStage.CONTROL  # a stop or a refused warrant has a trace of its own, and no run
+    governed = [event for event in trace.events if not is_span(event) and STAGE_OF[event.kind] is not control]
     if governed and not any(isinstance(event, RunStarted) for event in governed):
         yield Problem(code=ProblemCode.NO_RUN_START, message="the log does not hold the start of the run")
 

@@ -87,9 +87,11 @@ def _claims(grant: Grant, giver: Principal, above: Warrant | None, now: int) -> 
         "expires_at": min(ends, held.expires_at) if held else ends,
     }
     try:
-        return WarrantClaims.model_validate(stated)
+        claims = WarrantClaims.model_validate(stated)
+        claims.signed_bytes()
     except (ValidationError, CanonicalizationError) as error:
         raise WarrantError("malformed", "no warrant can say this", got=type(error).__name__) from None
+    return claims
 
 
 def _bounds(grant: Grant, held: WarrantClaims | None) -> dict[str, dict[str, tuple[JsonValue, ...]]]:

@@ -17,7 +17,7 @@ from aisecops_langchain.domain.permit import EffectState
 from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.domain.stop import StopKind, StopOrder, StopRegister, stop_targets
-from aisecops_langchain.errors import LedgerError
+from aisecops_langchain.errors import ConfigurationError, LedgerError
 from aisecops_langchain.runtime.ports import Change, Clock, Ledger, Row, Table
 from aisecops_langchain.runtime.recorder import Recorder
 from aisecops_langchain.runtime.records import EffectRecord, close_row, open_row
@@ -105,13 +105,13 @@ class Stops:
         return tuple(self._standing().values())
 
     def order(
-        self, kind: StopKind, target: str, *, reason: str = "", by: str = "", until: int | None = None
+        self, kind: StopKind | str, target: str, *, reason: str = "", by: str = "", until: int | None = None
     ) -> StopReport:
         """Stop something; ordering the same stop again keeps the first order and reports anew.
 
         Args:
-            kind: What kind of thing.
-            target: Which one.
+            kind: ``run``, ``agent``, ``tenant`` or ``warrant``.
+            target: Which one: a thread or a trace, a name, or the digest of a warrant.
             reason: Why, for the record.
             by: Who orders it, for the record.
             until: When the order may be forgotten, in nanoseconds since 1970.
@@ -120,20 +120,19 @@ class Stops:
             What had been permitted, begun and done by then.
 
         Raises:
+            ConfigurationError: If it names nothing that can be stopped.
             LedgerError: If the order could not be made durable, or an effect to report was edited at rest; in the
                 second case the order stands.
             AuditWriteError: If it could not be recorded; it stands all the same.
         """
-        made = StopOrder(
-            kind=kind, target=target, reason=reason[:500], by=by[:200], ordered_at=self._clock.now(), until=until
-        )
+        made = _order(kind, target, reason=reason, by=by, now=self._clock.now(), until=until)
         epoch = self._change(add=made)
         self._record(StopOrdered, made, epoch)
         report = self._report(made, epoch)
         self._record_report(report)
         return report
 
-    def lift(self, kind: StopKind, target: str, *, reason: str = "", by: str = "") -> bool:
+    def lift(self, kind: StopKind | str, target: str, *, reason: str = "", by: str = "") -> bool:
         """Take a stop back. The record comes first: a lift that cannot be recorded does not happen.
 
         Args:
@@ -149,12 +148,11 @@ class Stops:
             LedgerError: If it could not be made durable; the stop stands.
             AuditWriteError: If it could not be recorded; the stop stands.
         """
-        if (kind, target) not in self._standing():
+        lifted = _order(kind, target, reason=reason, by=by, now=self._clock.now(), until=None)
+        if (lifted.kind, target) not in self._standing():
             return False
-        now = self._clock.now()
-        lifted = StopOrder(kind=kind, target=target, reason=reason[:500], by=by[:200], ordered_at=now)
         self._record(StopLifted, lifted, self._load()[1] + 1)
-        self._change(remove=(kind, target))
+        self._change(remove=(lifted.kind, target))
         return True
 
     def _record(self, event: type[StopOrdered] | type[StopLifted], order: StopOrder, epoch: int) -> None:
@@ -230,27 +228,41 @@ class Stops:
         report = StopReport(order, epoch)
         places = {
             EffectState.RESERVED: report.stopped,
+            EffectState.STARTED: report.running,
             EffectState.COMPLETED: report.ran,
             EffectState.FAILED: report.failed,
             EffectState.UNKNOWN: report.unknown,
         }
         for row in self._ledger.scan(Table.EFFECTS):
             record = open_row(self._sealer, row, EffectRecord)
-            binding = record.permit.binding
-            if (order.kind, order.target) not in stop_targets(binding.scope):
-                continue
-            alive = record.state is EffectState.STARTED and self._ledger.is_alive(record.owner)
-            principal = binding.scope.principal
-            effect = StoppedEffect(
-                binding.tool,
-                binding.call_id,
-                binding.scope.thread,
-                principal.agent,
-                principal.tenant,
-                record.permit.id,
-            )
-            (report.running if alive else places.get(record.state, report.unknown)).append(effect)
+            if (order.kind, order.target) in stop_targets(record.permit.binding.scope):
+                places[self._state_of(row, record)].append(_about(record))
         return report
+
+    def _state_of(self, row: Row, record: EffectRecord) -> EffectState:
+        """Tell how far an effect really is: one whose process is gone is not running any more."""
+        if record.state is not EffectState.STARTED or self._ledger.is_alive(record.owner):
+            return record.state
+        now = self._ledger.get(row.table, row.key)  # it may have ended before its process did
+        state = record.state if now is None else open_row(self._sealer, now, EffectRecord).state
+        return EffectState.UNKNOWN if state is EffectState.STARTED else state
+
+
+def _about(record: EffectRecord) -> StoppedEffect:
+    binding = record.permit.binding
+    who = binding.scope.principal
+    return StoppedEffect(binding.tool, binding.call_id, binding.scope.thread, who.agent, who.tenant, record.permit.id)
+
+
+def _order(kind: str, target: str, *, reason: str, by: str, now: int, until: int | None) -> StopOrder:
+    try:
+        return StopOrder(
+            kind=StopKind(kind), target=target, reason=reason[:500], by=by[:200], ordered_at=now, until=until
+        )
+    except ValueError:
+        raise ConfigurationError(
+            "this cannot be stopped", expected=f"one of {', '.join(StopKind)}, and its name", got=str(kind)[:40]
+        ) from None
 
 
 def _scope(order: StopOrder) -> Scope:

@@ -49,6 +49,12 @@ SAYS = {
         "4 tool_finished word_count",
         "log verified: True",
     ),
+    "06_delegation.py": (
+        "I found three pages. My mail: Not executed. Policy does not allow this call.",
+        "ai    Here they are.",
+        "stopped; effects that had run: 1",
+        "log verified: True",
+    ),
 }
 
 KINDS = {
@@ -56,6 +62,7 @@ KINDS = {
     "02_approval.py": {"approval_requested", "approval_granted", "run_resumed", "execution_completed"},
     "03_retriever.py": {"content_sanitized", "content_admitted"},
     "04_own_graph.py": {"run_started", "policy_blocked", "approval_granted", "execution_completed", "run_finished"},
+    "06_delegation.py": {"warrant_issued", "capability_blocked", "execution_completed", "stop_ordered"},
     "05_callbacks.py": {"model_started", "model_finished", "tool_started", "tool_finished"},
 }
 

@@ -11,6 +11,7 @@ from trace_factory import Story, about, allowed_story, governed_story, planned, 
 
 from aisecops_langchain.domain.events import AnyEvent, ApprovalGranted, RunStarted
 from aisecops_langchain.domain.principal import Approver
+from aisecops_langchain.domain.warrant import WarrantClaims
 from aisecops_langchain.forensics import summarize, timeline, traces_of, visible
 from aisecops_langchain.forensics.stages import RANK_OF, STAGE_OF
 from aisecops_langchain.forensics.text import call_text, clip, name, said, short
@@ -85,6 +86,7 @@ def test_arguments_that_the_log_does_not_hold_are_not_invented() -> None:
 def _poisoned(value: object, text: str) -> object:
     """Replace every free text in an event's data, keeping what the schema fixes."""
     fixed = {"kind", "v", "time", "expires_at", "effect", "stage", "integrity", "confidentiality", "outcome", "trace"}
+    fixed |= {"stop"}
     if isinstance(value, dict):
         return {key: item if key in fixed else _poisoned(item, text) for key, item in value.items()}
     if isinstance(value, list):
@@ -110,6 +112,11 @@ def test_no_field_of_any_event_reaches_a_sentence_unescaped(text: str) -> None:
     assert all(problem.message.isprintable() for problem in summarize(trace).problems)
 
 
+CLAIMS = WarrantClaims(
+    id="n", tenant="t", user="u", delegator="boss", agent="clerk", tools=("pay",), issued_at=1, expires_at=2
+)
+
+
 def every_kind() -> list[AnyEvent]:
     """One event of every kind, made from the fields that its schema asks for."""
     story = Story()
@@ -118,6 +125,8 @@ def every_kind() -> list[AnyEvent]:
     for event in made.values():
         shared.update(event.model_dump(mode="json", exclude={"id", "time", "kind", "call", "parents", "edited"}))
     shared |= {"call": "sha256:x", "error": "E", "reason": "why", "code": "c", "reasons": (), "rules": ("r",)}
+    counts = dict.fromkeys(("epoch", "stopped", "running", "unknown", "ran", "failed"), 1)
+    shared |= {"claims": CLAIMS, "warrant": "w", "stop": "agent", "target": "clerk", "by": "bob", **counts}
     for kind in get_args(get_args(AnyEvent)[0]):
         tag = kind.model_fields["kind"].default
         known = made.get(tag)

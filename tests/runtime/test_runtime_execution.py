@@ -133,6 +133,7 @@ def changed_bindings(world, binding):
         "thread": (scoped(thread="thread-2"), "unknown"),
         "tenant": (scoped(principal=principal.model_copy(update={"tenant": "other"})), "unknown"),
         "user": (scoped(principal=principal.model_copy(update={"user": "mallory"})), "user"),
+        "issuer": (scoped(principal=principal.model_copy(update={"issuer": "https://elsewhere"})), "issuer"),
         "agent": (scoped(principal=principal.model_copy(update={"agent": "intern"})), "agent"),
         "policy": (scoped(policy="sha256:other"), "policy"),
         "checkpoint_ns": (scoped(checkpoint_ns="sub:1"), "checkpoint_ns"),

@@ -11,7 +11,7 @@ from runtime_kit import ALICE, LAW, ROOT_KEY, World
 
 from aisecops_langchain.domain.decision import Obligation
 from aisecops_langchain.domain.permit import ApprovalState, Binding, EffectState, Permit
-from aisecops_langchain.domain.principal import Principal
+from aisecops_langchain.domain.principal import Delegator, Principal
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.errors import LedgerError
 from aisecops_langchain.runtime.permits import is_genuine, mint
@@ -24,13 +24,13 @@ NOW = 1_800_000_000_000_000_000
 
 texts = st.text(st.characters(codec="utf-8"), max_size=12)
 names = texts.filter(bool)
-principals = st.builds(Principal, agent=names, user=names, tenant=names)
+principals = st.builds(Principal, agent=names, user=names, tenant=names, issuer=names)
 scopes = st.builds(Scope, trace=texts, thread=texts, checkpoint_ns=texts, principal=principals, policy=texts)
 bindings = st.builds(Binding, call_id=texts, call=texts, tool=texts, tool_definition=texts, plan=texts, scope=scopes)
 
 BINDING_FIELDS = ["call_id", "call", "tool", "tool_definition", "plan"]
 SCOPE_FIELDS = ["thread", "checkpoint_ns", "policy"]
-PRINCIPAL_FIELDS = ["agent", "user", "tenant"]
+PRINCIPAL_FIELDS = ["agent", "user", "tenant", "issuer"]
 
 
 def with_field(binding: Binding, field: str, value: str) -> Binding:
@@ -58,7 +58,7 @@ def test_every_authorising_field_is_among_those_tested():
     fields = (
         set(Binding.model_fields) - {"scope"} | set(Scope.model_fields) - {"principal"} | set(Principal.model_fields)
     )
-    assert fields - {"trace"} == {*BINDING_FIELDS, *SCOPE_FIELDS, *PRINCIPAL_FIELDS}
+    assert fields - {"trace"} == {*BINDING_FIELDS, *SCOPE_FIELDS, *PRINCIPAL_FIELDS, "delegators"}
 
 
 @LAW
@@ -78,6 +78,21 @@ def test_any_changed_claim_breaks_a_permit(binding, field, value):
     permit = mint(SEALER, binding, now=NOW, lifetime_seconds=60)
     changed = permit.model_copy(update={"binding": with_field(binding, field, value)})
     assert is_genuine(SEALER, changed) is (value == value_of(binding, field))
+
+
+chains = st.lists(names, max_size=3).map(lambda agents: tuple(Delegator(agent=a, warrant="w") for a in agents))
+
+
+@LAW
+@given(bindings, chains, chains)
+def test_another_chain_of_delegators_breaks_a_permit(binding, chain, other):
+    """What was allowed through some agents is not allowed through others, nor without them."""
+    with_chain = [
+        with_scope(binding, principal=binding.scope.principal.model_copy(update={"delegators": found}))
+        for found in (chain, other)
+    ]
+    permit = mint(SEALER, with_chain[0], now=NOW, lifetime_seconds=60)
+    assert is_genuine(SEALER, permit.model_copy(update={"binding": with_chain[1]})) is (chain == other)
 
 
 @LAW
