@@ -6,12 +6,15 @@ not; what the model writes to the subagent never counts as the user's words ther
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping
+from contextvars import Context, copy_context
 from dataclasses import dataclass
 from typing import Any, Final
 
 from langchain_core.messages import BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import var_child_runnable_config
 from langchain_core.tools import BaseTool, StructuredTool
 from langgraph.graph.state import CompiledStateGraph
 
@@ -60,14 +63,15 @@ class SubagentTool:
         now = current_call()
         warrant = self._warrant(now)
         given, settings = self._given(task, now, warrant), _settings(config, warrant)
-        return self._answer(self.graph.invoke(given, settings), now, warrant)
+        return self._answer(_apart().run(self.graph.invoke, given, settings), now, warrant)
 
     async def arun(self, task: str, config: RunnableConfig) -> Answer:
         """The same without blocking the event loop for the subagent's own work."""
         now = current_call()
         warrant = self._warrant(now)
         given, settings = self._given(task, now, warrant), _settings(config, warrant)
-        return self._answer(await self.graph.ainvoke(given, settings), now, warrant)
+        working = asyncio.create_task(self.graph.ainvoke(given, settings), context=_apart())
+        return self._answer(await working, now, warrant)
 
     def _warrant(self, now: Acting) -> Warrant:
         return self.governor.delegate(
@@ -179,6 +183,13 @@ def carried(governor: Governor, message: BaseMessage, found: object, *, recipien
     ours = found.get(CHANNEL) if isinstance(found, Mapping) else None
     envelope = ours.get(ENVELOPE) if isinstance(ours, Mapping) else None
     return None if envelope is None else governor.messages.open(text_of(message), recipient=recipient, found=envelope)
+
+
+def _apart() -> Context:
+    """Make a context without the caller's configuration, which LangGraph hands down: thread, checkpointer, task."""
+    context = copy_context()
+    context.run(var_child_runnable_config.set, None)
+    return context
 
 
 def _settings(config: RunnableConfig, warrant: Warrant) -> RunnableConfig:
