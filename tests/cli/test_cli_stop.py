@@ -1,0 +1,57 @@
+"""The kill switch from the command line: it stands, it is told, it is recorded, and it works only on a real home."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from cli_logs import Run
+
+from aisecops_langchain.audit import read_log, verify_log
+from aisecops_langchain.policy import parse_policy
+from aisecops_langchain.runtime.governor import Governor
+
+POLICY = parse_policy("""
+version: 1
+id: cli
+agents: {clerk: {capabilities: [all]}}
+capabilities: {all: {tools: [look]}}
+rules: [{id: all, effect: allow, tools: [look]}]
+""")
+
+
+@pytest.fixture
+def governed(tmp_path: Path) -> Path:
+    with Governor.open(POLICY, tmp_path / "home"):
+        pass
+    return tmp_path / "home"
+
+
+@pytest.mark.parametrize("kind", ["run", "agent", "tenant"])
+def test_a_stop_is_ordered_listed_and_lifted(run: Run, governed: Path, kind: str) -> None:
+    ordered = run("stop", kind, "x\x1b[2J", "--home", governed, "--reason", "odd", "--by", "alice", "--json")
+    assert ordered.exit_code == 0
+    report = json.loads(ordered.output)
+    assert (report["order"]["kind"], report["order"]["by"], report["epoch"], report["stopped"]) == (kind, "alice", 1, [])
+    listed = run("stop", "list", "--home", governed)
+    assert f"Stopped: {kind} x" in listed.output
+    assert "\x1b" not in ordered.output + listed.output
+    (order,) = json.loads(run("stop", "list", "--home", governed, "--json").output)["stops"]
+    assert (order["kind"], order["reason"]) == (kind, "odd")
+    assert run("stop", "lift", kind, "x\x1b[2J", "--home", governed).exit_code == 0
+    assert run("stop", "list", "--home", governed).output == "Nothing is stopped.\n"
+    assert run("stop", "lift", kind, "x\x1b[2J", "--home", governed).exit_code == 1
+    kinds = [entry.kind for entry in read_log(governed / "audit") if entry.is_event]
+    assert kinds == ["stop_ordered", "stop_reported", "stop_lifted"]
+    assert verify_log(governed / "audit").ok
+    told = run("replay", "timeline", governed)
+    assert "lifted the stop" in told.output
+    assert "no_run_start" not in told.output
+
+
+def test_a_home_that_is_none_is_refused_and_left_alone(run: Run, tmp_path: Path) -> None:
+    refused = run("stop", "agent", "clerk", "--home", tmp_path)
+    assert refused.exit_code == 2
+    assert "no governance home" in refused.output
+    assert list(tmp_path.iterdir()) == []
