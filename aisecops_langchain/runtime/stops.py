@@ -93,7 +93,8 @@ class Stops:
         standing = self._standing()
         if not standing:
             return None
-        return next((standing[target] for target in sorted(stop_targets(scope)) if target in standing), None)
+        found = standing.keys() & stop_targets(scope)
+        return standing[min(found)] if found else None
 
     def revoked(self, warrants: Iterable[str]) -> bool:
         """Whether one of some warrants was revoked; raises as ``find`` does."""
