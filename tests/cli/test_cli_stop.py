@@ -33,7 +33,12 @@ def test_a_stop_is_ordered_listed_and_lifted(run: Run, governed: Path, kind: str
     ordered = run("stop", kind, "x\x1b[2J", "--home", governed, "--reason", "odd", "--by", "alice", "--json")
     assert ordered.exit_code == 0
     report = json.loads(ordered.output)
-    assert (report["order"]["kind"], report["order"]["by"], report["epoch"], report["stopped"]) == (kind, "alice", 1, [])
+    assert (report["order"]["kind"], report["order"]["by"], report["epoch"], report["stopped"]) == (
+        kind,
+        "alice",
+        1,
+        [],
+    )
     listed = run("stop", "list", "--home", governed)
     assert f"Stopped: {kind} x" in listed.output
     assert "\x1b" not in ordered.output + listed.output
