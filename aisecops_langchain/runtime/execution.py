@@ -198,7 +198,8 @@ class Execution:
         try:
             self._require(running.binding)
         except AisecopsError:
-            self._end(running, EffectState.FAILED)  # nothing ran
+            # Nothing ran now; of an earlier attempt, cut off by a crash, nobody knows.
+            self._end(running, EffectState.FAILED if running.record.attempt == 1 else EffectState.UNKNOWN)
             raise
 
     def _read(self, key: str) -> KnownEffect:

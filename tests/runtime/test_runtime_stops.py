@@ -235,3 +235,26 @@ def test_a_revocation_is_forgotten_only_after_its_warrant_has_expired():
     stops.order("agent", "b")
     assert {order.target for order in stops.orders()} == {"a", "b"}
     assert isinstance(world.sink, MemorySink)
+
+
+def test_a_second_attempt_that_is_stopped_leaves_the_first_one_unknown(world):
+    """What a crash cut off may have taken place; refusing to try again must not call it failed."""
+    proposal = world.propose("sync")
+    permit = world.permit(proposal)
+    world.begin(proposal, permit.id)  # and then the process dies
+    world.ledger.owner = "another"
+    survivor = world.new_governor()
+    apply = world.ledger.apply
+
+    def stop_meanwhile(changes, **kw):
+        done = apply(changes, **kw)
+        if changes[0].row.state == "started":
+            world.ledger.apply = apply
+            world.governor.stops.order("agent", "clerk")
+        return done
+
+    world.ledger.apply = stop_meanwhile
+    with pytest.raises(PermitError) as caught:
+        survivor.execution.begin(permit.id, world.binding(proposal))
+    assert caught.value.code == "stopped"
+    assert (world.effect(proposal).state, world.effect(proposal).attempt) == ("unknown", 2)
