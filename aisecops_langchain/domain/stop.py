@@ -38,6 +38,11 @@ class StopOrder(Frozen):
     until: int | None = None
     """When the order may be forgotten, in nanoseconds; for a warrant its expiry, otherwise never."""
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """What it is about, as plain text: an enumeration's hash is slow for the gate."""
+        return self.kind.value, self.target
+
 
 class StopRegister(Frozen):
     """All standing orders."""
@@ -48,22 +53,22 @@ class StopRegister(Frozen):
     orders: tuple[StopOrder, ...] = ()
 
 
-def stop_targets(scope: Scope) -> frozenset[tuple[StopKind, str]]:
+def stop_targets(scope: Scope) -> set[tuple[str, str]]:
     """Name everything whose stop would stop what happens in a scope, the delegators' runs and warrants included.
 
     Args:
         scope: Where something is about to happen.
 
     Returns:
-        Kinds and targets.
+        Keys of the orders that would stop it.
     """
     principal: Principal = scope.principal
     targets = {
-        (StopKind.RUN, scope.thread),
-        (StopKind.RUN, scope.trace),
-        (StopKind.AGENT, principal.agent),
-        (StopKind.TENANT, principal.tenant),
+        ("run", scope.thread),
+        ("run", scope.trace),
+        ("agent", principal.agent),
+        ("tenant", principal.tenant),
     }
     for link in principal.delegators:
-        targets |= {(StopKind.AGENT, link.agent), (StopKind.WARRANT, link.warrant), (StopKind.RUN, link.run)}
-    return frozenset(targets)
+        targets |= {("agent", link.agent), ("warrant", link.warrant), ("run", link.run)}
+    return targets

@@ -28,7 +28,7 @@ _ATTEMPTS: Final = 50
 _OPERATOR: Final = Principal(agent="operator", user="operator", tenant="governance")
 _NO_POLICY: Final = "none"
 
-Standing = dict[tuple[StopKind, str], StopOrder]
+Standing = dict[tuple[str, str], StopOrder]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class Stops:
     def revoked(self, warrants: Iterable[str]) -> bool:
         """Whether one of some warrants was revoked; raises as ``find`` does."""
         standing = self._standing()
-        return any((StopKind.WARRANT, warrant) in standing for warrant in warrants)
+        return any(("warrant", warrant) in standing for warrant in warrants)
 
     def orders(self) -> tuple[StopOrder, ...]:
         """Return all standing orders; raises as ``find`` does."""
@@ -150,10 +150,10 @@ class Stops:
             AuditWriteError: If it could not be recorded; the stop stands.
         """
         lifted = _order(kind, target, reason=reason, by=by, now=self._clock.now(), until=None)
-        if (lifted.kind, target) not in self._standing():
+        if lifted.key not in self._standing():
             return False
         self._record(StopLifted, lifted, self._load()[1] + 1)
-        self._change(remove=(lifted.kind, target))
+        self._change(remove=lifted.key)
         return True
 
     def _record(self, event: type[StopOrdered] | type[StopLifted], order: StopOrder, epoch: int) -> None:
@@ -187,15 +187,15 @@ class Stops:
         )
         self._recorder.commit()
 
-    def _change(self, *, add: StopOrder | None = None, remove: tuple[StopKind, str] | None = None) -> int:
+    def _change(self, *, add: StopOrder | None = None, remove: tuple[str, str] | None = None) -> int:
         """Replace the register by one with an order more or less, against anybody else who does the same."""
         for _ in range(_ATTEMPTS):
             row, before, found = self._load()
             standing = dict(found)
             if add is not None:
-                if (add.kind, add.target) in standing:
+                if add.key in standing:
                     return before
-                standing[add.kind, add.target] = add
+                standing[add.key] = add
             if remove is not None:
                 standing.pop(remove, None)
             now = self._clock.now()
@@ -221,7 +221,7 @@ class Stops:
         register = open_row(self._sealer, row, StopRegister)
         if register.epoch <= epoch:
             raise _gone("an older one")
-        standing = {(order.kind, order.target): order for order in register.orders}
+        standing = {order.key: order for order in register.orders}
         self._seen = (row.seal, register.epoch, standing)
         return row, register.epoch, standing
 
@@ -236,7 +236,7 @@ class Stops:
         }
         for row in self._ledger.scan(Table.EFFECTS):
             record = open_row(self._sealer, row, EffectRecord)
-            if (order.kind, order.target) in stop_targets(record.permit.binding.scope):
+            if order.key in stop_targets(record.permit.binding.scope):
                 places[self._state_of(row, record)].append(_about(record))
         return report
 
