@@ -13,25 +13,31 @@ from langchain_core.tools import BaseTool, StructuredTool
 from pydantic import BaseModel
 
 from aisecops_langchain.evals.agentdojo.shapes import Function
+from aisecops_langchain.evals.agentdojo.sight import Observer, ignore
 
 
-def to_langchain_tools(functions: Iterable[Function], environment: BaseModel) -> list[BaseTool]:
+def to_langchain_tools(
+    functions: Iterable[Function], environment: BaseModel, observe: Observer = ignore
+) -> list[BaseTool]:
     """Convert tools and tie them to one environment.
 
     Args:
         functions: AgentDojo's tools.
         environment: The world that they read and change in place.
+        observe: Told what each call returned, as AgentDojo's own objects.
 
     Returns:
         One LangChain tool for each, whose result is the text that AgentDojo itself shows to models (YAML).
     """
-    return [_convert(function, environment) for function in functions]
+    return [_convert(function, environment, observe) for function in functions]
 
 
-def _convert(function: Function, environment: BaseModel) -> BaseTool:
+def _convert(function: Function, environment: BaseModel, observe: Observer) -> BaseTool:
     def run(**arguments: object) -> str:
         bound = {name: source.extract_dep_from_env(environment) for name, source in function.dependencies.items()}
-        return str(tool_result_to_str(function.run(**arguments, **bound)))
+        result = function.run(**arguments, **bound)
+        observe(result)
+        return str(tool_result_to_str(result))
 
     return StructuredTool.from_function(
         func=run, name=function.name, description=function.description, args_schema=function.parameters
