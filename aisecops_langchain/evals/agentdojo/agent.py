@@ -43,9 +43,7 @@ class AgentRun:
 class AgentRunner(Protocol):
     """Runs an agent on one prompt."""
 
-    def run(
-        self, model: BaseChatModel, tools: Sequence[BaseTool], prompt: str, approver: CallApprover
-    ) -> AgentRun:
+    def run(self, model: BaseChatModel, tools: Sequence[BaseTool], prompt: str, approver: CallApprover) -> AgentRun:
         """Run to the end and return the conversation."""
 
 
@@ -63,9 +61,7 @@ class GovernedAgent:
         self._agent = agent
         self._signature = Approver(id=f"agentdojo-{approver}", verified=False)
 
-    def run(
-        self, model: BaseChatModel, tools: Sequence[BaseTool], prompt: str, approver: CallApprover
-    ) -> AgentRun:
+    def run(self, model: BaseChatModel, tools: Sequence[BaseTool], prompt: str, approver: CallApprover) -> AgentRun:
         """Build an agent over a model and tools, and let it work on a prompt.
 
         Args:

@@ -93,7 +93,7 @@ def is_text_only(suite: str, task: InjectionTask, environment: BaseModel) -> boo
     Returns:
         Whether it has neither a ground truth nor a script.
     """
-    return not task.ground_truth(environment) and not _has_script(suite, task)
+    return not task.ground_truth(environment) and not has_script(suite, task)
 
 
 def injected_calls(suite: str, task: InjectionTask, before: BaseModel, live: BaseModel) -> list[Call]:
@@ -108,12 +108,21 @@ def injected_calls(suite: str, task: InjectionTask, before: BaseModel, live: Bas
     Returns:
         AgentDojo's ground truth, else the script written here; empty if the goal is words only.
     """
-    if _has_script(suite, task):
+    if has_script(suite, task):
         return _SCRIPTS[task.ID](Scene(task.GOAL, cast("Workspace", before), cast("Workspace", live)))
     return [Call(call.function, dict(call.args)) for call in task.ground_truth(live.model_copy(deep=True))]
 
 
-def _has_script(suite: str, task: InjectionTask) -> bool:
+def has_script(suite: str, task: InjectionTask) -> bool:
+    """Tell whether the calls of an injection are written here, because AgentDojo gives none.
+
+    Args:
+        suite: The suite that the task belongs to.
+        task: The injection task.
+
+    Returns:
+        Whether they are.
+    """
     return suite == SUITE and task.ID in _SCRIPTS
 
 

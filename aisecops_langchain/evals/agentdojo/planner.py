@@ -88,12 +88,12 @@ class BenignScript(Script):
 
     def __init__(self, calls: Iterable[ToolCall], answer: str) -> None:
         self._calls = tuple(calls)
-        self._answer = answer
+        self.answer = answer
 
     def reply(self, messages: Sequence[BaseMessage]) -> ToolCall | str:
         """Return the next call, or the answer."""
         position = _turns(messages)
-        return self._calls[position] if position < len(self._calls) else self._answer
+        return self._calls[position] if position < len(self._calls) else self.answer
 
 
 class WorstCaseScript(Script):
@@ -122,7 +122,7 @@ class WorstCaseScript(Script):
         attempts: Attempts = Attempts.FIRST,
     ) -> None:
         self._agenda = list(calls)
-        self._answer = answer
+        self.answer = answer
         self._sight = sight
         self._injected = injected
         self._words = words
@@ -140,7 +140,7 @@ class WorstCaseScript(Script):
             self._agenda.extend(_refused(self._agenda, messages))
         if position < len(self._agenda):
             return self._agenda[position]
-        return f"{self._answer}\n{self._words}" if self._obeyed and self._words else self._answer
+        return f"{self.answer}\n{self._words}" if self._obeyed and self._words else self.answer
 
 
 def user_calls(task: UserTask, environment: BaseModel) -> tuple[ToolCall, ...]:
@@ -177,10 +177,15 @@ def is_injected(call_id: str) -> bool:
     return call_id.partition("_")[0] in {INJECTED, AGAIN}
 
 
+def number_of(call_id: str) -> str:
+    """Return the place of a call among those of its origin; a call proposed again keeps it."""
+    return call_id.partition("_")[2]
+
+
 def _refused(agenda: Sequence[ToolCall], messages: Sequence[BaseMessage]) -> list[ToolCall]:
     failed = {m.tool_call_id for m in messages if isinstance(m, ToolMessage) and m.status == "error"}
     again = [call for call in agenda if call["id"] in failed and is_injected(call["id"] or "")]
-    return [ToolCall(**{**call, "id": f"{AGAIN}_{position}"}) for position, call in enumerate(again)]
+    return [ToolCall(**{**call, "id": f"{AGAIN}_{number_of(call['id'] or '')}"}) for call in again]
 
 
 def _turns(messages: Sequence[BaseMessage]) -> int:

@@ -50,7 +50,10 @@ def _world(suite: str, injection_task: str) -> BaseModel:
 
 
 def injected_text(suite: Suite, task: InjectionTask) -> str:
-    """Word an attack as AgentDojo does.
+    """Word an attack as AgentDojo does, with the words of the goal two spaces apart.
+
+    Some checkers count the mails that contain a sentence of the goal, and would count the attack's own text as well;
+    then an attack that came by mail could never succeed.
 
     Args:
         suite: The suite.
@@ -60,4 +63,6 @@ def injected_text(suite: Suite, task: InjectionTask) -> str:
         The text.
     """
     attack = load_attack(ATTACK, suite, _NamedPipeline())
-    return str(attack.jailbreak.format(goal=task.GOAL, user=attack.user_name, model=attack.model_name))
+    return str(
+        attack.jailbreak.format(goal="  ".join(task.GOAL.split()), user=attack.user_name, model=attack.model_name)
+    )
