@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 from aisecops_langchain.audit import read_log
 from aisecops_langchain.domain.decision import Effect
 from aisecops_langchain.domain.events import DecisionMade, PlanRejected
-from aisecops_langchain.domain.labels import Integrity
+from aisecops_langchain.domain.labels import Integrity, Label
 
 UNKNOWN: Final = "not in the log"
 
@@ -53,13 +53,20 @@ def _decision(event: DecisionMade) -> str:
 
 
 def _parts(event: DecisionMade) -> Iterator[str]:
-    decision = event.decision
+    decision, given = event.decision, event.call.arguments
     rules = ", ".join(decision.rules)
     match decision.effect:
         case Effect.DENY if not rules:
             yield ", ".join(dict.fromkeys(reason.code for reason in decision.reasons))
         case _:
             yield f"{decision.effect.value} by {rules or decision.stage.value}"
-    untrusted = sorted(name for name, label in event.argument_labels.items() if label.integrity is Integrity.UNTRUSTED)
+    labels = event.argument_labels.items()
+    untrusted = sorted(name for name, label in labels if _is_untrusted(label) and given.get(name) is not None)
     if untrusted:
         yield f"untrusted: {', '.join(untrusted)}"
+    if _is_untrusted(event.context):
+        yield "untrusted context"
+
+
+def _is_untrusted(label: Label) -> bool:
+    return label.integrity is Integrity.UNTRUSTED

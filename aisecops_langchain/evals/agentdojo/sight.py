@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from pydantic_core import to_jsonable_python
-
 Observer = Callable[[object], None]
-"""Told what every tool returned."""
+"""Told the structured result of every call, as plain JSON types."""
 
 
 def ignore(_result: object) -> None:
@@ -36,7 +34,7 @@ class Sight:
         """Look at what a tool returned.
 
         Args:
-            result: Anything that a tool of AgentDojo returns.
+            result: Its structured result.
         """
         self.seen = self.seen or holds(result, self._text)
 
@@ -45,13 +43,13 @@ def holds(result: object, text: str) -> bool:
     """Tell whether a text stands in any string of a structured result.
 
     Args:
-        result: Models, lists, mappings and scalars, however nested.
+        result: Lists, mappings and scalars, however nested.
         text: The text, whitespace folded.
 
     Returns:
         Whether it is there.
     """
-    return any(text in _folded(found) for found in _strings(to_jsonable_python(result, fallback=str)))
+    return any(text in _folded(found) for found in _strings(result))
 
 
 def _strings(value: object) -> Iterator[str]:
