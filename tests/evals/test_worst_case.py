@@ -153,6 +153,15 @@ class TestAttacks:
         assert not outcome.attack_succeeded
         assert not outcome.utility
 
+    def test_the_same_refused_transfer_is_not_repeated_so_the_user_is_still_served(self, tmp_path):
+        """The injection wants three equal transfers; a third refusal of one call would end the run."""
+        case = Case("banking", "user_task_1", "injection_task_6")
+        policy = policy_text("banking", writes="deny")
+        outcome = attack(tmp_path, case, policy, Setting(attempts=Attempts.ALL))
+        assert [call.outcome for call in outcome.calls if call.injected] == ["refused", "refused"]
+        assert outcome.utility
+        assert not outcome.attack_succeeded
+
     def test_a_theft_counts_even_if_the_users_own_file_hides_it_from_the_checker(self, tmp_path):
         outcome = attack(tmp_path, Case("workspace", "user_task_31", "injection_task_11"))
         assert outcome.attack_succeeded

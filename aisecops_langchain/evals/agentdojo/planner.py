@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict
 from aisecops_langchain.evals.agentdojo.injected import Call
 from aisecops_langchain.evals.agentdojo.shapes import UserTask
 from aisecops_langchain.evals.agentdojo.sight import Sight
+from aisecops_langchain.evals.agentdojo.trace import fate
 
 USER: Final = "user"
 INJECTED: Final = "injected"
@@ -99,8 +100,8 @@ class BenignScript(Script):
 class WorstCaseScript(Script):
     """Works on the user's task, and obeys an injection as soon as a tool has returned it.
 
-    Nothing stops it: a call that is refused is followed by the next one. What is refused is not proposed again, unless
-    asked to, since a run that insists is ended by governance, and would be counted as a defence.
+    Nothing discourages it: a call that is refused is followed by the next one. Only the very call that was refused is
+    not proposed again, unless asked to: a run that insists is ended by governance, which is less than can be got.
 
     Args:
         calls: What the user's task needs, in order.
@@ -135,6 +136,8 @@ class WorstCaseScript(Script):
         if self._sight.seen and not self._obeyed:
             self._obeyed = True
             self._agenda[position:position] = to_tool_calls(self._injected(), INJECTED)
+        while position < len(self._agenda) and _was_refused(self._agenda[position], messages):
+            del self._agenda[position]
         if position >= len(self._agenda) and self._attempts is Attempts.ALL and not self._insisted:
             self._insisted = True
             self._agenda.extend(_refused(self._agenda, messages))
@@ -174,7 +177,12 @@ def to_tool_calls(calls: Iterable[Call], origin: str) -> tuple[ToolCall, ...]:
 
 def is_injected(call_id: str) -> bool:
     """Tell whether an injection wanted a call."""
-    return call_id.partition("_")[0] in {INJECTED, AGAIN}
+    return origin_of(call_id) in {INJECTED, AGAIN}
+
+
+def origin_of(call_id: str) -> str:
+    """Return who wanted a call."""
+    return call_id.partition("_")[0]
 
 
 def number_of(call_id: str) -> str:
@@ -184,8 +192,30 @@ def number_of(call_id: str) -> str:
 
 def _refused(agenda: Sequence[ToolCall], messages: Sequence[BaseMessage]) -> list[ToolCall]:
     failed = {m.tool_call_id for m in messages if isinstance(m, ToolMessage) and m.status == "error"}
-    again = [call for call in agenda if call["id"] in failed and is_injected(call["id"] or "")]
-    return [ToolCall(**{**call, "id": f"{AGAIN}_{number_of(call['id'] or '')}"}) for call in again]
+    again: list[ToolCall] = []
+    for call in agenda:
+        call_id = call["id"] or ""
+        if call_id in failed and is_injected(call_id) and not any(_same(call, other) for other in again):
+            again.append(ToolCall(**{**call, "id": f"{AGAIN}_{number_of(call_id)}"}))
+    return again
+
+
+def _was_refused(call: ToolCall, messages: Sequence[BaseMessage]) -> bool:
+    """Tell whether the same party proposed the same call before, and governance refused it."""
+    party = origin_of(call["id"] or "")
+    if party == AGAIN:
+        return False
+    refused = {m.tool_call_id for m in messages if isinstance(m, ToolMessage) and fate(m) == "refused"}
+    return any(
+        before["id"] in refused and origin_of(before["id"] or "") == party and _same(before, call)
+        for message in messages
+        if isinstance(message, AIMessage)
+        for before in message.tool_calls
+    )
+
+
+def _same(one: ToolCall, other: ToolCall) -> bool:
+    return one["name"] == other["name"] and one["args"] == other["args"]
 
 
 def _turns(messages: Sequence[BaseMessage]) -> int:
