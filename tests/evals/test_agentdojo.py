@@ -17,8 +17,9 @@ from aisecops_langchain.evals.agentdojo.cases import BATCH_SIZE, Case, plan_batc
 from aisecops_langchain.evals.agentdojo.extra import require_agentdojo
 from aisecops_langchain.evals.agentdojo.loading import load_suites
 from aisecops_langchain.evals.agentdojo.outcome import Outcome
-from aisecops_langchain.evals.agentdojo.planner import BenignScript, ScriptedModel, user_calls
+from aisecops_langchain.evals.agentdojo.planner import BenignScript, ScriptedModel
 from aisecops_langchain.evals.agentdojo.policy import agent_name, policy_for
+from aisecops_langchain.evals.agentdojo.proposals import user_calls
 from aisecops_langchain.evals.agentdojo.report import AuditCheck, Bounds, Report
 from aisecops_langchain.evals.agentdojo.run import PlannerKind
 from aisecops_langchain.evals.agentdojo.suites import run_case

@@ -18,11 +18,12 @@ from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.evals.agentdojo.agent import GovernedAgent
 from aisecops_langchain.evals.agentdojo.approver import ApproverKind
 from aisecops_langchain.evals.agentdojo.cases import Case
-from aisecops_langchain.evals.agentdojo.injected import Call, has_script, injected_calls, is_text_only
+from aisecops_langchain.evals.agentdojo.injected import has_script, injected_calls, is_text_only
 from aisecops_langchain.evals.agentdojo.loading import load_suites
 from aisecops_langchain.evals.agentdojo.outcome import Outcome
-from aisecops_langchain.evals.agentdojo.planner import USER, Attempts, WorstCaseScript, to_tool_calls
+from aisecops_langchain.evals.agentdojo.planner import Attempts, WorstCaseScript
 from aisecops_langchain.evals.agentdojo.policy import agent_name, allow_all_text
+from aisecops_langchain.evals.agentdojo.proposals import USER, Call, to_tool_calls
 from aisecops_langchain.evals.agentdojo.results import MANIFEST, RESULTS, Manifest, ResultStore
 from aisecops_langchain.evals.agentdojo.sight import Sight
 from aisecops_langchain.evals.agentdojo.suites import Setting, run_case

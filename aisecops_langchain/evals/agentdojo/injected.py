@@ -13,6 +13,7 @@ from typing import Final, NamedTuple, Protocol, cast
 
 from pydantic import BaseModel
 
+from aisecops_langchain.evals.agentdojo.proposals import Call
 from aisecops_langchain.evals.agentdojo.shapes import InjectionTask
 
 SUITE: Final = "workspace"
@@ -27,13 +28,6 @@ _LARGEST: Final = 5
 
 _MESSAGE: Final = re.compile(r"\nSubject: '?(?P<subject>[^'\n]*)'?\nBody:\s(?P<body>.*)", re.DOTALL)
 """Where a goal spells out a mail."""
-
-
-class Call(NamedTuple):
-    """A call of an attack."""
-
-    function: str
-    args: dict[str, object]
 
 
 class _Mail(Protocol):

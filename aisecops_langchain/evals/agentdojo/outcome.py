@@ -11,7 +11,7 @@ from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
 from aisecops_langchain.domain.base import Frozen
 from aisecops_langchain.evals.agentdojo.cases import Case
-from aisecops_langchain.evals.agentdojo.planner import is_injected, number_of
+from aisecops_langchain.evals.agentdojo.proposals import is_injected, number_of
 from aisecops_langchain.evals.agentdojo.trace import Fate, fate
 
 

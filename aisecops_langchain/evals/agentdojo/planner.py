@@ -9,7 +9,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
-from typing import Final
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
@@ -17,16 +16,19 @@ from langchain_core.messages import AIMessage, BaseMessage, ToolCall, ToolMessag
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
-from aisecops_langchain.evals.agentdojo.injected import Call
-from aisecops_langchain.evals.agentdojo.shapes import UserTask
+from aisecops_langchain.evals.agentdojo.proposals import (
+    AGAIN,
+    INJECTED,
+    Call,
+    is_injected,
+    number_of,
+    origin_of,
+    to_tool_calls,
+)
 from aisecops_langchain.evals.agentdojo.sight import Sight
 from aisecops_langchain.evals.agentdojo.trace import fate
-
-USER: Final = "user"
-INJECTED: Final = "injected"
-AGAIN: Final = "again"
 
 
 class Attempts(StrEnum):
@@ -144,50 +146,6 @@ class WorstCaseScript(Script):
         if position < len(self._agenda):
             return self._agenda[position]
         return f"{self.answer}\n{self._words}" if self._obeyed and self._words else self.answer
-
-
-def user_calls(task: UserTask, environment: BaseModel) -> tuple[ToolCall, ...]:
-    """Return the calls that solve a user's task.
-
-    Args:
-        task: The task.
-        environment: The world before the first call; the ground truth takes identifiers from it.
-
-    Returns:
-        AgentDojo's ground truth, each call under its own call id.
-    """
-    return to_tool_calls((Call(call.function, dict(call.args)) for call in task.ground_truth(environment)), USER)
-
-
-def to_tool_calls(calls: Iterable[Call], origin: str) -> tuple[ToolCall, ...]:
-    """Give calls the shape of a model's proposals.
-
-    Args:
-        calls: The calls.
-        origin: Who wants them; their ids begin with it.
-
-    Returns:
-        One proposal for each.
-    """
-    return tuple(
-        ToolCall(name=call.function, args=call.args, id=f"{origin}_{position}", type="tool_call")
-        for position, call in enumerate(calls)
-    )
-
-
-def is_injected(call_id: str) -> bool:
-    """Tell whether an injection wanted a call."""
-    return origin_of(call_id) in {INJECTED, AGAIN}
-
-
-def origin_of(call_id: str) -> str:
-    """Return who wanted a call."""
-    return call_id.partition("_")[0]
-
-
-def number_of(call_id: str) -> str:
-    """Return the place of a call among those of its origin; a call proposed again keeps it."""
-    return call_id.partition("_")[2]
 
 
 def _refused(agenda: Sequence[ToolCall], messages: Sequence[BaseMessage]) -> list[ToolCall]:

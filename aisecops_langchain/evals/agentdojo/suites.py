@@ -29,8 +29,8 @@ from aisecops_langchain.evals.agentdojo.planner import (
     Script,
     ScriptedModel,
     WorstCaseScript,
-    user_calls,
 )
+from aisecops_langchain.evals.agentdojo.proposals import user_calls
 from aisecops_langchain.evals.agentdojo.shapes import InjectionTask, Runtime, Suite, Turn, UserTask
 from aisecops_langchain.evals.agentdojo.sight import Sight, ignore
 from aisecops_langchain.evals.agentdojo.tools import to_langchain_tools
