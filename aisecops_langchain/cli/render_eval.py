@@ -129,7 +129,7 @@ def _table(title: str, names: Sequence[str], numbers: Sequence[str], more: Seque
     for heading in numbers:
         table.add_column(heading, justify="right")
     for heading in more:
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, no_wrap=True)
     return table
 
 

@@ -205,6 +205,7 @@ class TestResults:
 
 
 class TestCommand:
+    @pytest.mark.slow
     def test_what_a_killed_evaluation_finished_is_not_run_again(self, tmp_path):
         """Killed in the middle of its batches, it leaves a log that still verifies once it has gone on."""
         home = tmp_path / "home"
@@ -234,6 +235,7 @@ class TestCommand:
         assert refused.exit_code == 2
         assert "approver" in refused.stderr
 
+    @pytest.mark.slow
     def test_a_policy_with_an_oracle_is_measured_in_full(self, tmp_path):
         (tmp_path / "banking.yaml").write_text(policy_text("banking", writes="require_approval"))
         arguments = ["--planner", "worst-case", "--suite", "banking", "--policy", str(tmp_path), "--jobs", "1"]
