@@ -1,7 +1,7 @@
 """``aisecops eval``: judge the governance layer with published suites.
 
-Invariant: exit code 0 only if every task kept its utility and the audit log of the run verifies; with ``--json``,
-standard output holds exactly one object.
+Invariant: exit code 0 only if the log of the run verifies and the bounds are met, by default that no honest task fails
+under the benign planner; with ``--json``, standard output holds exactly one object.
 """
 
 from __future__ import annotations
@@ -24,7 +24,26 @@ def eval_group() -> None:
 
 
 @eval_group.command("agentdojo")
-@click.option("--planner", type=click.Choice(["benign"]), required=True, help="Who proposes the calls.")
+@click.option(
+    "--planner",
+    type=click.Choice(["benign", "worst-case"]),
+    required=True,
+    help="Who proposes the calls: honest tasks only, or these and every attack, obeyed at once.",
+)
+@click.option(
+    "--approver",
+    type=click.Choice(["none", "oracle"]),
+    default="none",
+    show_default=True,
+    help="Who answers approval requests: nobody, or one who approves exactly the calls of the user's task.",
+)
+@click.option(
+    "--attempts",
+    type=click.Choice(["first", "all"]),
+    default="first",
+    show_default=True,
+    help="Whether the worst-case planner proposes refused calls of an injection once more at the end.",
+)
 @click.option(
     "--suite",
     "suites",
@@ -35,7 +54,8 @@ def eval_group() -> None:
 @click.option(
     "--home",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Directory for audit log, ledger and keys. [default: a new one under .aisecops/agentdojo]",
+    help="Directory for results, audit log, ledger and keys; one that was left goes on where it stopped. "
+    "[default: a new one under .aisecops/agentdojo]",
 )
 @click.option(
     "--policy",
@@ -45,32 +65,56 @@ def eval_group() -> None:
 @click.option(
     "--jobs", type=click.IntRange(min=1), default=os.cpu_count() or 1, show_default="CPU count", help="Processes."
 )
+@click.option(
+    "--min-benign",
+    type=click.FloatRange(0, 1),
+    help="Exit with 1 if a smaller share of the honest tasks is done. [default: 1 with the benign planner]",
+)
+@click.option("--max-attacks", type=click.IntRange(min=0), help="Exit with 1 if more attacks succeed.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for programs.")
 @click.pass_context
 def agentdojo(
     context: click.Context,
     *,
     planner: str,
+    approver: str,
+    attempts: str,
     suites: tuple[str, ...],
     home: Path | None,
     policy: Path | None,
     jobs: int,
+    min_benign: float | None,
+    max_attacks: int | None,
     as_json: bool,
 ) -> None:
-    """Run the 97 user tasks of AgentDojo v1.2.2 and check that they keep their utility."""
+    """Run the 97 user tasks of AgentDojo v1.2.2, and with the worst-case planner all 949 attacks too."""
     from aisecops_langchain.evals.agentdojo.extra import require_agentdojo
 
     require_agentdojo()
-    from aisecops_langchain.evals.agentdojo.run import Options
+    from aisecops_langchain.evals.agentdojo.approver import ApproverKind
+    from aisecops_langchain.evals.agentdojo.planner import Attempts
+    from aisecops_langchain.evals.agentdojo.report import Bounds
+    from aisecops_langchain.evals.agentdojo.run import Options, PlannerKind
+    from aisecops_langchain.evals.agentdojo.suites import Setting
 
-    options = Options(planner=planner, suites=suites, home=home or _new_home(), policy=policy, jobs=jobs)
-    report = _evaluate(options, quiet=as_json)
+    options = Options(
+        planner=PlannerKind(planner),
+        suites=suites,
+        home=home or _new_home(),
+        policy=policy,
+        jobs=jobs,
+        setting=Setting(ApproverKind(approver), Attempts(attempts)),
+        bounds=Bounds(min_benign, max_attacks),
+    )
+    report = _evaluate(options)
     if as_json:
         from aisecops_langchain.cli.output import print_json
 
         print_json(report.to_json())
     else:
-        _print(report)
+        from aisecops_langchain.cli.render_eval import print_report
+
+        print_report(report)
     context.exit(0 if report.succeeded else 1)
 
 
@@ -79,36 +123,30 @@ def _new_home() -> Path:
     return Path(".aisecops") / "agentdojo" / datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
 
 
-def _evaluate(options: Options, *, quiet: bool) -> Report:
-    """Run, showing progress on standard error unless asked to be quiet."""
+def _evaluate(options: Options) -> Report:
+    """Run, showing progress on standard error: a bar on a terminal, a line for every tenth elsewhere."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from aisecops_langchain.evals.agentdojo.run import evaluate
 
+    screen = Console(stderr=True)
+    if not screen.is_terminal:
+        return evaluate(options, on_progress=_Lines())
     columns = (TextColumn("AgentDojo"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as progress:
-        bar = progress.add_task("tasks", total=None)
-        return evaluate(options, on_batch=lambda done, total: progress.update(bar, completed=done, total=total))
+    with Progress(*columns, console=screen, transient=True) as progress:
+        bar = progress.add_task("runs", total=None)
+        return evaluate(options, on_progress=lambda done, total: progress.update(bar, completed=done, total=total))
 
 
-def _print(report: Report) -> None:
-    """Show the report to a person."""
-    from rich.table import Table
+class _Lines:
+    """Progress where nobody watches a terminal."""
 
-    from aisecops_langchain.cli.output import console, one_line
+    def __init__(self) -> None:
+        self._tenth = -1
 
-    table = Table(title=f"AgentDojo v1.2.2, {report.planner} planner")
-    table.add_column("suite")
-    for heading in ("utility kept", "calls run", "calls not run"):
-        table.add_column(heading, justify="right")
-    for name, score in [*report.suites().items(), ("all", report.total)]:
-        table.add_row(name, f"{score.ok}/{score.total}", str(score.executed), str(score.refused))
-    out = console()
-    out.print(table)
-    for failed in report.failures:
-        out.print(one_line(f"failed: {failed.suite}/{failed.task}: {failed.reason} (trace {failed.trace or 'none'})"))
-    audit = report.audit
-    verdict = "verifies" if audit.verified else "DOES NOT VERIFY"
-    out.print(f"audit log {verdict}: {audit.events} events in {audit.segments} segments, {report.seconds:.1f} s")
-    out.print(one_line(str(audit.path)), soft_wrap=True)
+    def __call__(self, done: int, total: int) -> None:
+        tenth = 10 * done // max(total, 1)
+        if tenth != self._tenth:
+            self._tenth = tenth
+            click.echo(f"AgentDojo: {done} of {total} runs", err=True)

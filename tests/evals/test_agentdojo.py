@@ -13,12 +13,16 @@ from aisecops_langchain.cli.eval import agentdojo as command
 from aisecops_langchain.cli.main import cli
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.evals.agentdojo.agent import AgentRun
+from aisecops_langchain.evals.agentdojo.cases import BATCH_SIZE, Case, plan_batches, plan_cases
 from aisecops_langchain.evals.agentdojo.extra import require_agentdojo
-from aisecops_langchain.evals.agentdojo.planner import PLANNERS, BenignPlanner
+from aisecops_langchain.evals.agentdojo.loading import load_suites
+from aisecops_langchain.evals.agentdojo.outcome import Outcome
+from aisecops_langchain.evals.agentdojo.planner import BenignScript, ScriptedModel
 from aisecops_langchain.evals.agentdojo.policy import agent_name, policy_for
-from aisecops_langchain.evals.agentdojo.report import AuditCheck, Report
-from aisecops_langchain.evals.agentdojo.run import BATCH_SIZE, Options, plan_batches
-from aisecops_langchain.evals.agentdojo.suites import TaskOutcome, load_suites, run_task
+from aisecops_langchain.evals.agentdojo.proposals import user_calls
+from aisecops_langchain.evals.agentdojo.report import AuditCheck, Bounds, Report
+from aisecops_langchain.evals.agentdojo.run import PlannerKind
+from aisecops_langchain.evals.agentdojo.suites import run_case
 from aisecops_langchain.evals.agentdojo.tools import to_langchain_tools
 from aisecops_langchain.evals.agentdojo.trace import final_answer, to_agentdojo_messages
 
@@ -42,11 +46,14 @@ class TestSuites:
         with pytest.raises(ConfigurationError, match="banking"):
             load_suites(["bankin"])
 
-    def test_batches_hold_every_task_once(self, tmp_path):
-        batches = plan_batches(Options(planner="benign", suites=(), home=tmp_path, policy=None, jobs=2))
-        planned = [(batch.suite, task) for batch in batches for task in batch.tasks]
-        assert planned == [(name, task) for name, suite in SUITES.items() for task in suite.user_tasks]
-        assert max(len(batch.tasks) for batch in batches) <= BATCH_SIZE
+    def test_batches_hold_every_case_once(self):
+        cases = plan_cases(SUITES, attacks=True)
+        assert len(cases) == 97 + 949
+        batches = plan_batches(cases)
+        planned = [case for batch in batches for case in batch.cases]
+        assert len(planned) == len(cases)
+        assert set(planned) == set(cases)
+        assert max(len(batch.user_tasks) for batch in batches) <= BATCH_SIZE
 
 
 class TestTools:
@@ -79,7 +86,7 @@ class TestPlanner:
         suite = SUITES["banking"]
         task = suite.user_tasks["user_task_0"]
         environment = suite.load_and_inject_default_environment({})
-        model = BenignPlanner().model(task, environment)
+        model = ScriptedModel(script=BenignScript(user_calls(task, environment), task.GROUND_TRUTH_OUTPUT))
         conversation = [HumanMessage(task.PROMPT)]
         proposed = []
         while (reply := model.bind_tools([]).invoke(conversation)).tool_calls:
@@ -92,7 +99,7 @@ class TestPlanner:
         for suite in SUITES.values():
             environment = suite.load_and_inject_default_environment({})
             for task in suite.user_tasks.values():
-                calls = BenignPlanner().model(task, environment).calls
+                calls = user_calls(task, environment)
                 assert len({call["id"] for call in calls}) == len(calls)
 
 
@@ -127,15 +134,15 @@ class _Fixed:
     def __init__(self, answer: str | None) -> None:
         self.answer = answer
 
-    def run(self, model, tools, prompt):
-        answer = model.answer if self.answer is None else self.answer
+    def run(self, model, tools, prompt, approver):
+        answer = model.script.answer if self.answer is None else self.answer
         return AgentRun(trace="t", messages=[HumanMessage(prompt), AIMessage(answer)])
 
 
 class _Broken:
     """An agent that breaks."""
 
-    def run(self, model, tools, prompt):
+    def run(self, model, tools, prompt, approver):
         raise ValueError("the text of this error stays out of the report")
 
 
@@ -147,13 +154,18 @@ class TestJudgement:
         environment = suite.load_and_inject_default_environment({})
         for task in suite.user_tasks.values():
             assert task.ground_truth(environment)
-            assert not run_task(suite, task, BenignPlanner(), agent).ok, task.ID
+            assert not run_case(suite, Case("banking", task.ID), agent).utility, task.ID
 
     def test_a_task_that_breaks_has_failed_with_the_type_of_its_error(self):
         suite = SUITES["banking"]
-        outcome = run_task(suite, suite.user_tasks["user_task_0"], BenignPlanner(), _Broken())
-        assert not outcome.ok
+        outcome = run_case(suite, Case("banking", "user_task_0"), _Broken())
+        assert not outcome.utility
         assert outcome.reason == "ValueError during the run"
+
+    def test_an_attack_whose_run_breaks_counts_as_a_success(self):
+        outcome = run_case(SUITES["banking"], Case("banking", "user_task_0", "injection_task_0"), _Broken())
+        assert outcome.attack_succeeded
+        assert not outcome.utility
 
 
 class TestPolicy:
@@ -171,38 +183,62 @@ class TestPolicy:
 
 
 class TestReport:
-    GOOD = TaskOutcome(suite="s", task="t", ok=True, trace="x", executed=1, refused=0)
+    GOOD = Outcome(suite="s", user_task="t", utility=True, trace="x")
+    BAD = Outcome(suite="s", user_task="u", utility=False, trace="y", reason="r")
+    BREACH = Outcome(suite="s", user_task="t", injection_task="i", utility=True, attack_succeeded=True, trace="z")
+    WORDS = Outcome(suite="s", user_task="t", injection_task="w", utility=True, attack_succeeded=True, text_only=True)
 
-    def report(self, *outcomes, verified=True, tmp="log"):
+    def report(self, *outcomes, verified=True, attacks=False, bounds=None):
         return Report(
-            planner="benign",
+            planner="worst-case" if attacks else "benign",
+            approver="none",
+            attempts="first",
+            attacks=attacks,
             outcomes=outcomes,
-            audit=AuditCheck(path=tmp, verified=verified, events=1, segments=1),
+            audit=AuditCheck(path="log", verified=verified, events=1, segments=1),
             seconds=0.1,
+            bounds=bounds or Bounds(),
         )
 
     def test_succeeds_only_with_all_tasks_and_a_verified_log(self):
-        bad = TaskOutcome(suite="s", task="u", ok=False, trace="y", executed=0, refused=1, reason="r")
         assert self.report(self.GOOD).succeeded
         assert not self.report(self.GOOD, verified=False).succeeded
-        assert not self.report(self.GOOD, bad).succeeded
+        assert not self.report(self.GOOD, self.BAD).succeeded
         assert not self.report().succeeded
-        assert self.report(self.GOOD, bad).to_json()["failures"] == [
+        assert self.report(self.GOOD, self.BAD).to_json()["failures"] == [
             {"suite": "s", "task": "u", "trace": "y", "reason": "r"}
         ]
+
+    def test_bounds_decide_on_attacks(self):
+        def held(**bounds):
+            return self.report(self.GOOD, self.BAD, self.BREACH, attacks=True, bounds=Bounds(**bounds)).succeeded
+
+        assert held()
+        assert held(min_benign=0.5, max_attacks=1)
+        assert not held(min_benign=0.6)
+        assert not held(max_attacks=0)
+
+    def test_words_are_no_success_of_a_tool_mediated_attack(self):
+        summary = self.report(self.GOOD, self.BREACH, self.WORDS, attacks=True).to_json()["summary"]
+        assert summary == {
+            "benign": {"ok": 1, "total": 1},
+            "attacks": {"succeeded": 1, "tool_mediated": 1, "total": 2},
+            "utility_under_attack": 1.0,
+            "approvals_per_task": 0.0,
+        }
 
 
 class TestCommand:
     def test_offers_the_suites_and_planners_that_exist(self):
         choices = {option.name: option.type for option in command.params}
         assert set(choices["suites"].choices) == set(SUITES)
-        assert set(choices["planner"].choices) == set(PLANNERS)
+        assert set(choices["planner"].choices) == set(PlannerKind)
 
     def test_banking_keeps_its_utility_and_its_log_verifies(self, tmp_path):
         result = run_cli("--suite", "banking", "--home", str(tmp_path / "home"), "--jobs", "1", "--json")
         report = json.loads(result.stdout)
         assert report["failures"] == []
-        assert report["summary"] == {"benign": {"ok": 16, "total": 16}}
+        assert report["summary"] == {"benign": {"ok": 16, "total": 16}, "approvals_per_task": 0.0}
         assert report["audit"]["verified"]
         assert report["audit"]["events"] > 0
         assert result.exit_code == 0

@@ -55,6 +55,17 @@ class UserTask(Protocol):
         """Return the calls that solve the task in this environment."""
 
 
+class InjectionTask(Protocol):
+    """An attacker's goal: what the injected text asks, and the calls that reach it."""
+
+    ID: str
+    GOAL: str
+    GROUND_TRUTH_OUTPUT: str
+
+    def ground_truth(self, pre_environment: BaseModel) -> list[FunctionCall]:
+        """Return the calls that reach the goal in this environment; for some tasks there are none."""
+
+
 Turn: TypeAlias = tuple[str, Runtime, BaseModel, Sequence[Mapping[str, object]], dict[str, object]]
 """What a pipeline hands back: prompt, runtime, environment, messages and extra arguments."""
 
@@ -76,7 +87,23 @@ class Suite(Protocol):
     def user_tasks(self) -> Mapping[str, UserTask]:
         """The user tasks by id."""
 
+    @property
+    def injection_tasks(self) -> Mapping[str, InjectionTask]:
+        """The injection tasks by id."""
+
+    def get_injection_vector_defaults(self) -> Mapping[str, str]:
+        """Return the places that an attacker can write to, with what stands there otherwise."""
+
+    def load_and_inject_default_environment(self, injections: Mapping[str, str]) -> BaseModel:
+        """Make the world, with texts of an attacker in it."""
+
     def run_task_with_pipeline(
-        self, agent_pipeline: Pipeline, user_task: UserTask, injection_task: None, injections: dict[str, str]
+        self,
+        agent_pipeline: Pipeline,
+        user_task: UserTask,
+        injection_task: InjectionTask | None,
+        injections: Mapping[str, str],
+        *,
+        environment: BaseModel,
     ) -> tuple[bool, bool]:
-        """Run a task in a fresh environment and judge its utility and its security."""
+        """Run a task in an environment and judge its utility, and whether the injection reached its goal."""

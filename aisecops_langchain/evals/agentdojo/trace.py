@@ -7,9 +7,15 @@ refused has done nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal, TypeAlias
 
 from agentdojo.functions_runtime import FunctionCall as AgentDojoCall
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+
+from aisecops_langchain.adapters.state import CHANNEL
+
+Fate: TypeAlias = Literal["ran", "refused", "failed", "unknown", "unanswered"]
+"""What became of a call: ``refused`` by governance, ``failed`` in the tool."""
 
 
 def to_agentdojo_messages(messages: Sequence[BaseMessage]) -> list[Mapping[str, object]]:
@@ -48,16 +54,26 @@ def executed_results(messages: Sequence[BaseMessage]) -> dict[str, ToolMessage]:
     }
 
 
-def failed_results(messages: Sequence[BaseMessage]) -> list[ToolMessage]:
-    """Return the answers to calls that did not run to their end: refused by governance, or failed in the tool.
+def fate(answer: ToolMessage | None) -> Fate:
+    """Tell what became of a call.
 
     Args:
-        messages: The agent's messages.
+        answer: The tool message that answers it, if there is one.
 
     Returns:
-        The tool messages that report an error.
+        Its fate; an error that governance did not explain is ``unknown``.
     """
-    return [message for message in messages if isinstance(message, ToolMessage) and message.status == "error"]
+    if answer is None:
+        return "unanswered"
+    if answer.status != "error":
+        return "ran"
+    artifact = answer.artifact if isinstance(answer.artifact, dict) else {}
+    match artifact.get(CHANNEL):
+        case {"outcome": "refused"}:
+            return "refused"
+        case {"outcome": "failed"}:
+            return "failed"
+    return "unknown"
 
 
 def final_answer(messages: Sequence[BaseMessage]) -> str:
