@@ -16,14 +16,7 @@ from aisecops_langchain.domain.decision import DecisionRequest
 from aisecops_langchain.domain.labels import Confidentiality, Integrity, Label, SourceKind
 from aisecops_langchain.policy.model import Bundle, Risk
 from aisecops_langchain.policy.problems import LocatedError, Location, unknown
-from aisecops_langchain.policy.values import EvaluationError, kind_of
-
-
-class _Missing:
-    """The value of a path that leads nowhere."""
-
-
-MISSING: Final = _Missing()
+from aisecops_langchain.policy.values import MISSING, EvaluationError, kind_of
 
 
 class Facts(NamedTuple):
@@ -57,6 +50,8 @@ class Attribute:
     operators: frozenset[str]
     values: tuple[str, ...] = ()
     """All values that it or its items can take, in order of rank where they have one; empty if there is no end."""
+    argument: str | None = None
+    """The argument of the call that it is, where it is one as a whole."""
 
     @property
     def optional(self) -> bool:
@@ -107,7 +102,8 @@ def _free(path: str, root: str, keys: tuple[str, ...], location: Location) -> At
         return facts.request.environment.get(first, MISSING)
 
     top = read_argument if root == "args" else read_environment
-    return Attribute(path, _nested(top, nested) if nested else top, _FREE_OPERATORS)
+    whole = first if root == "args" and not nested else None
+    return Attribute(path, _nested(top, nested) if nested else top, _FREE_OPERATORS, argument=whole)
 
 
 def _nested(top: Read, keys: list[str]) -> Read:

@@ -1,22 +1,27 @@
 """The bundle as the engine reads it: per agent and tool, the capabilities and rules that matter, in a fixed order.
 
-Invariant: nothing depends on the order of the file, and nothing changes after it was built.
+Invariant: nothing depends on the order of the file, and no answer changes after it was built; the only thing that
+grows is a bounded memory of decisions that are functions of the rules that matched.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from pydantic import JsonValue
 
-from aisecops_langchain.domain.decision import Effect, Obligation, Reason
+from aisecops_langchain.domain.decision import Decision, Effect, Obligation, Reason
 from aisecops_langchain.policy.attributes import Attribute, Facts
 from aisecops_langchain.policy.conditions import Condition, Leaf, Predicate, all_of
 from aisecops_langchain.policy.constraints import Constraint
 from aisecops_langchain.policy.model import EVERY_TOOL, Bundle, Risk, Rule
 from aisecops_langchain.policy.operators import Test
+
+MAX_COMBINED: Final = 256
+"""Decisions remembered per agent and tool; a caller who varies the rules that match must not fill the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +43,14 @@ class CompiledCapability:
         Returns:
             One reason per constraint that does not hold.
         """
-        checked = (constraint.check(arguments) for constraint in self.constraints)
-        return tuple(reason for reason in checked if reason is not None)
+        return tuple([reason for constraint in self.constraints if (reason := constraint.check(arguments)) is not None])
+
+
+class CapabilityCheck(NamedTuple):
+    """One held capability and the constraints that the call violates."""
+
+    capability: CompiledCapability
+    violations: tuple[Reason, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +75,40 @@ class Gate:
     """Worst risk first, then by id: the first that is met grants the call."""
     rules: tuple[CompiledRule, ...]
     """By id."""
+    all_met: tuple[CapabilityCheck, ...]
+    """The outcome of ``check`` where no constraint is violated, which is the usual one."""
+    names: frozenset[str]
+    """Ids of the capabilities."""
+    combined: dict[tuple[str, ...], Decision] = field(default_factory=dict, repr=False, compare=False)
+    """Decisions that follow from which capability granted and which rules matched alone; at most ``MAX_COMBINED``."""
+
+    @classmethod
+    def of(cls, capabilities: tuple[CompiledCapability, ...], rules: tuple[CompiledRule, ...]) -> Gate:
+        """Make a gate.
+
+        Args:
+            capabilities: Those of the agent that grant the tool, worst risk first.
+            rules: Those for both, by id.
+
+        Returns:
+            The gate.
+        """
+        met = tuple(CapabilityCheck(item, ()) for item in capabilities)
+        return cls(capabilities, rules, met, frozenset(item.id for item in capabilities))
+
+    def check(self, arguments: Mapping[str, JsonValue]) -> tuple[CapabilityCheck, ...]:
+        """Check the constraints of every capability.
+
+        Args:
+            arguments: Arguments of the call.
+
+        Returns:
+            One check per capability, in their order.
+        """
+        violations = [item.violations(arguments) for item in self.capabilities]
+        if not any(violations):
+            return self.all_met
+        return tuple(map(CapabilityCheck, self.capabilities, violations))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +163,9 @@ def build_index(
     gates = {
         agent: MappingProxyType(
             {
-                tool: Gate(
-                    capabilities=tuple(item for item in granting[tool] if item.id in bundle.agents[agent].capabilities),
-                    rules=tuple(rule for rule, targets in rules if (agent, tool) in targets),
+                tool: Gate.of(
+                    tuple(item for item in granting[tool] if item.id in bundle.agents[agent].capabilities),
+                    tuple(rule for rule, targets in rules if (agent, tool) in targets),
                 )
                 for tool in sorted(bundle.held_tools(agent))
             }

@@ -16,7 +16,7 @@ from aisecops_langchain.canonical import canonical_bytes
 from aisecops_langchain.domain.decision import Reason
 from aisecops_langchain.policy.operators import Test, build_test
 from aisecops_langchain.policy.problems import LocatedError, Location, unknown
-from aisecops_langchain.policy.values import EvaluationError, OperandError
+from aisecops_langchain.policy.values import MISSING, OperandError
 
 _OPERATOR_OF: Final[Mapping[str, str]] = {
     "min": "ge",
@@ -55,11 +55,12 @@ class Constraint:
         Returns:
             The reason to deny, or nothing if it holds.
         """
-        if self.argument not in arguments:
+        value = arguments.get(self.argument, MISSING)
+        if value is MISSING:
             return self.missing
         try:
-            return None if self.test.accepts(arguments[self.argument]) else self.violated
-        except EvaluationError:
+            return None if self.test.accepts(value) else self.violated
+        except Exception:  # noqa: BLE001 - whatever a test or a library under it raises, the constraint does not hold
             return self.violated
 
 

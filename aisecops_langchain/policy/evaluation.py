@@ -13,15 +13,15 @@ from pydantic import JsonValue
 from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect, Reason, Stage
 from aisecops_langchain.errors import InvalidCallError
 from aisecops_langchain.policy.attributes import Facts
-from aisecops_langchain.policy.compiled import CompiledCapability, CompiledRule, Index
+from aisecops_langchain.policy.compiled import (
+    MAX_COMBINED,
+    CapabilityCheck,
+    CompiledCapability,
+    CompiledRule,
+    Gate,
+    Index,
+)
 from aisecops_langchain.policy.values import EvaluationError
-
-
-class CapabilityCheck(NamedTuple):
-    """One held capability and the constraints that the call violates."""
-
-    capability: CompiledCapability
-    violations: tuple[Reason, ...]
 
 
 class Judgement(NamedTuple):
@@ -67,15 +67,16 @@ def evaluate(index: Index, request: DecisionRequest) -> Evaluation:
         message = f"no capability of agent {agent!r} covers this tool"
         return _refused(index, tool, Stage.CAPABILITY, _reason("no_capability", message))
     arguments = _arguments(request)
-    checks = tuple(CapabilityCheck(item, item.violations(arguments)) for item in gate.capabilities)
-    granted = [check.capability for check in checks if not check.violations]
+    checks = gate.check(arguments)
+    granted = gate.capabilities if checks is gate.all_met else [item for item, violated in checks if not violated]
     if not granted:
         reasons = tuple(reason for check in checks for reason in check.violations)
         return _refused(index, tool, Stage.ARGUMENTS, *reasons)._replace(checks=checks)
     capability = granted[0]
-    facts = Facts(request, arguments, capability.id, capability.risk, frozenset(item.id for item in granted))
+    names = gate.names if granted is gate.capabilities else frozenset(item.id for item in granted)
+    facts = Facts(request, arguments, capability.id, capability.risk, names)
     judgements = judge(gate.rules, facts)
-    return Evaluation(_combine(index.digest, capability, judgements), checks, facts, judgements)
+    return Evaluation(_decision(index.digest, gate, capability, judgements), checks, facts, judgements)
 
 
 def judge(rules: tuple[CompiledRule, ...], facts: Facts) -> tuple[Judgement, ...]:
@@ -131,6 +132,21 @@ def _refused(index: Index, tool: str, stage: Stage, *reasons: Reason) -> Evaluat
     return Evaluation(
         Decision(effect=Effect.DENY, stage=stage, policy=index.digest, risk=index.risk(tool), reasons=reasons)
     )
+
+
+def _decision(policy: str, gate: Gate, capability: CompiledCapability, judgements: tuple[Judgement, ...]) -> Decision:
+    """Reuse the decision on the same grounds; it is frozen, and building it costs more than asking the rules."""
+    for judgement in judgements:
+        if judgement.reason is not judgement.rule.matched:
+            return _combine(policy, capability, judgements)  # an error's words differ from request to request
+    grounds = (capability.id, *[judgement.rule.id for judgement in judgements])
+    known = gate.combined.get(grounds)
+    if known is not None:
+        return known
+    made = _combine(policy, capability, judgements)
+    if len(gate.combined) < MAX_COMBINED:
+        gate.combined[grounds] = made
+    return made
 
 
 def _combine(policy: str, capability: CompiledCapability, judgements: tuple[Judgement, ...]) -> Decision:

@@ -34,7 +34,6 @@ from aisecops_langchain.policy.values import (
     OperandError,
     kind_of,
     mismatch,
-    require,
 )
 
 Accepts = Callable[[object], bool]
@@ -142,8 +141,9 @@ def _text_test(compare: Callable[[str, str], bool]) -> Callable[[JsonValue], Acc
         part = cast("str", operand)
 
         def accepts(value: object) -> bool:
-            require(value, TEXT)
-            return compare(cast("str", value), part)
+            if not isinstance(value, str):
+                raise mismatch(TEXT, kind_of(value))
+            return compare(value, part)
 
         return accepts
 
@@ -153,10 +153,12 @@ def _text_test(compare: Callable[[str, str], bool]) -> Callable[[JsonValue], Acc
 def _length_test(kind: str, compare: Callable[[int, int], bool]) -> Callable[[JsonValue], Accepts]:
     def build(operand: JsonValue) -> Accepts:
         bound = cast("int", operand)
+        python_type: tuple[type[str]] | tuple[type[list[object]]] = (str,) if kind == TEXT else (list,)
 
         def accepts(value: object) -> bool:
-            require(value, kind)
-            return compare(len(cast("str | list[JsonValue]", value)), bound)
+            if not isinstance(value, python_type):
+                raise mismatch(kind, kind_of(value))
+            return compare(len(value), bound)
 
         return accepts
 
@@ -168,8 +170,9 @@ def _pattern_test(*, dot_matches_newline: bool) -> Callable[[JsonValue], Accepts
         pattern = _compile(cast("str", operand), dot_matches_newline=dot_matches_newline)
 
         def accepts(value: object) -> bool:
-            require(value, TEXT)
-            return pattern.fullmatch(cast("str", value)) is not None
+            if not isinstance(value, str):
+                raise mismatch(TEXT, kind_of(value))
+            return pattern.fullmatch(value.encode()) is not None
 
         return accepts
 
@@ -181,7 +184,7 @@ def _compile(pattern: str, *, dot_matches_newline: bool) -> re2._Regexp:
     options.log_errors = False  # re2 would print the pattern to stderr
     options.dot_nl = dot_matches_newline
     try:
-        return re2.compile(pattern, options)
+        return re2.compile(pattern.encode(), options)  # UTF-8 both: a str would have its offsets counted back
     except re2.error as error:
         raise OperandError("bad regular expression (google-re2 syntax: no look-around, no back-references)") from error
 

@@ -45,7 +45,20 @@ JSON_TYPES: Final[Mapping[str, frozenset[type]]] = {
 }
 """Python types by the names that JSON Schema gives to them."""
 
+NOTHING: Final = "nothing"
+"""Kind of ``MISSING``: no operator takes it, so that a value that is not there is an error, not an answer."""
+
 _SCALAR_KINDS: Final = frozenset({TEXT, NUMBER, BOOLEAN, NULL})
+
+
+class _Missing:
+    """The value of a path that leads nowhere."""
+
+
+MISSING: Final = _Missing()
+
+ABSENT: Final = "is missing"
+"""What an error says of a value that is not there."""
 
 
 class EvaluationError(AisecopsError):
@@ -65,11 +78,11 @@ def kind_of(value: object) -> str:
     Returns:
         One of the JSON kinds, or ``unknown``.
     """
-    return KINDS.get(type(value), "unknown")
+    return NOTHING if value is MISSING else KINDS.get(type(value), "unknown")
 
 
 def mismatch(expected: str, got: str) -> EvaluationError:
-    """Word the error of a value of the wrong kind.
+    """Word the error of a value of the wrong kind, or of one that is not there.
 
     Args:
         expected: The kind that was needed.
@@ -78,22 +91,9 @@ def mismatch(expected: str, got: str) -> EvaluationError:
     Returns:
         The error, to be raised.
     """
+    if got == NOTHING:
+        return EvaluationError(ABSENT)
     return EvaluationError(f"expected {expected}, got {got}")
-
-
-def require(value: object, kind: str) -> None:
-    """Refuse a value of another kind.
-
-    Args:
-        value: Any value.
-        kind: The kind that it must be of.
-
-    Raises:
-        EvaluationError: If it is not.
-    """
-    got = kind_of(value)
-    if got != kind:
-        raise mismatch(kind, got)
 
 
 class Operand(NamedTuple):
