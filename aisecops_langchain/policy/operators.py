@@ -153,10 +153,9 @@ def _text_test(compare: Callable[[str, str], bool]) -> Callable[[JsonValue], Acc
 def _length_test(kind: str, compare: Callable[[int, int], bool]) -> Callable[[JsonValue], Accepts]:
     def build(operand: JsonValue) -> Accepts:
         bound = cast("int", operand)
-        python_type: tuple[type[str]] | tuple[type[list[object]]] = (str,) if kind == TEXT else (list,)
 
         def accepts(value: object) -> bool:
-            if not isinstance(value, python_type):
+            if not isinstance(value, str | list) or KINDS.get(type(value)) != kind:
                 raise mismatch(kind, kind_of(value))
             return compare(len(value), bound)
 
