@@ -14,6 +14,7 @@ from pydantic import JsonValue
 
 from aisecops_langchain.canonical import canonical_bytes
 from aisecops_langchain.domain.decision import Reason
+from aisecops_langchain.policy.formats import FORMATS
 from aisecops_langchain.policy.operators import Test, build_test
 from aisecops_langchain.policy.problems import LocatedError, Location, unknown
 from aisecops_langchain.policy.values import MISSING, OperandError
@@ -26,9 +27,12 @@ _OPERATOR_OF: Final[Mapping[str, str]] = {
     "pattern": "pattern",
     "max_length": "max_length",
     "min_length": "min_length",
+    "max_bytes": "max_bytes",
+    "min_items": "min_items",
     "max_items": "max_items",
     "type": "type",
 }
+_NAMES: Final = (*_OPERATOR_OF, *FORMATS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +93,18 @@ def compile_constraints(
 
 def _some(constraints: Mapping[str, JsonValue], location: Location) -> Mapping[str, JsonValue]:
     if not constraints:
-        raise LocatedError(location, f"expected a constraint: one of {', '.join(_OPERATOR_OF)}")
+        raise LocatedError(location, f"expected a constraint: one of {', '.join(_NAMES)}")
     return constraints
 
 
 def _compile(capability: str, argument: str, name: str, operand: JsonValue, location: Location) -> Constraint:
-    if name not in _OPERATOR_OF:
-        fault = unknown("constraint", name, _OPERATOR_OF)
-        raise LocatedError(location, f"{fault}; expected one of {', '.join(_OPERATOR_OF)}")
+    if name not in _NAMES:
+        fault = unknown("constraint", name, _NAMES)
+        raise LocatedError(location, f"{fault}; expected one of {', '.join(_NAMES)}")
     try:
-        test = build_test(_OPERATOR_OF[name], operand)
+        test = (
+            Test(name, operand, FORMATS[name](operand)) if name in FORMATS else build_test(_OPERATOR_OF[name], operand)
+        )
     except OperandError as error:
         raise LocatedError(location, f"{argument}.{name}: {error.message}") from error
     return Constraint(

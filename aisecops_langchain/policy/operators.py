@@ -155,13 +155,24 @@ def _length_test(kind: str, compare: Callable[[int, int], bool]) -> Callable[[Js
         bound = cast("int", operand)
 
         def accepts(value: object) -> bool:
-            if not isinstance(value, str | list) or KINDS.get(type(value)) != kind:
+            if not isinstance(value, (str, list)) or KINDS.get(type(value)) != kind:
                 raise mismatch(kind, kind_of(value))
             return compare(len(value), bound)
 
         return accepts
 
     return build
+
+
+def _bytes_test(operand: JsonValue) -> Accepts:
+    bound = cast("int", operand)
+
+    def accepts(value: object) -> bool:
+        if not isinstance(value, str):
+            raise mismatch(TEXT, kind_of(value))
+        return len(value.encode()) <= bound
+
+    return accepts
 
 
 def _pattern_test(*, dot_matches_newline: bool) -> Callable[[JsonValue], Accepts]:
@@ -230,6 +241,8 @@ OPERATORS: Final[Mapping[str, _Operator]] = {
     "ends_with": _Operator(WORDS, _text_test(str.endswith)),
     "max_length": _Operator(COUNT, _length_test(TEXT, operator.le)),
     "min_length": _Operator(COUNT, _length_test(TEXT, operator.ge)),
+    "max_bytes": _Operator(COUNT, _bytes_test),
+    "min_items": _Operator(COUNT, _length_test(ARRAY, operator.ge)),
     "max_items": _Operator(COUNT, _length_test(ARRAY, operator.le)),
     "type": _Operator(TYPE_NAME, _type),
     "exists": _Operator(FLAG, _exists),
