@@ -21,7 +21,7 @@ _COMMANDS: Final = {
         "aisecops_langchain.cli.demo:demo", "Run a governed agent over documents that ship along.", "demo"
     ),
     "eval": LazyCommand("aisecops_langchain.cli.eval:eval_group", "Judge the layer with published suites.", "eval"),
-    "policy": LazyCommand("aisecops_langchain.cli.policy:policy_group", "Check a policy bundle, or ask it a question."),
+    "policy": LazyCommand("aisecops_langchain.cli.policy:policy_group", "Check, test and compare policy bundles."),
     "replay": LazyCommand("aisecops_langchain.cli.replay:replay_group", "Tell from the log what a run did, and why."),
     "stop": LazyCommand("aisecops_langchain.cli.stop:stop_group", "Stop a run, an agent or a tenant."),
 }

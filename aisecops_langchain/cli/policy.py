@@ -1,4 +1,4 @@
-"""``aisecops policy``: check a policy bundle, or ask it what it would decide.
+"""``aisecops policy``: check a policy bundle, test it, compare it, or ask it what it would decide.
 
 Invariant: nothing is run, written or granted here; exit code 0 means that the bundle is sound, not that
 a call is allowed.
@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from aisecops_langchain.cli.output import CommandError, UnsoundError
-from aisecops_langchain.errors import PolicyError
+from aisecops_langchain.cli.output import CommandError
+from aisecops_langchain.cli.policy_diff import diff_command
+from aisecops_langchain.cli.policy_test import test_command
+from aisecops_langchain.cli.source_policy import load
 
 if TYPE_CHECKING:
     from aisecops_langchain.domain.decision import DecisionRequest
@@ -23,15 +25,21 @@ _INTEGRITIES: Final = ("untrusted", "first_party", "user", "system")
 
 @click.group("policy")
 def policy_group() -> None:
-    """Check a policy bundle, or ask it a question."""
+    """Check, test and compare policy bundles, or ask one a question."""
 
 
 @policy_group.command("check")
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("--strict", is_flag=True, help="Count warnings as faults.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for programs.")
-def check_command(*, file: Path, as_json: bool) -> None:
-    """Load a bundle strictly; exit code 1 and file:line if it is not sound."""
-    policy = _load(file)
+def check_command(*, file: Path, strict: bool, as_json: bool) -> None:
+    """Load a bundle strictly and look it over; exit code 1 if it is not sound or contradicts itself."""
+    from aisecops_langchain.cli.output import one_line, print_json
+    from aisecops_langchain.policy import Severity, find
+
+    policy = load(file)
+    findings = find(policy)
+    ok = not any(strict or finding.severity is Severity.ERROR for finding in findings)
     facts: dict[str, object] = {
         "id": policy.id,
         "digest": policy.digest,
@@ -41,14 +49,14 @@ def check_command(*, file: Path, as_json: bool) -> None:
         "asks_approval": policy.requires_approval_possible(),
     }
     if as_json:
-        from aisecops_langchain.cli.output import print_json
-
-        print_json({"ok": True, **facts})
-        return
-    from aisecops_langchain.cli.output import one_line
-
-    for key, value in facts.items():
-        click.echo(one_line(f"{key}: {value}"))
+        print_json({"ok": ok, **facts, "findings": [finding.model_dump(mode="json") for finding in findings]})
+    else:
+        for key, value in facts.items():
+            click.echo(one_line(f"{key}: {value}"))
+        for finding in findings:
+            click.echo(one_line(f"{finding.severity}: {finding.code}: {finding.message}"))
+    if not ok:
+        raise SystemExit(1)
 
 
 @policy_group.command("explain")
@@ -70,7 +78,7 @@ def explain_command(
     *, file: Path, agent: str, tool: str, arguments: str, user: str, tenant: str, integrity: str, as_json: bool
 ) -> None:
     """Show what a bundle would decide on a call, and the whole chain of reasons; nothing is run."""
-    policy = _load(file)
+    policy = load(file)
     request = _request(agent=agent, tool=tool, arguments=arguments, user=user, tenant=tenant, integrity=integrity)
     explanation = policy.explain(request)
     if as_json:
@@ -84,13 +92,8 @@ def explain_command(
     show_explanation(console(), request, explanation)
 
 
-def _load(file: Path) -> Policy:
-    from aisecops_langchain.policy import load_policy
-
-    try:
-        return load_policy(file)
-    except PolicyError as error:
-        raise UnsoundError(str(error)) from error
+policy_group.add_command(test_command)
+policy_group.add_command(diff_command)
 
 
 def _counts(policy: Policy) -> dict[str, object]:

@@ -3,6 +3,8 @@
 Invariant: pure decisions over frozen data; nothing here performs I/O except reading the bundle's file once.
 """
 
+from aisecops_langchain.policy.cases import Case, CaseResult, load_cases, parse_cases, run_case
+from aisecops_langchain.policy.difference import Difference, difference
 from aisecops_langchain.policy.engine import Policy
 from aisecops_langchain.policy.explain import (
     CapabilityResult,
@@ -12,19 +14,30 @@ from aisecops_langchain.policy.explain import (
     Outcome,
     RuleResult,
 )
+from aisecops_langchain.policy.findings import Finding, Severity, find
 from aisecops_langchain.policy.loader import load_policy, parse_policy
 from aisecops_langchain.policy.model import Limits, Risk
 
 __all__ = [
     "CapabilityResult",
+    "Case",
+    "CaseResult",
     "ConditionResult",
     "ConstraintResult",
+    "Difference",
     "Explanation",
+    "Finding",
     "Limits",
     "Outcome",
     "Policy",
     "Risk",
     "RuleResult",
+    "Severity",
+    "difference",
+    "find",
+    "load_cases",
     "load_policy",
+    "parse_cases",
     "parse_policy",
+    "run_case",
 ]

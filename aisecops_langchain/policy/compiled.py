@@ -15,7 +15,7 @@ from pydantic import JsonValue
 
 from aisecops_langchain.domain.decision import Decision, Effect, Obligation, Reason
 from aisecops_langchain.policy.attributes import Attribute, Facts
-from aisecops_langchain.policy.conditions import Condition, Leaf, Predicate, all_of
+from aisecops_langchain.policy.conditions import GRANTED_BY, Condition, Leaf, Predicate, all_of
 from aisecops_langchain.policy.constraints import Constraint
 from aisecops_langchain.policy.model import EVERY_TOOL, Bundle, Risk, Rule
 from aisecops_langchain.policy.operators import Test
@@ -120,6 +120,8 @@ class Index:
     """By agent, then by tool."""
     granting: Mapping[str, tuple[CompiledCapability, ...]]
     """Every capability that grants a tool, whoever holds it; worst risk first."""
+    effects: Mapping[str, Effect]
+    """By rule."""
 
     def risk(self, tool: str) -> str:
         """Return the worst risk of the capabilities that grant a tool.
@@ -172,7 +174,12 @@ def build_index(
         )
         for agent in bundle.agents
     }
-    return Index(digest=digest, gates=MappingProxyType(gates), granting=MappingProxyType(granting))
+    return Index(
+        digest=digest,
+        gates=MappingProxyType(gates),
+        granting=MappingProxyType(granting),
+        effects=MappingProxyType({rule.id: rule.effect for rule in bundle.rules}),
+    )
 
 
 def _by_risk(capabilities: Iterable[CompiledCapability]) -> list[CompiledCapability]:
@@ -215,7 +222,7 @@ def _with_grant(rule: Rule, when: Condition | None) -> Condition | None:
     named: list[JsonValue] = [*rule.capabilities]
     grant = Leaf(
         attribute=Attribute("capability", lambda facts: facts.granted, frozenset()),
-        test=Test("granted_by", named, lambda _value: False),
+        test=Test(GRANTED_BY, named, lambda _value: False),
         holds=holds,
     )
     return grant if when is None else all_of([grant, when])

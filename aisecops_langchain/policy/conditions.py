@@ -24,6 +24,9 @@ _LEVEL_OPERATORS: Final = ("at_least", "at_most")
 _WHOLE: Final = ("eq", "ne", "in", "not_in", *_LEVEL_OPERATORS)
 """Operators whose operands are whole values, as opposed to parts or patterns."""
 
+GRANTED_BY: Final = "granted_by"
+"""Operator of the condition that an allow for a capability carries unwritten."""
+
 Predicate = Callable[[Facts], bool]
 """Whether a condition holds; raises ``EvaluationError`` where it cannot be answered."""
 

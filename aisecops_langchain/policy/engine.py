@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from aisecops_langchain.domain.decision import Decision, DecisionRequest
+from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect
 from aisecops_langchain.policy.compiled import Index
 from aisecops_langchain.policy.evaluation import engine_error, evaluate
 from aisecops_langchain.policy.explain import Explanation, explain, unexplained
@@ -82,6 +82,17 @@ class Policy:
             ``low``, ``medium``, ``high`` or ``critical``; critical for a tool that no capability grants.
         """
         return self.index.risk(tool)
+
+    def effect_of(self, rule: str) -> Effect | None:
+        """Return the effect of a rule.
+
+        Args:
+            rule: Its id.
+
+        Returns:
+            The effect; none if there is no such rule or it never applies.
+        """
+        return self.index.effects.get(rule)
 
     def requires_approval_possible(self) -> bool:
         """Tell whether any rule may ask for approval."""

@@ -8,23 +8,27 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import cast
+from typing import Final, cast
 
 from pydantic import JsonValue
 
+from aisecops_langchain.canonical import canonical_bytes
 from aisecops_langchain.domain.decision import Effect
-from aisecops_langchain.policy.conditions import Condition, Group, Leaf
+from aisecops_langchain.policy.conditions import GRANTED_BY, Condition, Group, Leaf
 from aisecops_langchain.policy.constraints import Constraint
 from aisecops_langchain.policy.model import Bundle, Rule
-from aisecops_langchain.policy.operators import Test
+from aisecops_langchain.policy.operators import Test, build_test
 from aisecops_langchain.policy.problems import Problem
 from aisecops_langchain.policy.values import EvaluationError
 
-_STRONGER = {
+STRONGER = {
     Effect.DENY: frozenset[Effect](),
     Effect.REQUIRE_APPROVAL: frozenset({Effect.DENY}),
     Effect.ALLOW: frozenset({Effect.DENY, Effect.REQUIRE_APPROVAL}),
 }
+"""Effects that win against an effect."""
+
+_OPPOSITE: Final = {"lt": "ge", "ge": "lt", "le": "gt", "gt": "le"}
 
 
 def unreachable_rules(bundle: Bundle) -> Iterator[Problem]:
@@ -44,7 +48,7 @@ def unreachable_rules(bundle: Bundle) -> Iterator[Problem]:
                 location, f"rule {rule.id!r} is unreachable: none of its agents holds a capability for its tools"
             )
             continue
-        over = [other for other in bundle.rules if not other.when and other.effect in _STRONGER[rule.effect]]
+        over = [other for other in bundle.rules if not other.when and other.effect in STRONGER[rule.effect]]
         covering = _covering(targets[rule.id], over, targets)
         if covering:
             yield Problem(location, f"rule {rule.id!r} is unreachable: always overridden by {', '.join(covering)}")
@@ -89,6 +93,40 @@ def _contradiction(condition: Condition, given: tuple[Leaf, ...]) -> str | None:
 
 def _path(leaf: Leaf) -> str:
     return leaf.attribute.path
+
+
+def condition_implies(given: Condition | None, wanted: Condition | None) -> bool:
+    """Tell whether one condition certainly holds, or errs, wherever another one holds.
+
+    Args:
+        given: The one that holds; none always does.
+        wanted: The one in question; none always holds.
+
+    Returns:
+        Whether that is certain; false where it is not known.
+    """
+    leaves = [] if given is None else _conjuncts(given)
+    return wanted is None or all(_implied(part, leaves) for part in _conjuncts(wanted))
+
+
+def _implied(wanted: Condition, given: Sequence[Condition]) -> bool:
+    if isinstance(wanted, Group):
+        return wanted.text == "any" and any(
+            all(_implied(part, given) for part in _conjuncts(branch)) for branch in wanted.parts
+        )
+    of_path = [part for part in given if isinstance(part, Leaf) and _path(part) == _path(wanted)]
+    tests = [part.test for part in of_path if part.test.operator != GRANTED_BY]  # it asks about more than one value
+    if any(_same(test, wanted.test) for test in tests):
+        return True
+    values = _candidates(tests) or (list(wanted.attribute.closed) if tests else [])
+    if values:
+        return all(_accepts(wanted.test, value) for value in values if all(_accepts(test, value) for test in tests))
+    opposite = _OPPOSITE.get(wanted.test.operator)
+    return opposite is not None and bool(tests) and _empty_interval([*tests, build_test(opposite, wanted.test.operand)])
+
+
+def _same(one: Test, other: Test) -> bool:
+    return one.operator == other.operator and canonical_bytes(one.operand) == canonical_bytes(other.operand)
 
 
 def _conjuncts(condition: Condition) -> list[Condition]:

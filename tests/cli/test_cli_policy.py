@@ -110,3 +110,62 @@ def test_hostile_arguments_reach_no_terminal(run: Run, bundle: Path) -> None:
     result = run("policy", "explain", bundle, "--agent", "\x1b[2J", "--tool", "\x9b", "--args", '{"a": "\\u001b[31m"}')
     assert result.exit_code == 0
     assert not set(result.output) & {"\x1b", "\x9b"}
+
+
+def test_check_tells_what_has_no_effect_and_refuses_a_contradiction(run: Run, bundle: Path) -> None:
+    result = run("policy", "check", bundle)
+    assert result.exit_code == 0
+    assert "warning: unheld_capability: no agent holds capability 'exporting'" in result.stdout
+    assert run("policy", "check", bundle, "--strict").exit_code == 1
+    conditions = ("    when: {args.page: {lt: 5}}\n", "    when: {args.page: {lt: 9}}\n")
+    contradiction = "".join(
+        f"  - id: {name}\n    effect: {effect}\n    tools: [lookup]\n{when}"
+        for name, effect, when in zip(("small", "never"), ("allow", "deny"), conditions, strict=True)
+    )
+    bundle.write_text(BUNDLE + contradiction)
+    shown = run("policy", "check", bundle, "--json")
+    assert shown.exit_code == 1
+    answer = orjson.loads(shown.stdout)
+    assert answer["ok"] is False
+    errors = [(item["code"], item["subject"]) for item in answer["findings"] if item["severity"] == "error"]
+    assert errors == [("shadowed_rule", "small")]
+
+
+CASES = """\
+cases:
+  - {name: a person is asked, agent: buyer, tool: pay_invoice, args: {amount: 5}, expect: require_approval}
+  - {name: reads pass, agent: buyer, tool: lookup, expect: allow, rule: reads-are-fine}
+"""
+
+
+def test_cases_beside_the_bundle_pass_or_are_explained(run: Run, bundle: Path, tmp_path: Path) -> None:
+    assert "cases cannot be read" in run("policy", "test", bundle).stderr
+    cases = bundle.with_suffix(".tests.yaml")
+    cases.write_text(CASES)
+    passed = run("policy", "test", bundle)
+    assert (passed.exit_code, passed.stdout.splitlines()[-1]) == (0, "2 passed, 0 failed")
+    cases.write_text(CASES.replace("expect: allow", "expect: deny"))
+    failed = run("policy", "test", bundle, "--junit", tmp_path / "junit.xml")
+    assert failed.exit_code == 1
+    assert "FAILED reads pass\n  expected deny, got allow" in failed.stdout
+    assert "Rule reads-are-fine (allow): matched" in failed.stdout
+    assert 'failures="1"' in (tmp_path / "junit.xml").read_text()
+    shown = orjson.loads(run("policy", "test", bundle, "--json").stdout)
+    assert (shown["ok"], shown["passed"], shown["failed"]) == (False, 1, 1)
+    assert shown["cases"][1]["explanation"]["decision"]["effect"] == "allow"
+
+
+def test_diff_shows_a_request_or_says_that_there_is_none(run: Run, bundle: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text(BUNDLE + "# the same\n")
+    same = run("policy", "diff", bundle, other)
+    assert same.exit_code == 0
+    assert same.stdout.startswith("no request is decided differently")
+    other.write_text(BUNDLE.replace("max: 1000", "max: 1001"))
+    different = run("policy", "diff", bundle, other)
+    assert different.exit_code == 1
+    assert different.stdout.startswith("different: deny became require_approval")
+    shown = orjson.loads(run("policy", "diff", bundle, other, "--json").stdout)
+    assert shown["request"]["tool"] == "pay_invoice"
+    assert 1000 < shown["request"]["args"]["amount"] <= 1001
+    assert (shown["old"]["effect"], shown["new"]["effect"]) == ("deny", "require_approval")
