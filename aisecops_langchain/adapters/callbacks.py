@@ -59,11 +59,11 @@ class AuditCallbackHandler(BaseCallbackHandler):
     run_inline = False
 
     def __init__(self, target: Governor | AuditSink, principal: object = None, *, clock: Clock | None = None) -> None:
+        self._governor: Governor | None = None
         if isinstance(target, Governor):
-            self._recorder, self._policy = target.recorder, target.policy.digest
+            self._recorder, self._governor = target.recorder, target
         else:
             self._recorder = Recorder(target, clock or SystemClock(), Sealer(secrets.token_bytes(32)))
-            self._policy = NO_POLICY
         self._principal = principal if isinstance(principal, Principal) else Principal(agent="unknown")
         self._roots: dict[UUID, UUID] = {}
         self._open: dict[UUID, tuple[Scope, dict[str, Any]]] = {}
@@ -204,7 +204,7 @@ class AuditCallbackHandler(BaseCallbackHandler):
             thread=thread or f"run-{trace}",
             checkpoint_ns=str(known.get("langgraph_checkpoint_ns") or "").rpartition("|")[0],
             principal=self._principal,
-            policy=self._policy,
+            policy=NO_POLICY if self._governor is None else self._governor.policy.digest,
         )
         span: dict[str, Any] = {
             "run": run_id.hex,

@@ -44,7 +44,7 @@ def _broken_links(trace: Trace) -> Iterator[Problem]:
     for event_id, parent in trace.missing_parents:
         message = f"the event follows from event {short(parent)}, which the log does not hold"
         yield Problem(code=ProblemCode.MISSING_PARENT, message=message, event=event_id)
-    control = TimelineStage.CONTROL  # a stop or a refused warrant has a trace of its own, and no run
+    control = TimelineStage.CONTROL  # a stop, a refused warrant or a new policy has a trace of its own, and no run
     governed = [event for event in trace.events if not is_span(event) and STAGE_OF[event.kind] is not control]
     if governed and not any(isinstance(event, RunStarted) for event in governed):
         yield Problem(code=ProblemCode.NO_RUN_START, message="the log does not hold the start of the run")

@@ -40,6 +40,7 @@ from aisecops_langchain.domain.events import (
     PlanRejected,
     PolicyAllowed,
     PolicyBlocked,
+    PolicyLoaded,
     PromptAllowed,
     PromptBlocked,
     RetrievalFailed,
@@ -124,6 +125,12 @@ class Narrator:
     def _(self, event: StopReported) -> str:
         begun = f"{event.running} running, {event.unknown} unknown, {event.ran} done, {event.failed} failed"
         return f"The stop of {event.stop} {name(event.target)} kept {event.stopped} effects from starting; {begun}"
+
+    @_tell.register
+    def _(self, event: PolicyLoaded) -> str:
+        if event.fault:
+            return f"The next policy could not be read, so everything is denied{_because(event.fault)}"
+        return f"Policy {name(event.bundle)} {short(event.policy)} came into force after {short(event.previous)}"
 
     @_tell.register
     def _(self, event: RunPaused) -> str:

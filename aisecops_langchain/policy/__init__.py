@@ -17,6 +17,7 @@ from aisecops_langchain.policy.explain import (
 from aisecops_langchain.policy.findings import Finding, Severity, find
 from aisecops_langchain.policy.loader import load_policy, parse_policy
 from aisecops_langchain.policy.model import Limits, Risk
+from aisecops_langchain.policy.protocol import PolicyEngine, Suspended
 
 __all__ = [
     "CapabilityResult",
@@ -30,9 +31,11 @@ __all__ = [
     "Limits",
     "Outcome",
     "Policy",
+    "PolicyEngine",
     "Risk",
     "RuleResult",
     "Severity",
+    "Suspended",
     "difference",
     "find",
     "load_cases",

@@ -15,6 +15,7 @@ from pydantic import JsonValue
 
 from aisecops_langchain.canonical import canonical_bytes
 from aisecops_langchain.policy.attributes import Attribute, Facts, resolve
+from aisecops_langchain.policy.cel import CEL, compile_cel, variables
 from aisecops_langchain.policy.model import Bundle
 from aisecops_langchain.policy.operators import OPERATORS, Test, build_test, member_test
 from aisecops_langchain.policy.problems import LocatedError, Location, unknown
@@ -97,12 +98,24 @@ def _entry(key: str, value: JsonValue, location: Location, bundle: Bundle) -> li
     if key == "not":
         part = compile_when(value, location, bundle)
         return [Group("not", (part,), _negated(part.holds))]
+    if key == CEL:
+        return [_cel(value, location)]
     attribute = resolve(key, location, bundle)
     if not isinstance(value, dict):
         return [_leaf(attribute, "eq", value, location)]
     if not value:
         raise LocatedError(location, "expected an operator, such as eq")
     return [_leaf(attribute, name, operand, (*location, name)) for name, operand in value.items()]
+
+
+def _cel(source: JsonValue, location: Location) -> Leaf:
+    try:
+        answers = compile_cel(source)
+    except OperandError as error:
+        raise LocatedError(location, error.message) from error
+    attribute = Attribute(CEL, variables, frozenset())
+    test = Test(CEL, source, answers)
+    return Leaf(attribute, test, _predicate(attribute, test))
 
 
 def _leaf(attribute: Attribute, name: str, operand: JsonValue, location: Location) -> Leaf:

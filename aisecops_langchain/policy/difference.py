@@ -23,6 +23,7 @@ from aisecops_langchain.domain.labels import Confidentiality, Integrity, Label, 
 from aisecops_langchain.domain.plan import CanonicalCall
 from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.errors import CanonicalizationError
+from aisecops_langchain.policy.cel import CEL
 from aisecops_langchain.policy.compiled import Gate
 from aisecops_langchain.policy.conditions import GRANTED_BY, Condition, Group, Leaf
 from aisecops_langchain.policy.engine import Policy
@@ -131,6 +132,9 @@ def _space(agent: str, tool: str, gates: Iterable[Gate]) -> _Space:
     space = _Space(agent, tool)
     for path, tests in sorted(_tests(gates).items()):
         if path in _DERIVED:
+            continue
+        if path == CEL:
+            space.gaps.append(f"{agent} and {tool}: what a CEL expression reads was not varied")
             continue
         if path.startswith(_DOTTED):
             space.gaps.append(f"{agent} and {tool}: an argument with a dot in its name was not varied")

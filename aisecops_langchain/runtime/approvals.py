@@ -75,6 +75,14 @@ class Approvals:
         self._clock = clock
         self._lifetime = lifetime_seconds * _SECOND
 
+    def limit(self, lifetime_seconds: int) -> None:
+        """Wait so long for answers to what is asked from now on.
+
+        Args:
+            lifetime_seconds: How long.
+        """
+        self._lifetime = lifetime_seconds * _SECOND
+
     def find(self, key: str) -> ApprovalRecord | None:
         """Look an approval up.
 

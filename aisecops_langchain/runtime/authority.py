@@ -14,8 +14,8 @@ from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.domain.warrant import Warrant
 from aisecops_langchain.errors import PermitError, WarrantError
-from aisecops_langchain.policy import Policy
 from aisecops_langchain.runtime.delegation import Delegations
+from aisecops_langchain.runtime.policy_in_force import PolicyInForce
 from aisecops_langchain.runtime.stops import Stops
 
 _STOPPED: Final = Reason(code="stopped", message="a person stopped the run, the agent, the tenant or a warrant")
@@ -30,7 +30,7 @@ class Authority:
         delegations: Judges warrants.
     """
 
-    def __init__(self, policy: Policy, stops: Stops, delegations: Delegations) -> None:
+    def __init__(self, policy: PolicyInForce, stops: Stops, delegations: Delegations) -> None:
         self._policy = policy
         self._stops = stops
         self._delegations = delegations
@@ -67,7 +67,7 @@ class Authority:
                 return _denied(decision, Stage.DELEGATION, reason)
             above = _delegator(request.principal, position)
             theirs = self._policy.decide(request.model_copy(update={"principal": above}))
-            if theirs.effect is Effect.DENY:
+            if theirs.effect is Effect.DENY or theirs.policy != decision.policy:  # reloaded in between
                 message = f"delegator {above.agent!r} may not do this: {theirs.reasons[0].code}"
                 return _denied(decision, Stage.DELEGATION, Reason(code="delegator_denied", message=message))
             decision = _meet(decision, theirs, above.agent)

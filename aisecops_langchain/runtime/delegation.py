@@ -17,6 +17,7 @@ from aisecops_langchain.domain.stop import StopKind
 from aisecops_langchain.domain.warrant import Warrant, WarrantClaims, chain_fault
 from aisecops_langchain.errors import CanonicalizationError, WarrantError
 from aisecops_langchain.runtime.grants import Grant, Limits, claims_for
+from aisecops_langchain.runtime.policy_in_force import PolicyInForce
 from aisecops_langchain.runtime.ports import Clock
 from aisecops_langchain.runtime.recorder import Recorder
 from aisecops_langchain.runtime.stops import StopReport, Stops
@@ -37,8 +38,7 @@ class Delegations:
         stops: Knows what was revoked.
         recorder: Writes what was given and what was refused.
         clock: Tells the time.
-        policy: Digest of the bundle in force.
-        agents: Agents that the bundle knows.
+        policy: The policy in force; it knows the agents.
     """
 
     def __init__(
@@ -48,15 +48,13 @@ class Delegations:
         recorder: Recorder,
         clock: Clock,
         *,
-        policy: str,
-        agents: Collection[str],
+        policy: PolicyInForce,
     ) -> None:
         self._signer = signer
         self._stops = stops
         self._recorder = recorder
         self._clock = clock
         self._policy = policy
-        self._agents = frozenset(agents)
         self._known: dict[Principal, Warrant] = {}
         self._read: dict[str, Principal] = {}
 
@@ -105,7 +103,7 @@ class Delegations:
 
     def _granted(self, giver: Principal, grant: Grant) -> tuple[Warrant | None, WarrantClaims]:
         above = self.standing(giver)
-        if grant.agent not in self._agents:
+        if grant.agent not in self._policy.agents:
             raise WarrantError("unknown_agent", "nobody knows the agent that is to act", expected="one of the bundle")
         return above, claims_for(grant, giver, above, now=self._clock.now())
 
@@ -229,7 +227,7 @@ class Delegations:
 
     def _scope(self, principal: Principal, warrant: str) -> Scope:
         trace = digest_texts("warrant-trace", warrant, principal.agent)[7:39]
-        return Scope(trace=trace, thread=f"warrant-{trace}", principal=principal, policy=self._policy)
+        return Scope(trace=trace, thread=f"warrant-{trace}", principal=principal, policy=self._policy.digest)
 
 
 def _person(principal: Principal) -> tuple[str, str, str]:

@@ -67,6 +67,7 @@ class Execution:
         clock: Tells whether a permit expired.
         idempotent: Whether a tool may be begun again after a crash.
         require: Raises if a stop or a warrant keeps a permitted call from beginning.
+        in_force: Tells the digest of the policy in force; a permit of another policy is void.
     """
 
     def __init__(
@@ -75,8 +76,9 @@ class Execution:
         recorder: Recorder,
         sealer: Sealer,
         clock: Clock,
-        idempotent: Callable[[str], bool],
         *,
+        idempotent: Callable[[str], bool],
+        in_force: Callable[[], str],
         require: Callable[[Binding], None],
     ) -> None:
         self._require = require
@@ -85,6 +87,7 @@ class Execution:
         self._sealer = sealer
         self._clock = clock
         self._idempotent = idempotent
+        self._in_force = in_force
         self._here: dict[str, str] = {}
         """Version of each effect that this process carries out, by permit; empty while it is being claimed."""
         self._here_lock = threading.Lock()
@@ -239,6 +242,8 @@ class Execution:
         for claim, value in issued.items():
             if asked[claim] != value:
                 raise PermitError(claim, f"the permit is for another {claim}", expected="exactly what was allowed")
+        if binding.scope.policy != self._in_force():
+            raise PermitError("policy", "the permit is of a policy that is no longer in force", expected="a new permit")
 
     def may_begin_again(self, binding: Binding, found: KnownEffect) -> bool:
         """Account for an effect that was begun and has no end yet.

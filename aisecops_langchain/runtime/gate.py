@@ -27,12 +27,12 @@ from aisecops_langchain.domain.permit import ApprovalState, Binding, EffectState
 from aisecops_langchain.domain.plan import PlanStep
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.errors import LedgerError
-from aisecops_langchain.policy import Policy
 from aisecops_langchain.runtime.approvals import Approvals
 from aisecops_langchain.runtime.authority import Authority
 from aisecops_langchain.runtime.effects import Effects, KnownEffect
 from aisecops_langchain.runtime.execution import Execution
 from aisecops_langchain.runtime.permits import is_genuine, mint
+from aisecops_langchain.runtime.policy_in_force import PolicyInForce
 from aisecops_langchain.runtime.ports import Change, Clock, Table
 from aisecops_langchain.runtime.recorder import PreparedEvent, Recorder, at
 from aisecops_langchain.runtime.records import ApprovalRecord, Briefing, EffectRecord
@@ -103,7 +103,7 @@ class Gate:
     def __init__(
         self,
         *,
-        policy: Policy,
+        policy: PolicyInForce,
         effects: Effects,
         approvals: Approvals,
         execution: Execution,
@@ -162,6 +162,9 @@ class Gate:
         request = self.request_for(proposal, scope)
         decision = self._authority.narrow(request, self._policy.decide(request), scope)
         events = self._describe(case, request, decision)
+        if decision.policy != scope.policy:  # a permit would bind a policy that did not give it
+            self._recorder.write(events)
+            return Denied("policy_changed", "The policy changed while the call was being decided on.")
         if decision.effect is Effect.ALLOW:
             return self._allow(case, decision, events)
         self._recorder.write(events)

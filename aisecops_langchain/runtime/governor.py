@@ -9,17 +9,20 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Self
+from uuid import uuid4
 
 from aisecops_langchain.audit import AuditLog, Durability
 from aisecops_langchain.canonical import JsonValue, digest
+from aisecops_langchain.domain.events import PolicyLoaded
 from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.domain.warrant import Warrant
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.keyfile import load_or_create_key
-from aisecops_langchain.policy import Policy, load_policy
+from aisecops_langchain.policy import PolicyEngine, Suspended, load_policy
 from aisecops_langchain.provenance import LabelSeals, MessageSeals
 from aisecops_langchain.runtime.admission import Admission
 from aisecops_langchain.runtime.approvals import Approvals
@@ -30,6 +33,7 @@ from aisecops_langchain.runtime.execution import Execution
 from aisecops_langchain.runtime.gate import Gate
 from aisecops_langchain.runtime.grants import Limits
 from aisecops_langchain.runtime.planning import Planner
+from aisecops_langchain.runtime.policy_in_force import PolicyInForce
 from aisecops_langchain.runtime.ports import AuditSink, CheckedClock, Clock, Ledger, SystemClock
 from aisecops_langchain.runtime.recorder import Recorder
 from aisecops_langchain.runtime.sqlite_ledger import SqliteLedger
@@ -38,7 +42,7 @@ from aisecops_langchain.runtime.warrants import WarrantSigner
 from aisecops_langchain.sanitize import Sanitizer
 from aisecops_langchain.sealing import Sealer
 
-PolicySource = Policy | str | os.PathLike[str]
+PolicySource = PolicyEngine | str | os.PathLike[str]
 
 
 class Governor:
@@ -54,7 +58,7 @@ class Governor:
         environment: Facts from configuration that rules may ask for.
 
     Attributes:
-        policy: The bundle in force.
+        policy: The policy in force; ``reload`` brings another one into force.
         recorder: Writes events.
         admission: Lets content in.
         planner: Makes plans.
@@ -70,7 +74,7 @@ class Governor:
     def __init__(
         self,
         *,
-        policy: Policy,
+        policy: PolicyEngine,
         sink: AuditSink,
         ledger: Ledger,
         sealer: Sealer,
@@ -80,7 +84,8 @@ class Governor:
     ) -> None:
         clock = CheckedClock(clock or SystemClock())
         limits = policy.limits
-        self.policy = policy
+        self._policy = PolicyInForce(policy)
+        self._reloading = Lock()
         self.home: Path | None = None
         self._sink = sink
         self._ledger = ledger
@@ -92,15 +97,19 @@ class Governor:
         self.approvals = Approvals(ledger, self.recorder, sealer, clock, lifetime_seconds=limits.approval_ttl_seconds)
         effects = Effects(ledger, sealer)
         self.stops = Stops(ledger, self.recorder, sealer, clock)
-        self.delegations = Delegations(
-            WarrantSigner(sealer), self.stops, self.recorder, clock, policy=policy.digest, agents=policy.agents
-        )
-        self._authority = Authority(policy, self.stops, self.delegations)
+        self.delegations = Delegations(WarrantSigner(sealer), self.stops, self.recorder, clock, policy=self._policy)
+        self._authority = Authority(self._policy, self.stops, self.delegations)
         self.execution = Execution(
-            effects, self.recorder, sealer, clock, policy.idempotent, require=self._authority.require
+            effects,
+            self.recorder,
+            sealer,
+            clock,
+            idempotent=self._policy.idempotent,
+            in_force=lambda: self._policy.digest,
+            require=self._authority.require,
         )
         self.gate = Gate(
-            policy=policy,
+            policy=self._policy,
             effects=effects,
             approvals=self.approvals,
             execution=self.execution,
@@ -141,7 +150,7 @@ class Governor:
             LedgerError: If the ledger cannot be opened.
             KeyStoreError: If a key cannot be made or is open to others.
         """
-        bundle = policy if isinstance(policy, Policy) else load_policy(policy)
+        bundle = _load(policy)
         mode = _durability(durability)
         root = Path(home)
         clock = clock or SystemClock()
@@ -165,6 +174,52 @@ class Governor:
         )
         governor.home = root
         return governor
+
+    @property
+    def policy(self) -> PolicyEngine:
+        """The policy in force."""
+        return self._policy.current
+
+    def reload(self, policy: PolicySource) -> None:
+        """Bring another policy into force; permits and approvals of the one before are void from then on.
+
+        Args:
+            policy: A policy, or the path of a bundle.
+
+        Raises:
+            PolicyError: If the bundle is not sound; the policy in force stays.
+            AuditWriteError: If the change could not be recorded; then everything is denied until one can be.
+        """
+        self._bring_into_force(_load(policy), "")
+
+    def suspend(self, fault: str) -> None:
+        """Deny everything until a policy is loaded, because what should be in force is not known.
+
+        Args:
+            fault: Why; it stands in the log, so it must hold no secret.
+
+        Raises:
+            AuditWriteError: If it could not be recorded; everything is denied nevertheless.
+        """
+        if not isinstance(self.policy, Suspended):
+            self._bring_into_force(Suspended(self.policy, fault), fault)
+
+    def _bring_into_force(self, policy: PolicyEngine, fault: str) -> None:
+        """Deny everything while the change is being recorded: no policy may decide before the log names it."""
+        with self._reloading:
+            before = self.policy
+            self._policy.current = Suspended(before, fault or "the change is being recorded")
+            trace = digest("policy", [before.digest, policy.digest])
+            principal = Principal(agent="governor")
+            scope = Scope(trace=trace, thread=trace, principal=principal, policy=policy.digest)
+            self.recorder.record(
+                PolicyLoaded, scope, uuid4().hex, bundle=policy.id, previous=before.digest, fault=fault
+            )
+            self.recorder.commit()
+            self.planner.limit(policy.limits.max_calls_per_plan)
+            self.approvals.limit(policy.limits.approval_ttl_seconds)
+            self.recorder.reveal(policy.reveal)
+            self._policy.current = policy
 
     def scope(self, *, trace: str, thread: str, checkpoint_ns: str, principal: Principal) -> Scope:
         """Name a place under the policy in force.
@@ -251,6 +306,10 @@ class Governor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _load(policy: PolicySource) -> PolicyEngine:
+    return load_policy(policy) if isinstance(policy, str | os.PathLike) else policy
 
 
 def _durability(name: Durability | str) -> Durability:

@@ -70,6 +70,14 @@ class Planner:
         self._max_calls = max_calls
         self._made: dict[tuple[str, str], tuple[tuple[ProposedCall, ...], ExecutionPlan]] = {}
 
+    def limit(self, max_calls: int) -> None:
+        """Reject more calls than this in one plan from now on.
+
+        Args:
+            max_calls: The bound.
+        """
+        self._max_calls = max_calls
+
     def plan(
         self,
         proposals: Sequence[ProposedCall],

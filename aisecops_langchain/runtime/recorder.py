@@ -49,6 +49,15 @@ class Recorder:
         self._calls: dict[tuple[str, str], RecordedCall] = {}
         self._texts = FrozenTexts()
 
+    def reveal(self, entries: Collection[str]) -> None:
+        """Let these values stand in the log from now on, and no others.
+
+        Args:
+            entries: ``tool.argument`` names.
+        """
+        self._reveal = frozenset(entries)
+        self._calls.clear()
+
     def record(
         self, kind: type[Event], scope: Scope, *identity: str, parents: tuple[str, ...] = (), **fields: Any
     ) -> str:

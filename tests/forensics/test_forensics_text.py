@@ -127,6 +127,7 @@ def every_kind() -> list[AnyEvent]:
     shared |= {"call": "sha256:x", "error": "E", "reason": "why", "code": "c", "reasons": (), "rules": ("r",)}
     counts = dict.fromkeys(("epoch", "stopped", "running", "unknown", "ran", "failed"), 1)
     shared |= {"claims": CLAIMS, "warrant": "w", "stop": "agent", "target": "clerk", "by": "bob", **counts}
+    shared |= {"bundle": "b", "previous": "sha256:p", "fault": "why"}
     for kind in get_args(get_args(AnyEvent)[0]):
         tag = kind.model_fields["kind"].default
         known = made.get(tag)

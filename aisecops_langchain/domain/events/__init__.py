@@ -48,6 +48,7 @@ from aisecops_langchain.domain.events.execution import (
     ExecutionUnknown,
 )
 from aisecops_langchain.domain.events.planning import PlanCreated, PlanRejected, RecordedStep
+from aisecops_langchain.domain.events.policy import PolicyLoaded
 from aisecops_langchain.domain.events.run import RunFinished, RunPaused, RunResumed, RunStarted
 from aisecops_langchain.domain.events.spans import (
     ModelFailed,
@@ -80,6 +81,7 @@ AnyEvent: TypeAlias = Annotated[
     | CapabilityBlocked
     | PolicyAllowed
     | PolicyBlocked
+    | PolicyLoaded
     | DecisionMade
     | ApprovalRequested
     | ApprovalGranted
@@ -168,6 +170,7 @@ __all__ = [
     "PlanRejected",
     "PolicyAllowed",
     "PolicyBlocked",
+    "PolicyLoaded",
     "PromptAllowed",
     "PromptBlocked",
     "RecordedCall",
