@@ -53,7 +53,7 @@ def test_what_has_no_effect_is_told():
     assert not find(bundle([rule("a")]))
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(items=rules(), x=st.sampled_from([0, 1, 5, 7, "a", None, True]), level=st.sampled_from(list(Integrity)))
 def test_law_a_shadowed_rule_never_decides(items, x, level):
     policy = build(items)
