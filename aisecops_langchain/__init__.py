@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from aisecops_langchain.adapters.approval import ApprovalNode
     from aisecops_langchain.adapters.callbacks import AuditCallbackHandler
     from aisecops_langchain.adapters.delegation import subagent_tool
+    from aisecops_langchain.adapters.effects import effects
     from aisecops_langchain.adapters.executor import ExecutorNode
     from aisecops_langchain.adapters.finish import FinishNode
     from aisecops_langchain.adapters.govern import after_guard, after_intake, after_planning, govern
@@ -56,6 +57,7 @@ _HOMES: Final = {
     "after_guard": "adapters.govern",
     "after_intake": "adapters.govern",
     "after_planning": "adapters.govern",
+    "effects": "adapters.effects",
     "govern": "adapters.govern",
     "govern_tools": "adapters.tools",
     "load_policy": "policy",
@@ -98,6 +100,7 @@ __all__ = [
     "after_intake",
     "after_planning",
     "current_scope",
+    "effects",
     "govern",
     "govern_tools",
     "load_policy",

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, TypeAdapter, V
 from aisecops_langchain.domain.plan import CanonicalCall
 from aisecops_langchain.errors import AisecopsError
 from aisecops_langchain.runtime.approvals import Answer, Approve, Edit, Reject
-from aisecops_langchain.runtime.planning import Toolbox
+from aisecops_langchain.runtime.tasks import Toolbox
 
 _MAX_TEXT = 10_000
 

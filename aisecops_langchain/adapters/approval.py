@@ -23,9 +23,9 @@ from aisecops_langchain.domain.principal import Approver
 from aisecops_langchain.errors import AisecopsError
 from aisecops_langchain.runtime.approvals import Edit
 from aisecops_langchain.runtime.governor import Governor
-from aisecops_langchain.runtime.planning import Toolbox
 from aisecops_langchain.runtime.recorder import at
 from aisecops_langchain.runtime.records import ApprovalRecord
+from aisecops_langchain.runtime.tasks import Toolbox
 
 _LOG = logging.getLogger(__name__)
 

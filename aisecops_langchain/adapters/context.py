@@ -24,7 +24,7 @@ from aisecops_langchain.adapters.translate import (
 from aisecops_langchain.canonical import digest_text
 from aisecops_langchain.domain.labels import Integrity, Label, Source, SourceKind, join_all, label_for
 from aisecops_langchain.domain.principal import Principal
-from aisecops_langchain.provenance import LabelledText, SealedLabel
+from aisecops_langchain.provenance import FieldValue, LabelledText, Opened, SealedLabel
 from aisecops_langchain.runtime.governor import Governor
 
 
@@ -68,13 +68,14 @@ def read_context(
         )
         contents.append(LabelledText(system_prompt, label_for(source)))
     for index, message in enumerate(messages):
-        label = opened_label(governor, place, message)
+        opened = _opened(governor, place, message)
         fit: BaseMessage = message
+        label, fields = opened or (None, frozenset[str]())
         if label is None:
             fit, label = inspected(governor, place, message)
         shown.append(fit)
         # What a model said is its own word: it carries the label of what it saw, but no argument is traced to it.
-        contents.append(LabelledText("" if fit.type == "ai" else text_of(fit), label))
+        contents.append(LabelledText("" if fit.type == "ai" else text_of(fit), label, fields))
         shown += _abandoned(messages, index)
     return ModelContext(tuple(shown), tuple(contents))
 
@@ -94,14 +95,21 @@ def _abandoned(messages: Sequence[AnyMessage], index: int) -> list[BaseMessage]:
 
 def opened_label(governor: Governor, place: Place, message: BaseMessage) -> Label | None:
     """Return the label that was sealed for a message on this thread, if state still holds it."""
+    opened = _opened(governor, place, message)
+    return None if opened is None else opened.label
+
+
+def _opened(governor: Governor, place: Place, message: BaseMessage) -> Opened | None:
     labels = place.memory.get("labels")
     if not isinstance(labels, Mapping):
         return None
     key = content_key(message)
-    return governor.labels.open(place.scope.thread, key, labels.get(key))
+    return governor.labels.open_whole(place.scope.thread, key, labels.get(key))
 
 
-def sealed(governor: Governor, place: Place, message: BaseMessage, label: Label) -> dict[str, SealedLabel]:
+def sealed(
+    governor: Governor, place: Place, message: BaseMessage, label: Label, fields: Sequence[FieldValue] = ()
+) -> dict[str, SealedLabel]:
     """Seal a label for a message.
 
     Args:
@@ -109,12 +117,13 @@ def sealed(governor: Governor, place: Place, message: BaseMessage, label: Label)
         place: Where the message will stand.
         message: The message exactly as it will stand in state.
         label: Its label.
+        fields: First-party values in it.
 
     Returns:
         An entry for ``labels`` in the governance channel.
     """
     key = content_key(message)
-    return {key: governor.labels.close_over(place.scope.thread, key, label)}
+    return {key: governor.labels.close_over(place.scope.thread, key, label, fields)}
 
 
 def spoken(principal: Principal, message: BaseMessage, seen: Label) -> Label:

@@ -27,12 +27,13 @@ from aisecops_langchain.adapters.orders import Reading, read_order
 from aisecops_langchain.adapters.place import Place, PrincipalSource, traced
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES
 from aisecops_langchain.adapters.tools import GovernedTool
-from aisecops_langchain.adapters.translate import error_message, refusal, with_text
+from aisecops_langchain.adapters.translate import error_message, refusal, structure_of, text_of, with_text
 from aisecops_langchain.canonical import digest_text
 from aisecops_langchain.domain.decision import Obligation
+from aisecops_langchain.domain.effects import ResultProfile
 from aisecops_langchain.domain.labels import NEUTRAL, Label, SourceKind, join_all
 from aisecops_langchain.errors import AisecopsError, PermitError, SanitizeError
-from aisecops_langchain.provenance import UNKNOWN_SENDER, SealedLabel
+from aisecops_langchain.provenance import UNKNOWN_SENDER, FieldValue, SealedLabel, fields_of, only_values
 from aisecops_langchain.runtime.execution import Running
 from aisecops_langchain.runtime.governor import Governor
 
@@ -128,7 +129,9 @@ class ExecutorNode(GovernanceNode):
     def _complete(self, started: _Started, output: Any) -> Any:
         """Account for a result; one that cannot be inspected and recorded does not reach the model."""
         parts = output if isinstance(output, list) else [output]
-        inspection = _Inspection(self._governor, started)
+        tool = self._tools[started.reading.call.tool]
+        profile = self._governor.profile(tool.name, tool.profile)
+        inspection = _Inspection(self._governor, started, profile.results)
         try:
             shown = [inspection.of(part) for part in parts]
             self._governor.execution.complete(
@@ -165,8 +168,9 @@ class ExecutorNode(GovernanceNode):
 class _Inspection:
     """Inspects everything that a tool sent back, and seals a label to each message."""
 
-    def __init__(self, governor: Governor, started: _Started) -> None:
+    def __init__(self, governor: Governor, started: _Started, results: ResultProfile) -> None:
         self._governor = governor
+        self._results = results
         self._started = started
         self._redact = Obligation.REDACT_PII_IN_RESULT in started.running.record.obligations
         self.labels: dict[str, SealedLabel] = {}
@@ -188,6 +192,7 @@ class _Inspection:
         running = self._started.running
         artifact = message.artifact if isinstance(message, ToolMessage) else None
         sent = carried(self._governor, message, artifact, recipient=recipient_of(running.permit.id))
+        own = sent is None and self._is_result(message)
 
         def inspect(text: str) -> str:
             admitted = self._governor.admission.admit(
@@ -198,6 +203,7 @@ class _Inspection:
                 redact_pii=self._redact,
                 parents=(running.event,),
                 carried=None if sent is None else sent.label,
+                results=self._results if own else None,
             )
             self.raw.append(text)
             labels.append(admitted.label)
@@ -208,8 +214,24 @@ class _Inspection:
             inspect("")
         label = join_all(labels)
         self.seen.append(label)
-        self.labels |= sealed(self._governor, self._started.place, shown, label)
+        fields = self._fields(message) if own else ()
+        self.labels |= sealed(self._governor, self._started.place, shown, label, fields)
         return shown
+
+    def _is_result(self, message: BaseMessage) -> bool:
+        """Whether a message is the tool's answer to this call, and not something else that it put into state."""
+        return (
+            isinstance(message, ToolMessage)
+            and message.tool_call_id == self._started.reading.call_id
+            and message.status != "error"
+        )
+
+    def _fields(self, message: BaseMessage) -> tuple[FieldValue, ...]:
+        """Take out what policy says is the organisation's own, before anyone downstream could touch the result."""
+        fields = fields_of(structure_of(message), self._results.fields) if self._results.fields else ()
+        if self._started.running.record.named_by_user:
+            fields += only_values(text_of(message), self._results.named_by_user)
+        return fields
 
 
 def _as_messages(found: list[Any]) -> list[BaseMessage]:

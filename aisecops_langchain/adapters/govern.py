@@ -30,7 +30,7 @@ from aisecops_langchain.adapters.orders import Order, orders
 from aisecops_langchain.adapters.place import ApproverSource, PrincipalSource
 from aisecops_langchain.adapters.planning import PlanningNode
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES, GovernanceState
-from aisecops_langchain.adapters.tools import govern_tools
+from aisecops_langchain.adapters.tools import GovernedTool, govern_tools
 from aisecops_langchain.adapters.translate import last_turn
 from aisecops_langchain.audit import Durability
 from aisecops_langchain.domain.principal import Principal
@@ -120,6 +120,7 @@ def govern(
     governor = governor or _open(policy, home, durability)
     who = principal or _principal(governor, agent, user, tenant, identity=identity, warrant=warrant)
     governed = govern_tools(tools)
+    _check_profiles(governor, governed)
     bound = model.bind_tools([tool.tool for tool in governed.values()]) if governed else model
     graph: StateGraph[Any, Any, Any, Any] = StateGraph(_schema(state_schema), context_schema=context_schema)
     graph.add_node(INTAKE, IntakeNode(governor, who, tools=list(governed)))
@@ -212,6 +213,21 @@ def _principal(
         )
     name = agent if agent or warrant is not None else _only_agent(governor)
     return VerifiedPrincipal(governor, agent=name, identity=identity, warrant=warrant)
+
+
+def _check_profiles(governor: Governor, tools: Mapping[str, GovernedTool]) -> None:
+    """Refuse a profile with an argument that the tool does not have: the real one would go unwatched."""
+    for name, tool in tools.items():
+        known = tool.argument_names
+        profile = governor.profile(name, tool.profile)
+        unknown = {*profile.targets, *profile.amounts, *profile.content} - (known or frozenset())
+        if unknown and known is not None:
+            raise ConfigurationError(
+                f"the effect profile of {name} names arguments that the tool does not have",
+                expected=", ".join(sorted(known)) or "no arguments",
+                got=", ".join(sorted(unknown)),
+                remedy="correct the tools section of the policy, or the tool's own declaration",
+            )
 
 
 def _only_agent(governor: Governor) -> str:

@@ -25,7 +25,8 @@ from aisecops_langchain.errors import AisecopsError
 from aisecops_langchain.provenance import LabelledText, SealedLabel
 from aisecops_langchain.runtime.gate import Denied, NeedsApproval, Permitted, Proposal, Verdict
 from aisecops_langchain.runtime.governor import Governor
-from aisecops_langchain.runtime.planning import PlanReference, Toolbox, context_name
+from aisecops_langchain.runtime.planning import PlanReference, context_name
+from aisecops_langchain.runtime.tasks import Toolbox
 
 _LOG = logging.getLogger(__name__)
 
@@ -112,7 +113,15 @@ class ToolGuardNode(GovernanceNode):
             if reference is not None and context_name(plan.context) != reference.context:
                 # What the model saw is not in state any more: nobody can vouch for it, so it counts as untrusted.
                 doubt = [*context.contents, LabelledText("", UNLABELLED)]
-                plan = planner.plan(proposals, doubt, self._tools, place.scope, turn=place.task, plan_id=reference.plan)
+                plan = planner.plan(
+                    proposals,
+                    doubt,
+                    self._tools,
+                    place.scope,
+                    turn=place.task,
+                    plan_id=reference.plan,
+                    in_doubt=True,
+                )
         if reference is None and not self._require_plan:
             planner.record(plan, place.scope)
             reference = planner.refer(plan, place.scope)
@@ -124,7 +133,7 @@ class ToolGuardNode(GovernanceNode):
         if planned is None:
             self._record_rejected(place, plan.id, step.call_id, step.call.tool, _UNPLANNED)
             return _UNPLANNED
-        proposal = Proposal(step=step, plan=plan.id, context=plan.context, planned_call=planned)
+        proposal = Proposal(step=step, plan=plan.id, context=plan.context, planned_call=planned, task=plan.task)
         try:
             verdict = self._governor.gate.decide(proposal, place.scope)
             if isinstance(verdict, NeedsApproval):

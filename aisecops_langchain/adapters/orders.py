@@ -18,7 +18,7 @@ from aisecops_langchain.domain.permit import Binding
 from aisecops_langchain.domain.plan import CanonicalCall
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.errors import InvalidCallError
-from aisecops_langchain.runtime.planning import Toolbox
+from aisecops_langchain.runtime.tasks import Toolbox
 
 
 class Order(TypedDict, total=False):

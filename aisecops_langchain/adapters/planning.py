@@ -20,7 +20,7 @@ from aisecops_langchain.adapters.state import CHANNEL, MESSAGES
 from aisecops_langchain.adapters.translate import proposals_of, storable
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.runtime.governor import Governor
-from aisecops_langchain.runtime.planning import Toolbox
+from aisecops_langchain.runtime.tasks import Toolbox
 
 
 class PlanningNode(GovernanceNode):

@@ -14,7 +14,9 @@ from langchain_core.tools import BaseTool
 from langchain_core.tools import tool as make_tool
 from pydantic import BaseModel, ValidationError
 
+from aisecops_langchain.adapters.effects import declared_effects
 from aisecops_langchain.canonical import JsonValue, digest
+from aisecops_langchain.domain.effects import ToolProfile
 from aisecops_langchain.errors import CanonicalizationError, ConfigurationError, InvalidCallError
 
 _SYNTHETIC: Final = frozenset({"args", "kwargs"})
@@ -40,6 +42,24 @@ class GovernedTool:
     def name(self) -> str:
         """The name under which models and policy know the tool."""
         return self.tool.name
+
+    @property
+    def description(self) -> str:
+        """What the tool says of itself."""
+        return self.tool.description
+
+    @property
+    def profile(self) -> ToolProfile | None:
+        """What the tool's own code declares."""
+        return declared_effects(self.tool)
+
+    @property
+    def argument_names(self) -> frozenset[str] | None:
+        """Names of the arguments that a call may pass; ``None`` if the tool takes any."""
+        if isinstance(self._schema, dict):
+            properties = self._schema.get("properties")
+            return frozenset(properties) if isinstance(properties, dict) else None
+        return self._known
 
     def definition(self) -> str:
         """Return the digest of name, description and schema as they are now."""

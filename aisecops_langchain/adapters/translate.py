@@ -19,11 +19,13 @@ from langchain_core.messages import (
     ToolCall,
     ToolMessage,
 )
+from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from aisecops_langchain.adapters.state import CHANNEL
-from aisecops_langchain.canonical import canonical_bytes, digest_bytes
+from aisecops_langchain.canonical import JsonValue, canonical_bytes, digest_bytes
 from aisecops_langchain.domain.labels import SourceKind
 from aisecops_langchain.errors import CanonicalizationError, SanitizeError
+from aisecops_langchain.provenance import structured
 from aisecops_langchain.runtime.planning import ProposedCall, as_text
 
 KINDS: Final[Mapping[str, SourceKind]] = {
@@ -47,6 +49,25 @@ def text_of(message: BaseMessage) -> str:
     if isinstance(content, str):
         return content
     return "\n".join(_block_text(block) for block in content)
+
+
+def structure_of(message: BaseMessage) -> JsonValue:
+    """Return the structured form of a tool's result, where it has one.
+
+    Args:
+        message: A tool's message as the tool node made it.
+
+    Returns:
+        The artifact as JSON if the tool gave one, else the content if it is a JSON object or list, else ``None``.
+    """
+    artifact = message.artifact if isinstance(message, ToolMessage) else None
+    if artifact is None:
+        return structured(text_of(message))
+    try:
+        plain: JsonValue = to_jsonable_python(artifact, inf_nan_mode="null")
+    except (PydanticSerializationError, ValueError, RecursionError):
+        return None
+    return plain
 
 
 def content_key(message: BaseMessage) -> str:

@@ -13,6 +13,7 @@ import click
 
 from aisecops_langchain.cli.output import CommandError
 from aisecops_langchain.cli.policy_diff import diff_command
+from aisecops_langchain.cli.policy_init import init_command
 from aisecops_langchain.cli.policy_test import test_command
 from aisecops_langchain.cli.source_policy import load
 
@@ -26,6 +27,9 @@ _INTEGRITIES: Final = ("untrusted", "first_party", "user", "system")
 @click.group("policy")
 def policy_group() -> None:
     """Check, test and compare policy bundles, or ask one a question."""
+
+
+policy_group.add_command(init_command)
 
 
 @policy_group.command("check")

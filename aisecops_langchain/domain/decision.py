@@ -12,9 +12,11 @@ from pydantic import Field
 
 from aisecops_langchain.canonical import JsonValue
 from aisecops_langchain.domain.base import Frozen
+from aisecops_langchain.domain.effects import ToolProfile
 from aisecops_langchain.domain.labels import Label
 from aisecops_langchain.domain.plan import CanonicalCall
 from aisecops_langchain.domain.principal import Principal
+from aisecops_langchain.domain.task import NO_TASK, TaskStanding
 
 
 class Effect(StrEnum):
@@ -60,6 +62,11 @@ class DecisionRequest(Frozen):
     context: Label
     arguments: dict[str, Label] = Field(default_factory=dict)
     """Label of each top-level argument; one that is missing takes the context's label."""
+    methods: dict[str, str] = Field(default_factory=dict)
+    """How each argument was traced; one that is missing was not."""
+    profile: ToolProfile | None = None
+    """What the tool's own code declares; counts only for a tool that the bundle does not declare."""
+    task: TaskStanding = NO_TASK
     environment: dict[str, JsonValue] = Field(default_factory=dict)
     """Facts from configuration (deployment, time window ...), never from content."""
 

@@ -6,6 +6,7 @@ provenance gives another digest, and a call cannot be changed after it was made.
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import cast
 
 import orjson
@@ -13,7 +14,26 @@ from pydantic import Field
 
 from aisecops_langchain.canonical import JsonValue, canonical_bytes, digest, digest_bytes
 from aisecops_langchain.domain.base import Frozen
-from aisecops_langchain.domain.labels import Label
+from aisecops_langchain.domain.effects import ToolProfile
+from aisecops_langchain.domain.labels import Label, Source
+from aisecops_langchain.domain.task import TaskScope
+
+
+class Method(StrEnum):
+    """How the value of an argument was traced."""
+
+    VERBATIM = "verbatim"
+    """It stands word for word in trusted words."""
+    SPELLED = "spelled"
+    """It stands there in another usual spelling: a date, a time, an amount, an account, an address."""
+    FIELD = "field"
+    """It is the value of a first-party field of a tool's result."""
+    JOINED = "joined"
+    """Its pieces were found in trusted places, by different methods or apart from each other."""
+    UNTRUSTED = "untrusted"
+    """It stands in untrusted content, which is named; it has the context's label."""
+    CONTEXT = "context"
+    """It was found nowhere; it has the context's label."""
 
 
 class CanonicalCall(Frozen):
@@ -55,7 +75,9 @@ class ArgumentProvenance(Frozen):
     """Top-level argument name."""
     label: Label
     method: str
-    """``verbatim``: found in trusted content. ``context``: not found, so it takes the context's label."""
+    """A value of ``Method``."""
+    sources: frozenset[Source] = frozenset()
+    """Where the value was found, trusted or not; none where it was found nowhere."""
 
 
 class PlanStep(Frozen):
@@ -66,6 +88,12 @@ class PlanStep(Frozen):
     tool_definition: str
     """Digest of the tool's name, description and schema at planning time."""
     provenance: tuple[ArgumentProvenance, ...] = ()
+    profile: ToolProfile | None = None
+    """What the tool's own code declares; policy's declaration goes before it."""
+
+    def argument_methods(self) -> dict[str, str]:
+        """Return how every argument was traced, by name."""
+        return {item.argument: item.method for item in self.provenance}
 
     def argument_labels(self) -> dict[str, Label]:
         """Return the label of every argument, by name."""
@@ -89,11 +117,19 @@ class ExecutionPlan(Frozen):
     rejected: tuple[RejectedCall, ...] = ()
     context: Label
     """Join of the labels of everything that the model saw when it proposed the plan."""
+    task: TaskScope | None = None
+    """What the user's words ask for, where policy wants to know."""
     digest: str = Field(default="")
 
     @classmethod
     def of(
-        cls, *, plan_id: str, steps: tuple[PlanStep, ...], rejected: tuple[RejectedCall, ...], context: Label
+        cls,
+        *,
+        plan_id: str,
+        steps: tuple[PlanStep, ...],
+        rejected: tuple[RejectedCall, ...],
+        context: Label,
+        task: TaskScope | None = None,
     ) -> ExecutionPlan:
         """Bind steps into a plan.
 
@@ -102,12 +138,14 @@ class ExecutionPlan(Frozen):
             steps: The well-formed calls.
             rejected: The malformed ones.
             context: Label of the model's whole context.
+            task: What the user's words ask for.
 
         Returns:
             The plan with its digest.
         """
-        bound: JsonValue = [plan_id, context.integrity.value, [_bound(step) for step in steps]]
-        return cls(id=plan_id, steps=steps, rejected=rejected, context=context, digest=digest("plan", bound))
+        bound: list[JsonValue] = [plan_id, context.integrity.value, [_bound(step) for step in steps]]
+        named = digest("plan", bound if task is None else [*bound, task.digest])
+        return cls(id=plan_id, steps=steps, rejected=rejected, context=context, task=task, digest=named)
 
 
 def _bound(step: PlanStep) -> list[JsonValue]:

@@ -53,6 +53,7 @@ from aisecops_langchain.domain.events import (
     StopLifted,
     StopOrdered,
     StopReported,
+    TaskScoped,
     ToolFailed,
     ToolFinished,
     ToolStarted,
@@ -173,6 +174,11 @@ class Narrator:
     @_tell.register
     def _(self, event: OutputBlocked) -> str:
         return f"The answer was withheld{_findings(event.findings)}{_because(event.reason)}"
+
+    @_tell.register
+    def _(self, event: TaskScoped) -> str:
+        asked = names(event.asked.tools) if event.asked.tools else "no tool"
+        return f"The user's own words ask for {asked}"
 
     @_tell.register
     def _(self, event: PlanCreated) -> str:

@@ -17,7 +17,7 @@ from aisecops_langchain.policy.explain import (
 from aisecops_langchain.policy.findings import Finding, Severity, find
 from aisecops_langchain.policy.loader import load_policy, parse_policy
 from aisecops_langchain.policy.model import Limits, Risk
-from aisecops_langchain.policy.protocol import PolicyEngine, Suspended
+from aisecops_langchain.policy.protocol import DeclaresTools, PolicyEngine, Suspended
 
 __all__ = [
     "CapabilityResult",
@@ -25,6 +25,7 @@ __all__ = [
     "CaseResult",
     "ConditionResult",
     "ConstraintResult",
+    "DeclaresTools",
     "Difference",
     "Explanation",
     "Finding",

@@ -13,9 +13,12 @@ from typing import Final, NamedTuple
 from pydantic import JsonValue
 
 from aisecops_langchain.domain.decision import DecisionRequest
+from aisecops_langchain.domain.effects import ToolEffect, ToolProfile
 from aisecops_langchain.domain.labels import Confidentiality, Integrity, Label, SourceKind
+from aisecops_langchain.domain.plan import Method
 from aisecops_langchain.policy.model import Bundle, Risk
 from aisecops_langchain.policy.problems import LocatedError, Location, unknown
+from aisecops_langchain.policy.roles import confidentiality_of, integrity_of
 from aisecops_langchain.policy.values import MISSING, EvaluationError, kind_of
 
 
@@ -29,6 +32,8 @@ class Facts(NamedTuple):
     risk: str
     granted: frozenset[str]
     """Every capability of the agent whose constraints the call meets."""
+    profile: ToolProfile
+    """What the tool does."""
 
 
 Read = Callable[[Facts], object]
@@ -39,6 +44,8 @@ _TEXT_OPERATORS: Final = frozenset(
 _FREE_OPERATORS: Final = _TEXT_OPERATORS | {"lt", "le", "gt", "ge", "exists"}
 _LEVEL_OPERATORS: Final = frozenset({"eq", "ne", "in", "not_in", "at_least", "at_most"})
 _SOURCE_OPERATORS: Final = frozenset({"contains"})
+_FLAG_OPERATORS: Final = frozenset({"eq", "ne"})
+_METHOD_OPERATORS: Final = frozenset({"eq", "ne", "in", "not_in"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,11 @@ class Attribute:
     def optional(self) -> bool:
         """Whether a request may lack it; its kind is open, too."""
         return self.operators is _FREE_OPERATORS
+
+    @property
+    def flag(self) -> bool:
+        """Whether it is true or false."""
+        return self.operators is _FLAG_OPERATORS
 
     @property
     def closed(self) -> tuple[str, ...]:
@@ -83,6 +95,10 @@ def resolve(path: str, location: Location, bundle: Bundle) -> Attribute:
         return _free(path, root, tuple(rest), location)
     if root == "labels" and len(rest) == 2 and rest[0] and rest[1] in _LABEL_FIELDS:
         return _argument_label(path, rest[0], rest[1])
+    if root == "labels" and len(rest) == 2 and rest[0] and rest[1] == "method":
+        return _argument_method(path, rest[0])
+    if path in _PROFILED:
+        return _PROFILED[path]
     if root == "context" and len(rest) == 1 and rest[0] in _LABEL_FIELDS:
         return _label(path, rest[0], _CONTEXT_FIELDS[rest[0]])
     if path in _TEXTS:
@@ -125,9 +141,21 @@ def _argument_label(path: str, argument: str, field: str) -> Attribute:
     return _label(path, field, lambda facts: pick(facts.request.arguments.get(argument, facts.request.context)))
 
 
+def _argument_method(path: str, argument: str) -> Attribute:
+    def read(facts: Facts) -> object:
+        return facts.request.methods.get(argument, Method.CONTEXT.value)
+
+    return Attribute(path, read, _METHOD_OPERATORS, tuple(sorted(method.value for method in Method)))
+
+
 def _label(path: str, field: str, read: Read) -> Attribute:
     operators = _SOURCE_OPERATORS if field == "sources" else _LEVEL_OPERATORS
     return Attribute(path, read, operators, _LABEL_VALUES[field])
+
+
+def _role(names: Callable[[ToolProfile], tuple[str, ...]]) -> Read:
+    """Read the least integrity of the arguments that a profile gives a role."""
+    return lambda facts: integrity_of(names(facts.profile), facts.profile, facts.arguments, facts.request)
 
 
 def _known_names(path: str, bundle: Bundle) -> tuple[str, ...]:
@@ -160,10 +188,35 @@ _TEXTS: Final[Mapping[str, Read]] = {
     "capability": lambda facts: facts.capability,
     "risk": lambda facts: facts.risk,
 }
+_LEVELS: Final = _LABEL_VALUES["integrity"]
+_PROFILED: Final[Mapping[str, Attribute]] = {
+    item.path: item
+    for item in (
+        Attribute(
+            "tool.effects",
+            lambda facts: [effect.value for effect in facts.profile.effects],
+            _SOURCE_OPERATORS,
+            tuple(effect.value for effect in ToolEffect),
+        ),
+        Attribute("tool.reversible", lambda facts: facts.profile.reversible, _FLAG_OPERATORS),
+        Attribute("task.tool_in_scope", lambda facts: facts.request.task.tool_in_scope, _FLAG_OPERATORS),
+        Attribute("task.in_scope", lambda facts: facts.request.task.in_scope, _FLAG_OPERATORS),
+        Attribute("targets.integrity", _role(lambda profile: profile.targets), _LEVEL_OPERATORS, _LEVELS),
+        Attribute("amounts.integrity", _role(lambda profile: profile.amounts), _LEVEL_OPERATORS, _LEVELS),
+        Attribute("content.integrity", _role(lambda profile: profile.content), _LEVEL_OPERATORS, _LEVELS),
+        Attribute(
+            "arguments.confidentiality",
+            lambda facts: confidentiality_of(facts.request),
+            _LEVEL_OPERATORS,
+            _LABEL_VALUES["confidentiality"],
+        ),
+    )
+}
 _EXAMPLES: Final = (
     "args.<name>",
     "environment.<key>",
-    *(f"labels.<argument>.{field}" for field in _LABEL_FIELDS),
+    *(f"labels.<argument>.{field}" for field in (*_LABEL_FIELDS, "method")),
+    *_PROFILED,
     *(f"context.{field}" for field in _LABEL_FIELDS),
     *_TEXTS,
 )

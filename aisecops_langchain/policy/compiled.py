@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from pydantic import JsonValue
 
 from aisecops_langchain.domain.decision import Decision, Effect, Obligation, Reason
+from aisecops_langchain.domain.effects import ToolProfile
 from aisecops_langchain.policy.attributes import Attribute, Facts
 from aisecops_langchain.policy.conditions import GRANTED_BY, Condition, Leaf, Predicate, all_of
 from aisecops_langchain.policy.constraints import Constraint
@@ -122,6 +123,8 @@ class Index:
     """Every capability that grants a tool, whoever holds it; worst risk first."""
     effects: Mapping[str, Effect]
     """By rule."""
+    profiles: Mapping[str, ToolProfile]
+    """Declared effect profiles by tool."""
 
     def risk(self, tool: str) -> str:
         """Return the worst risk of the capabilities that grant a tool.
@@ -179,6 +182,7 @@ def build_index(
         gates=MappingProxyType(gates),
         granting=MappingProxyType(granting),
         effects=MappingProxyType({rule.id: rule.effect for rule in bundle.rules}),
+        profiles=bundle.profiles,
     )
 
 

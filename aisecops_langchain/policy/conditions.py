@@ -136,7 +136,9 @@ def _require_known(attribute: Attribute, name: str, operand: JsonValue, location
     if attribute.optional or (attribute.closed and name not in _WHOLE):
         return
     for value in operand if isinstance(operand, list) else [operand]:
-        if name in (*_WHOLE, "contains") and not isinstance(value, str):
+        if attribute.flag and not isinstance(value, bool):
+            raise LocatedError(location, f"{attribute.path} is true or false, without quotes")
+        if not attribute.flag and name in (*_WHOLE, "contains") and not isinstance(value, str):
             raise LocatedError(location, f"{attribute.path} is always text; put the value of {name} in quotes")
         if attribute.values and value not in attribute.values:
             raise LocatedError(location, unknown(f"value of {attribute.path}", str(value), attribute.values))

@@ -20,8 +20,9 @@ from pydantic import JsonValue
 from aisecops_langchain.domain.base import Frozen
 from aisecops_langchain.domain.decision import Decision, DecisionRequest
 from aisecops_langchain.domain.labels import Confidentiality, Integrity, Label, Source, SourceKind
-from aisecops_langchain.domain.plan import CanonicalCall
+from aisecops_langchain.domain.plan import CanonicalCall, Method
 from aisecops_langchain.domain.principal import Principal
+from aisecops_langchain.domain.task import TaskStanding
 from aisecops_langchain.errors import CanonicalizationError
 from aisecops_langchain.policy.cel import CEL
 from aisecops_langchain.policy.compiled import Gate
@@ -37,6 +38,9 @@ MAX_REQUESTS: Final = 100_000
 _DERIVED: Final = frozenset({"principal.agent", "tool", "capability", "risk"})
 _DOTTED: Final = "argument "
 """Stands before the name of an argument that a path cannot name."""
+_PROFILED: Final = frozenset({"tool.effects", "tool.reversible"})
+_ROLES: Final = frozenset({"targets.integrity", "amounts.integrity", "content.integrity", "arguments.confidentiality"})
+_TASK: Final = frozenset({"task.in_scope", "task.tool_in_scope"})
 _CONTEXT: Final = Label(integrity=Integrity.USER, confidentiality=Confidentiality.INTERNAL)
 
 
@@ -110,8 +114,9 @@ def _spaces(old: Policy, new: Policy) -> Iterator[_Space]:
         one, other = old.index.gates.get(agent, {}), new.index.gates.get(agent, {})
         for tool in sorted(one.keys() | other.keys()):
             gates = [gate for gate in (one.get(tool), other.get(tool)) if gate is not None]
-            if len(gates) == 1 or _sentences(gates[0]) != _sentences(gates[1]):
-                spaces.append(_space(agent, tool, gates))
+            profiles = [policy.profiles.get(tool) for policy in (old, new)]
+            if len(gates) == 1 or profiles[0] != profiles[1] or _sentences(gates[0]) != _sentences(gates[1]):
+                spaces.append(_space(agent, tool, gates, declared=None not in profiles))
     return iter(sorted(spaces, key=lambda space: space.size))
 
 
@@ -128,10 +133,14 @@ def _sentence(condition: Condition | None) -> object:
     return "" if condition is None else condition.text
 
 
-def _space(agent: str, tool: str, gates: Iterable[Gate]) -> _Space:
+def _space(agent: str, tool: str, gates: Iterable[Gate], *, declared: bool) -> _Space:
     space = _Space(agent, tool)
     for path, tests in sorted(_tests(gates).items()):
         if path in _DERIVED:
+            continue
+        if path in _PROFILED | _ROLES:
+            if path in _ROLES or not declared:  # otherwise the bundles say it, and no request can say otherwise
+                space.gaps.append(f"{agent} and {tool}: {path} was not varied")
             continue
         if path == CEL:
             space.gaps.append(f"{agent} and {tool}: what a CEL expression reads was not varied")
@@ -142,7 +151,7 @@ def _space(agent: str, tool: str, gates: Iterable[Gate]) -> _Space:
         if path.endswith(".sources"):
             space.axes[path] = list(_kinds(tests))
             continue
-        closed = _LEVELS.get(path.rpartition(".")[2]) if path.startswith(("labels.", "context.")) else None
+        closed = _closed(path)
         if closed is not None:
             space.axes[path] = closed
             continue
@@ -151,6 +160,13 @@ def _space(agent: str, tool: str, gates: Iterable[Gate]) -> _Space:
         if not found.complete:
             space.gaps.append(f"{agent} and {tool}: {path} is asked about its parts, so only samples of it were tried")
     return _with_containers(space)
+
+
+def _closed(path: str) -> Sequence[object] | None:
+    """Return all values of an attribute that has few."""
+    if path in _TASK:
+        return (True, False)
+    return _LEVELS.get(path.rpartition(".")[2]) if path.startswith(("labels.", "context.")) else None
 
 
 def _tests(gates: Iterable[Gate]) -> dict[str, list[Test]]:
@@ -213,12 +229,19 @@ def _request(space: _Space, chosen: Mapping[str, object]) -> DecisionRequest | N
     arguments: dict[str, JsonValue] = {}
     environment: dict[str, JsonValue] = {}
     labels: dict[str, dict[str, object]] = {}
+    methods: dict[str, str] = {}
     for path in sorted(chosen, key=lambda text: text.count(".")):  # what holds others comes before them
         value, keys = chosen[path], path.split(".")
-        if keys[0] == "labels":
+        if keys[0] == "labels" and keys[2] == "method":
+            methods[keys[1]] = str(value)
+        elif keys[0] == "labels":
             labels.setdefault(keys[1], {})[keys[2]] = value
         elif keys[0] in ("args", "environment") and value is not MISSING:
             _place(arguments if keys[0] == "args" else environment, keys[1:], value)
+    inside = bool(chosen.get("task.in_scope", False))
+    named = bool(chosen.get("task.tool_in_scope", inside))
+    if inside and not named:
+        return None  # a call is in scope only if its tool is
     context = _label({path.partition(".")[2]: value for path, value in chosen.items() if path.startswith("context.")})
     try:
         call = CanonicalCall.of(space.tool, arguments)
@@ -233,6 +256,8 @@ def _request(space: _Space, chosen: Mapping[str, object]) -> DecisionRequest | N
         call=call,
         context=context,
         arguments={name: _label(fields) for name, fields in labels.items()},
+        methods=methods,
+        task=TaskStanding(tool_in_scope=named, in_scope=inside),
         environment=environment,
     )
 
@@ -265,6 +290,8 @@ def _settings(old: Policy, new: Policy) -> tuple[str, ...]:
     found += [f"record.reveal: {entry} was removed" for entry in sorted(old.reveal - new.reveal)]
     found += [f"record.reveal: {entry} was added" for entry in sorted(new.reveal - old.reveal)]
     for tool in sorted(old.tools & new.tools):
+        if old.profile(tool) != new.profile(tool):
+            found.append(f"tools.{tool}: its effect profile changed")
         if old.idempotent(tool) is not new.idempotent(tool):
             found.append(f"{tool}: idempotent became {str(new.idempotent(tool)).lower()}")
     return tuple(found)
@@ -278,4 +305,5 @@ _NESTED: Final = _Nested()
 _LEVELS: Final[Mapping[str, tuple[str, ...]]] = {
     "integrity": tuple(level.value for level in Integrity),
     "confidentiality": tuple(level.value for level in Confidentiality),
+    "method": tuple(method.value for method in Method),
 }

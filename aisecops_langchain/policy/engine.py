@@ -6,9 +6,11 @@ request the same way for ever. It may be shared between threads.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect
+from aisecops_langchain.domain.effects import UNDECLARED, ToolProfile
 from aisecops_langchain.policy.compiled import Index
 from aisecops_langchain.policy.evaluation import engine_error, evaluate
 from aisecops_langchain.policy.explain import Explanation, explain, unexplained
@@ -29,6 +31,10 @@ class Policy:
     tools: frozenset[str]
     """Every tool that some capability grants."""
     asks_approval: bool = field(repr=False)
+    asks_task: bool = field(repr=False)
+    """Whether any rule asks what the user's own words ask for."""
+    profiles: Mapping[str, ToolProfile] = field(repr=False)
+    """Declared effect profiles by tool."""
     normalised: bytes = field(repr=False)
     index: Index = field(repr=False)
 
@@ -67,10 +73,25 @@ class Policy:
             tool: The tool's name.
 
         Returns:
-            True only if some capability grants the tool and every one that does says so.
+            True only if its profile says so, or some capability grants the tool and every one that does says so.
         """
+        declared = self.profiles.get(tool)
+        if declared is not None and declared.idempotent:
+            return True
         granting = self.index.granting.get(tool, ())
         return bool(granting) and all(capability.idempotent for capability in granting)
+
+    def profile(self, tool: str, declared: ToolProfile | None = None) -> ToolProfile:
+        """Return what a tool does.
+
+        Args:
+            tool: The tool's name.
+            declared: What the tool's own code declares, where governing code passed the tool itself.
+
+        Returns:
+            The bundle's declaration, or else the code's, or else the worst.
+        """
+        return self.profiles.get(tool) or declared or UNDECLARED
 
     def risk(self, tool: str) -> str:
         """Return the worst risk class of a tool.

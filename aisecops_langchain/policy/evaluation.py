@@ -11,6 +11,7 @@ from typing import NamedTuple
 from pydantic import JsonValue
 
 from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect, Reason, Stage
+from aisecops_langchain.domain.effects import UNDECLARED
 from aisecops_langchain.errors import InvalidCallError
 from aisecops_langchain.policy.attributes import Facts
 from aisecops_langchain.policy.compiled import (
@@ -74,7 +75,8 @@ def evaluate(index: Index, request: DecisionRequest) -> Evaluation:
         return _refused(index, tool, Stage.ARGUMENTS, *reasons)._replace(checks=checks)
     capability = granted[0]
     names = gate.names if granted is gate.capabilities else frozenset(item.id for item in granted)
-    facts = Facts(request, arguments, capability.id, capability.risk, names)
+    profile = index.profiles.get(tool) or request.profile or UNDECLARED
+    facts = Facts(request, arguments, capability.id, capability.risk, names, profile)
     judgements = judge(gate.rules, facts)
     return Evaluation(_decision(index.digest, gate, capability, judgements), checks, facts, judgements)
 

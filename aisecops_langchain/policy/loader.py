@@ -9,20 +9,23 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from aisecops_langchain.canonical import canonical_bytes, digest_bytes
 from aisecops_langchain.domain.decision import Effect
+from aisecops_langchain.domain.effects import ResultProfile, ToolProfile
 from aisecops_langchain.errors import PolicyError
 from aisecops_langchain.policy.compiled import build_index
 from aisecops_langchain.policy.conditions import Condition, compile_when
 from aisecops_langchain.policy.constraints import Constraint, compile_constraints
 from aisecops_langchain.policy.engine import Policy
-from aisecops_langchain.policy.model import EVERY_TOOL, Agent, Bundle, Capability, Limits, Record, Rule
+from aisecops_langchain.policy.model import EVERY_TOOL, Agent, Bundle, Capability, Limits, Record, Rule, TaskBounds
 from aisecops_langchain.policy.problems import LocatedError, Location, Problem, raise_problems, unknown
 from aisecops_langchain.policy.reachability import contradiction, impossible_argument, unreachable_rules
+from aisecops_langchain.policy.standard import reads_task, standard_rules, with_standard_rules
 from aisecops_langchain.policy.yaml_source import MAX_BYTES, parse_document
 
 
@@ -83,14 +86,16 @@ def parse_policy(text: str, *, name: str = "<policy>") -> Policy:
     raise_problems(_reference_problems(bundle), document.lines, name)
     problems: list[Problem] = []
     constraints = _compile_capabilities(bundle, problems)
-    conditions = _compile_rules(bundle, problems)
+    whole = with_standard_rules(bundle)
+    conditions = _compile_rules(whole, problems)
     problems.extend(unreachable_rules(bundle))
     raise_problems(problems, document.lines, name)
-    return _policy(bundle, constraints, conditions, name)
+    return _policy(bundle, whole, constraints, conditions, name)
 
 
 def _policy(
     bundle: Bundle,
+    whole: Bundle,
     constraints: Mapping[str, tuple[Constraint, ...]],
     conditions: Mapping[str, Condition | None],
     file: str,
@@ -106,13 +111,16 @@ def _policy(
         reveal=frozenset(bundle.record.reveal),
         agents=frozenset(bundle.agents),
         tools=bundle.tools(),
-        asks_approval=any(rule.effect is Effect.REQUIRE_APPROVAL for rule in bundle.rules),
+        asks_approval=any(rule.effect is Effect.REQUIRE_APPROVAL for rule in whole.rules),
+        asks_task=reads_task(whole),
+        profiles=MappingProxyType(dict(bundle.profiles)),
         normalised=normalised,
-        index=build_index(bundle, digest, constraints, conditions),
+        index=build_index(whole, digest, constraints, conditions),
     )
 
 
-_KEYS = frozenset(key for model in (Bundle, Agent, Capability, Rule, Limits, Record) for key in model.model_fields)
+_MODELS = (Bundle, Agent, Capability, Rule, Limits, Record, TaskBounds, ToolProfile, ResultProfile)
+_KEYS = frozenset(key for model in _MODELS for key in model.model_fields)
 
 
 def _shape_problem(error: ErrorDetails) -> Problem:
@@ -138,7 +146,9 @@ def _reference_problems(bundle: Bundle) -> Iterator[Problem]:
     tools = bundle.tools()
     for name, agent in bundle.agents.items():
         yield from _unknown(("agents", name, "capabilities"), "capability", agent.capabilities, bundle.capabilities)
-    seen: set[str] = set()
+    for tool in bundle.profiles:
+        yield from _unknown(("tools", tool), "tool", (tool,), tools)
+    seen: set[str] = {rule.id for rule in standard_rules(bundle)}
     for index, rule in enumerate(bundle.rules):
         location = ("rules", index)
         if rule.id in seen:

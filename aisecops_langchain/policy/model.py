@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, JsonValue, PositiveInt, model_valida
 
 from aisecops_langchain.domain.base import Frozen
 from aisecops_langchain.domain.decision import Effect, Obligation
+from aisecops_langchain.domain.effects import ToolProfile
 
 EVERY_TOOL: Final = "*"
 """Stands for all tools, as the only entry of a rule's ``tools``."""
@@ -129,6 +130,37 @@ class Record(Frozen):
     """``tool.argument`` entries whose values may be logged even when they look like personal data."""
 
 
+def _spelled_out(profile: ToolProfile) -> ToolProfile:
+    """Refuse empty entries: in a bundle, what says nothing is left out."""
+    given = profile.model_dump(exclude_unset=True)
+    if any(item in ((), {}) for item in (*given.values(), *given.get("results", {}).values())):
+        raise ValueError("a profile has an empty entry; fill it in, or leave it out")
+    return profile
+
+
+Declaration = Annotated[ToolProfile, AfterValidator(_spelled_out)]
+
+
+class Outside(StrEnum):
+    """What becomes of a call that the user's own words did not ask for."""
+
+    DENY = "deny"
+    REQUIRE_APPROVAL = "require_approval"
+    IGNORE = "ignore"
+
+
+class TaskBounds(Frozen):
+    """Whether the user's request bounds the run."""
+
+    outside: Outside
+
+
+class StandardRule(StrEnum):
+    """Rules that ship ready-made; ``standard`` expands them."""
+
+    RULE_OF_TWO = "rule_of_two"
+
+
 class Bundle(Frozen):
     """A whole policy."""
 
@@ -137,6 +169,11 @@ class Bundle(Frozen):
     agents: dict[Name, Agent] = Field(min_length=1)
     capabilities: dict[Name, Capability] = Field(min_length=1)
     rules: tuple[Rule, ...] = Field(min_length=1)
+    """As written; ``standard.rules_of`` adds what the sections below stand for."""
+    profiles: dict[Name, Declaration] = Field(default_factory=dict, min_length=1, alias="tools")
+    """Effect profile of each declared tool."""
+    standard_rules: Annotated[tuple[StandardRule, ...], Field(min_length=1), AfterValidator(_distinct)] = ()
+    task_scope: TaskBounds | None = None
     limits: Limits = Limits()
     record: Record = Record()
 
@@ -179,11 +216,19 @@ class Bundle(Frozen):
 
     def normalised(self) -> dict[str, JsonValue]:
         """Return the content that the digest covers: defaults spelled out, rules in order of id, nothing empty."""
-        content = self.model_dump(mode="json")
+        content = self.model_dump(mode="json", by_alias=True)
         content["capabilities"] = {name: _filled(item) for name, item in content["capabilities"].items()}
         content["rules"] = [_filled(item) for item in sorted(content["rules"], key=lambda item: str(item["id"]))]
         content["record"] = _filled(content["record"])
+        content["tools"] = {name: _filled_profile(item) for name, item in content["tools"].items()}
+        if content["task_scope"] is None:
+            del content["task_scope"]
         return _filled(content)
+
+
+def _filled_profile(item: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    results = item["results"]
+    return _filled({**item, "results": _filled(results) if isinstance(results, dict) else results})
 
 
 def _filled(item: dict[str, JsonValue]) -> dict[str, JsonValue]:

@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 
 from aisecops_langchain.canonical import digest
 from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect, Reason, Stage
+from aisecops_langchain.domain.effects import ToolProfile
 from aisecops_langchain.policy.model import Limits
 
 
@@ -67,6 +68,23 @@ class PolicyEngine(Protocol):
 
     def requires_approval_possible(self) -> bool:
         """Tell whether any answer may be to ask a person."""
+
+
+@runtime_checkable
+class DeclaresTools(Protocol):
+    """What an engine may add: what tools do, and whether any rule asks what the user's words ask for."""
+
+    @property
+    def asks_task(self) -> bool:
+        """Whether a decision may depend on the task scope."""
+
+    def profile(self, tool: str, declared: ToolProfile | None = None) -> ToolProfile:
+        """Return what a tool does.
+
+        Args:
+            tool: The tool's name.
+            declared: What the tool's own code declares.
+        """
 
 
 class Suspended:

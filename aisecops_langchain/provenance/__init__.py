@@ -4,8 +4,30 @@ Invariant: trust is only ever shown, never assumed: content without a valid seal
 is not found in trusted content takes the label of the whole context.
 """
 
-from aisecops_langchain.provenance.attribution import LabelledText, attribute
+from aisecops_langchain.provenance.attribution import attribute, attribute_in
+from aisecops_langchain.provenance.fields import FieldValue, fields_of, structured
+from aisecops_langchain.provenance.index import ContentIndex, LabelledText
 from aisecops_langchain.provenance.messages import UNKNOWN_SENDER, Carried, MessageSeals
-from aisecops_langchain.provenance.seals import LabelSeals, SealedLabel
+from aisecops_langchain.provenance.named import only_values
+from aisecops_langchain.provenance.scope import KeywordScope, ScopedTool, ScopeExtractor
+from aisecops_langchain.provenance.seals import LabelSeals, Opened, SealedLabel
 
-__all__ = ["UNKNOWN_SENDER", "Carried", "LabelSeals", "LabelledText", "MessageSeals", "SealedLabel", "attribute"]
+__all__ = [
+    "UNKNOWN_SENDER",
+    "Carried",
+    "ContentIndex",
+    "FieldValue",
+    "KeywordScope",
+    "LabelSeals",
+    "LabelledText",
+    "MessageSeals",
+    "Opened",
+    "ScopeExtractor",
+    "ScopedTool",
+    "SealedLabel",
+    "attribute",
+    "attribute_in",
+    "fields_of",
+    "only_values",
+    "structured",
+]

@@ -1,37 +1,28 @@
 """Where each argument of a proposed call came from.
 
-Invariant: attribution is positive only. An argument is traced to trusted content when every value in it stands there
-verbatim, as whole words; otherwise it takes the context's label. This is a conservative heuristic, not a taint proof:
-it says that trusted words contain the value, not that the model took it from there.
+Invariant: attribution is positive only. An argument is traced to trusted content when every value in it is found
+there: word for word, in another usual spelling, or as the value of a first-party field. Otherwise it takes the
+context's label. This is a conservative heuristic, not a taint proof: it says that trusted content holds the value, not
+that the model took it from there.
 """
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from aisecops_langchain.canonical import JsonValue
-from aisecops_langchain.domain.labels import Integrity, Label
-from aisecops_langchain.domain.plan import ArgumentProvenance
+from aisecops_langchain.domain.labels import Label, join_all
+from aisecops_langchain.domain.plan import ArgumentProvenance, Method
+from aisecops_langchain.provenance.fields import scalar_text
+from aisecops_langchain.provenance.index import ContentIndex, Found, LabelledText
 
-_TRUSTED_FROM = Integrity.USER.rank
-_SIGNS: Final = "-\u2212+."
-_BETWEEN_DIGITS: Final = ",:'\u2019\u00a0\u202f"
-_JOINERS: Final = "./\\@-'\u2019"
-"""What joins words into names, paths and addresses, so that a part of one does not stand for the whole."""
+_MAX_LEAVES: Final = 500
+"""An argument of more values is not looked at: nobody asked for each of them."""
 
-_LONGEST_VALUE = 2000
-"""Longer values are never looked for: nobody dictates them word by word, and the search must stay cheap."""
-
-
-@dataclass(frozen=True, slots=True)
-class LabelledText:
-    """A piece of the model's context with its label."""
-
-    text: str
-    label: Label
+_SEPARATORS: Final = re.compile(r" *[,;|\n]\s*")
+_SHORTEST_PIECE: Final = 3
 
 
 def attribute(
@@ -47,22 +38,58 @@ def attribute(
     Returns:
         One entry per argument, in the order of the arguments.
     """
-    trusted = [(item.text.casefold(), item.label) for item in contents if item.label.integrity.rank >= _TRUSTED_FROM]
-    return tuple(_attribute_one(name, value, trusted, context) for name, value in arguments.items())
+    return attribute_in(arguments, ContentIndex(contents, context))
 
 
-def _attribute_one(
-    name: str, value: JsonValue, trusted: Sequence[tuple[str, Label]], context: Label
-) -> ArgumentProvenance:
-    found: Label | None = None
-    for leaf in _leaves(value):
-        label = _find(leaf, trusted)
-        if label is None:
-            return ArgumentProvenance(argument=name, label=context, method="context")
-        found = label if found is None else found.join(label)
-    if found is None:  # nothing in it that could be looked for, such as an empty list
-        return ArgumentProvenance(argument=name, label=context, method="context")
-    return ArgumentProvenance(argument=name, label=found, method="verbatim")
+def attribute_in(arguments: Mapping[str, JsonValue], index: ContentIndex) -> tuple[ArgumentProvenance, ...]:
+    """Attribute every top-level argument of a call against content that was arranged before.
+
+    Args:
+        arguments: The canonical arguments.
+        index: What the model saw.
+
+    Returns:
+        One entry per argument, in the order of the arguments.
+    """
+    return tuple(_attribute_one(name, value, index) for name, value in arguments.items())
+
+
+def _attribute_one(name: str, value: JsonValue, index: ContentIndex) -> ArgumentProvenance:
+    found: list[Found] = []
+    for count, leaf in enumerate(_leaves(value)):
+        where = None if leaf is None or count >= _MAX_LEAVES else index.find(leaf) or _joined(leaf, index)
+        if where is None:
+            return _not_found(name, leaf, index)
+        found.append(where)
+    if not found:  # nothing in it that could be looked for, such as an empty list
+        return ArgumentProvenance(argument=name, label=index.context, method=Method.CONTEXT.value)
+    label = found[0].label if len(found) == 1 else join_all(item.label for item in found)
+    methods = {item.method for item in found}
+    method = methods.pop() if len(methods) == 1 else Method.JOINED
+    return ArgumentProvenance(argument=name, label=label, method=method.value, sources=label.sources)
+
+
+def _joined(leaf: str, index: ContentIndex) -> Found | None:
+    """Find a text whose pieces, with nothing but separators between them, were each found."""
+    if not any(separator in leaf for separator in ",;|\n"):
+        return None
+    pieces = _SEPARATORS.split(leaf)
+    if not 1 < len(pieces) <= _MAX_LEAVES or any(len(piece) < _SHORTEST_PIECE for piece in pieces):
+        return None
+    labels: list[Label] = []
+    for piece in pieces:
+        where = index.find(piece)
+        if where is None:
+            return None
+        labels.append(where.label)
+    return Found(Method.JOINED, join_all(labels))
+
+
+def _not_found(name: str, leaf: str | None, index: ContentIndex) -> ArgumentProvenance:
+    """Give an argument the context's label, and name the untrusted content that holds the value in question."""
+    sources = index.untrusted_sources(leaf) if leaf is not None else frozenset()
+    method = Method.UNTRUSTED if sources else Method.CONTEXT
+    return ArgumentProvenance(argument=name, label=index.context, method=method.value, sources=sources)
 
 
 def _leaves(value: JsonValue) -> Iterator[str | None]:
@@ -74,46 +101,5 @@ def _leaves(value: JsonValue) -> Iterator[str | None]:
     elif isinstance(value, list):
         for item in value:
             yield from _leaves(item)
-    elif isinstance(value, bool) or value is None:
-        yield None
-    elif isinstance(value, float) and value.is_integer():
-        yield str(int(value))
     else:
-        yield str(value).strip().casefold()
-
-
-def _find(leaf: str | None, trusted: Iterable[tuple[str, Label]]) -> Label | None:
-    if not leaf or len(leaf) > _LONGEST_VALUE or not any(map(str.isalnum, leaf)):
-        return None
-    return next((label for text, label in trusted if _stands_in(leaf, text)), None)
-
-
-def _stands_in(leaf: str, text: str) -> bool:
-    """Whether the leaf stands in the text as whole words, so that 5 is not found in 500 or in 5.20."""
-    start = text.find(leaf)
-    while start >= 0:
-        end = start + len(leaf) - 1
-        if not (_continues(text, start, -1) or _continues(text, end, 1)):
-            return True
-        start = text.find(leaf, start + 1)
-    return False
-
-
-def _continues(text: str, edge: int, step: int) -> bool:
-    """Whether the word, number, name, path or address at ``edge`` goes on in the direction of ``step``."""
-    near, far = edge + step, edge + 2 * step
-    if not 0 <= near < len(text):
-        return False
-    neighbour, beyond = text[near], text[far] if 0 <= far < len(text) else ""
-    if _is_word(neighbour) or unicodedata.combining(neighbour):
-        return _is_word(text[edge]) or bool(unicodedata.combining(neighbour))
-    if text[edge].isdigit():
-        if step < 0 and neighbour in _SIGNS:
-            return True
-        if neighbour in _BETWEEN_DIGITS and beyond.isdigit():
-            return True
-    return neighbour in _JOINERS and bool(beyond) and _is_word(beyond)
-
-
-def _is_word(character: str) -> bool:
-    return character.isalnum() or character == "_"
+        yield scalar_text(value)

@@ -6,13 +6,16 @@ it or writes a label of his own gets ``None``, which callers read as untrusted.
 
 from __future__ import annotations
 
-from typing import TypedDict
+from collections.abc import Sequence
+from typing import NamedTuple, Required, TypedDict
 
+import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from aisecops_langchain.canonical import JsonValue, canonical_bytes
 from aisecops_langchain.domain.labels import Label
 from aisecops_langchain.errors import CanonicalizationError
+from aisecops_langchain.provenance.fields import FieldValue
 from aisecops_langchain.sealing import Sealer
 
 _DOMAIN = "label"
@@ -20,12 +23,22 @@ _MEMORY_LIMIT = 4096
 _LABEL: TypeAdapter[Label] = TypeAdapter(Label)
 
 
-class SealedLabel(TypedDict):
+class SealedLabel(TypedDict, total=False):
     """A label as it lies in state: plain JSON."""
 
-    label: str
+    label: Required[str]
     """JSON of the label."""
-    seal: str
+    seal: Required[str]
+    fields: str
+    """JSON of the first-party values in the content, where there are any; under the same seal."""
+
+
+class Opened(NamedTuple):
+    """What a seal vouches for."""
+
+    label: Label
+    fields: frozenset[str] = frozenset()
+    """First-party values in the content."""
 
 
 class LabelSeals:
@@ -37,21 +50,26 @@ class LabelSeals:
 
     def __init__(self, sealer: Sealer) -> None:
         self._sealer = sealer
-        self._opened: dict[tuple[str, str, str, str], Label] = {}
+        self._opened: dict[tuple[str, str, str, str, str | None], Opened] = {}
 
-    def close_over(self, thread: str, content: str, label: Label) -> SealedLabel:
+    def close_over(self, thread: str, content: str, label: Label, fields: Sequence[FieldValue] = ()) -> SealedLabel:
         """Seal a label to content.
 
         Args:
             thread: The thread that the content belongs to.
             content: Digest of the content.
             label: Its label.
+            fields: First-party values in it.
 
         Returns:
             Plain JSON for the state.
         """
         text = label.model_dump_json()
-        return SealedLabel(label=text, seal=self._sealer.seal_bytes(_DOMAIN, _bound(thread, content, text)))
+        held = orjson.dumps([[item.path, item.value] for item in fields]).decode() if fields else None
+        made = SealedLabel(label=text, seal=self._sealer.seal_bytes(_DOMAIN, _bound(thread, content, text, held)))
+        if held is not None:
+            made["fields"] = held
+        return made
 
     def open(self, thread: str, content: str, sealed: object) -> Label | None:
         """Open a sealed label.
@@ -64,27 +82,45 @@ class LabelSeals:
         Returns:
             The label, or ``None`` if it was not sealed for this content on this thread.
         """
+        opened = self.open_whole(thread, content, sealed)
+        return None if opened is None else opened.label
+
+    def open_whole(self, thread: str, content: str, sealed: object) -> Opened | None:
+        """Open a sealed label with the first-party values that were sealed beside it.
+
+        Args:
+            thread: The thread that the content was found on.
+            content: Digest of the content as found.
+            sealed: What state holds; anything at all.
+
+        Returns:
+            Both, or ``None`` if they were not sealed together for this content on this thread.
+        """
         if not isinstance(sealed, dict):
             return None
-        text, seal = sealed.get("label"), sealed.get("seal")
-        if not isinstance(text, str) or not isinstance(seal, str):
+        text, seal, held = sealed.get("label"), sealed.get("seal"), sealed.get("fields")
+        if not isinstance(text, str) or not isinstance(seal, str) or not isinstance(held, str | None):
             return None
-        memory = (thread, content, text, seal)
+        memory = (thread, content, text, seal, held)
         known = self._opened.get(memory)
         if known is not None:
             return known
         try:
-            if not self._sealer.verifies(_DOMAIN, _bound(thread, content, text), seal):
+            if not self._sealer.verifies(_DOMAIN, _bound(thread, content, text, held), seal):
                 return None
-            label = _LABEL.validate_json(text)
-        except (CanonicalizationError, ValidationError):
+            opened = Opened(_LABEL.validate_json(text), _fields(held))
+        except (CanonicalizationError, ValidationError, orjson.JSONDecodeError, TypeError, ValueError):
             return None
         if len(self._opened) >= _MEMORY_LIMIT:
             self._opened.clear()
-        self._opened[memory] = label
-        return label
+        self._opened[memory] = opened
+        return opened
 
 
-def _bound(thread: str, content: str, label: str) -> bytes:
-    bound: JsonValue = [thread, content, label]
-    return canonical_bytes(bound)
+def _bound(thread: str, content: str, label: str, fields: str | None) -> bytes:
+    bound: list[JsonValue] = [thread, content, label]
+    return canonical_bytes(bound if fields is None else [*bound, fields])
+
+
+def _fields(held: str | None) -> frozenset[str]:
+    return frozenset() if held is None else frozenset(str(value) for _path, value in orjson.loads(held))

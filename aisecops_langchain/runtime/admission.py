@@ -1,7 +1,7 @@
 """How content gets in: inspected, cleaned, labelled and recorded before any model sees it.
 
-Invariant: what passes here carries the label of its door, or one that was sealed for it elsewhere; the content itself
-can lower its trust, never raise it.
+Invariant: what passes here carries the label of its door and of policy, or one that was sealed for it elsewhere; the
+content itself can lower its trust, never raise it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from aisecops_langchain.domain.effects import ResultProfile
 from aisecops_langchain.domain.events import (
     ContentAdmitted,
     ContentBlocked,
@@ -60,6 +61,7 @@ class Admission:
         redact_pii: bool = False,
         parents: tuple[str, ...] = (),
         carried: Label | None = None,
+        results: ResultProfile | None = None,
     ) -> Admitted:
         """Inspect one piece of content.
 
@@ -71,6 +73,7 @@ class Admission:
             redact_pii: Whether personal data is to be taken out of it.
             parents: Ids of the events that brought it.
             carried: The label that an agent's words proved to bring along, instead of that of their door.
+            results: What policy says of a tool's result.
 
         Returns:
             What may be passed on, and its label.
@@ -81,7 +84,7 @@ class Admission:
         """
         found = self.sanitizer.sanitize_text(text, channel=kind, redact_pii=redact_pii)
         source = Source(kind=kind, name=name, digest=found.raw_digest)
-        label = label_for(source) if carried is None else _through(carried, source)
+        label = _label(source, results, found) if carried is None else _through(carried, source)
         facts: dict[str, Any] = {"source": source, "label": label, "size": len(text), "findings": _findings(found)}
         record = self._recorder.record
         identity = (kind.value, name, found.raw_digest)
@@ -126,6 +129,15 @@ class Admission:
 def _through(carried: Label, source: Source) -> Label:
     """Add the message itself to the sources of what its sender saw."""
     return carried.model_copy(update={"sources": carried.sources | {source}})
+
+
+def _label(source: Source, results: ResultProfile | None, found: Sanitized) -> Label:
+    """Label content from its door and from policy; what looks like an instruction loses the trust policy gave it."""
+    if results is None:
+        return label_for(source)
+    label = label_for(source, confidentiality=results.confidentiality)
+    suspicious = found.blocked or "quarantined" in found.actions
+    return label if suspicious else label.model_copy(update={"integrity": results.integrity})
 
 
 def _findings(found: Sanitized) -> tuple[FindingRecord, ...]:

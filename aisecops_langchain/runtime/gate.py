@@ -22,10 +22,11 @@ from aisecops_langchain.domain.events import (
     PolicyAllowed,
     PolicyBlocked,
 )
-from aisecops_langchain.domain.labels import Label
+from aisecops_langchain.domain.labels import Integrity, Label
 from aisecops_langchain.domain.permit import ApprovalState, Binding, EffectState, Permit
-from aisecops_langchain.domain.plan import PlanStep
+from aisecops_langchain.domain.plan import Method, PlanStep
 from aisecops_langchain.domain.scope import Scope
+from aisecops_langchain.domain.task import NO_TASK, TaskScope
 from aisecops_langchain.errors import LedgerError
 from aisecops_langchain.runtime.approvals import Approvals
 from aisecops_langchain.runtime.authority import Authority
@@ -70,6 +71,9 @@ _REFUSED: Final = {
     ApprovalState.REJECTED: Denied("rejected", "A person rejected this call."),
 }
 
+_NOT_TRACED: Final = (Method.CONTEXT, Method.UNTRUSTED)
+"""A value that stands nowhere was not named by anybody, however trusted the context is."""
+
 Verdict = Permitted | NeedsApproval | Denied
 
 
@@ -83,6 +87,8 @@ class Proposal:
     planned_call: str
     """Digest of the call as planned; differs from the step's where a person edited it."""
     parents: tuple[str, ...] = ()
+    task: TaskScope | None = None
+    """What the user's words ask for, where policy wants to know."""
 
 
 class Gate:
@@ -133,11 +139,17 @@ class Gate:
         Returns:
             The request.
         """
+        step = proposal.step
+        profile = self._policy.profile(step.call.tool, step.profile)
+        task = proposal.task.standing(step.call.tool, profile.effects) if proposal.task else NO_TASK
         return DecisionRequest(
             principal=scope.principal,
-            call=proposal.step.call,
+            call=step.call,
             context=proposal.context,
-            arguments=proposal.step.argument_labels(),
+            arguments=step.argument_labels(),
+            methods=step.argument_methods(),
+            profile=step.profile,
+            task=task,
             environment=self._environment,
         )
 
@@ -256,7 +268,20 @@ class Gate:
         lifetime = self._policy.limits.permit_ttl_seconds
         permit = mint(self._sealer, case.binding, now=self._clock.now(), lifetime_seconds=lifetime)
         obligations = tuple(sorted(decision.obligations))
-        return EffectRecord(permit=permit, state=EffectState.RESERVED, approval=approval, obligations=obligations)
+        return EffectRecord(
+            permit=permit,
+            state=EffectState.RESERVED,
+            approval=approval,
+            obligations=obligations,
+            named_by_user=self._is_named_by_user(case.proposal.step),
+        )
+
+    def _is_named_by_user(self, step: PlanStep) -> bool:
+        """Whether the user's own words name all that the call reaches, which policy may let vouch for its result."""
+        targets, arguments = self._policy.profile(step.call.tool).targets, step.call.arguments()
+        traced = {item.argument: item for item in step.provenance if item.method not in _NOT_TRACED}
+        present = [traced.get(name) for name in targets if arguments.get(name) is not None]
+        return bool(present) and all(item and item.label.integrity.rank >= Integrity.USER.rank for item in present)
 
     def _begins_again(self, binding: Binding, before: KnownEffect) -> bool:
         """Whether a step that a crash cut off may go on under its old permit; if not, its effect is accounted for."""
@@ -297,6 +322,9 @@ class Gate:
             context=request.context,
             argument_labels=request.arguments,
             environment=request.environment,
+            argument_methods=request.methods,
+            tool_profile=request.profile,
+            task=request.task,
         )
         return events
 
@@ -336,8 +364,10 @@ def _grounds(request: DecisionRequest, decision: Decision) -> str:
     labels = sorted(f"{name}:{label.integrity}:{label.confidentiality}" for name, label in request.arguments.items())
     context = request.context
     sources = sorted(source.digest for source in context.sources)
-    about = (context.integrity, context.confidentiality, *sources, *labels)
     codes = (reason.code for reason in decision.reasons)
+    methods = sorted(f"{name}:{method}" for name, method in request.methods.items())
+    task = (request.task.scope, str(request.task.in_scope))
+    about = (context.integrity, context.confidentiality, *sources, *labels, *methods, *task)
     return digest_texts("decision", decision.effect, decision.policy, *decision.rules, *codes, *about)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
+from datetime import date
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -16,6 +17,7 @@ from uuid import uuid4
 
 from aisecops_langchain.audit import AuditLog, Durability
 from aisecops_langchain.canonical import JsonValue, digest
+from aisecops_langchain.domain.effects import ToolProfile
 from aisecops_langchain.domain.events import PolicyLoaded
 from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.domain.scope import Scope
@@ -23,7 +25,7 @@ from aisecops_langchain.domain.warrant import Warrant
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.keyfile import load_or_create_key
 from aisecops_langchain.policy import PolicyEngine, Suspended, load_policy
-from aisecops_langchain.provenance import LabelSeals, MessageSeals
+from aisecops_langchain.provenance import KeywordScope, LabelSeals, MessageSeals, ScopeExtractor
 from aisecops_langchain.runtime.admission import Admission
 from aisecops_langchain.runtime.approvals import Approvals
 from aisecops_langchain.runtime.authority import Authority
@@ -38,6 +40,7 @@ from aisecops_langchain.runtime.ports import AuditSink, CheckedClock, Clock, Led
 from aisecops_langchain.runtime.recorder import Recorder
 from aisecops_langchain.runtime.sqlite_ledger import SqliteLedger
 from aisecops_langchain.runtime.stops import Stops
+from aisecops_langchain.runtime.tasks import TaskReader
 from aisecops_langchain.runtime.warrants import WarrantSigner
 from aisecops_langchain.sanitize import Sanitizer
 from aisecops_langchain.sealing import Sealer
@@ -55,7 +58,9 @@ class Governor:
         sealer: Holds the key that state and ledger never see.
         clock: Tells the time.
         sanitizer: Inspects content.
-        environment: Facts from configuration that rules may ask for.
+        environment: Facts from configuration that rules may ask for; ``today`` (a date like 2024-05-15) also resolves
+            dates that the user spells without a year.
+        scope_extractor: Reads the user's words for what they ask for, where a rule wants to know; key words by default.
 
     Attributes:
         policy: The policy in force; ``reload`` brings another one into force.
@@ -81,6 +86,7 @@ class Governor:
         clock: Clock | None = None,
         sanitizer: Sanitizer | None = None,
         environment: Mapping[str, JsonValue] | None = None,
+        scope_extractor: ScopeExtractor | None = None,
     ) -> None:
         clock = CheckedClock(clock or SystemClock())
         limits = policy.limits
@@ -93,7 +99,10 @@ class Governor:
         self.labels = LabelSeals(sealer)
         self.messages = MessageSeals(sealer)
         self.admission = Admission(sanitizer or Sanitizer(), self.recorder)
-        self.planner = Planner(self.recorder, sealer, max_calls=limits.max_calls_per_plan)
+        tasks = TaskReader(scope_extractor or KeywordScope(), self._policy)
+        self.planner = Planner(
+            self.recorder, sealer, max_calls=limits.max_calls_per_plan, tasks=tasks, today=_today(environment)
+        )
         self.approvals = Approvals(ledger, self.recorder, sealer, clock, lifetime_seconds=limits.approval_ttl_seconds)
         effects = Effects(ledger, sealer)
         self.stops = Stops(ledger, self.recorder, sealer, clock)
@@ -130,6 +139,7 @@ class Governor:
         clock: Clock | None = None,
         sanitizer: Sanitizer | None = None,
         environment: Mapping[str, JsonValue] | None = None,
+        scope_extractor: ScopeExtractor | None = None,
     ) -> Governor:
         """Open a governor on one machine: JSONL segments and a SQLite ledger in one directory.
 
@@ -140,6 +150,7 @@ class Governor:
             clock: Tells the time; this machine's by default.
             sanitizer: Inspects content; the default rule pack by default.
             environment: Facts from configuration that rules may ask for.
+            scope_extractor: Reads the user's words for what they ask for; key words by default.
 
         Returns:
             The governor; close it, or use it in a ``with`` statement.
@@ -171,6 +182,7 @@ class Governor:
             clock=clock,
             sanitizer=sanitizer,
             environment=environment,
+            scope_extractor=scope_extractor,
         )
         governor.home = root
         return governor
@@ -179,6 +191,18 @@ class Governor:
     def policy(self) -> PolicyEngine:
         """The policy in force."""
         return self._policy.current
+
+    def profile(self, tool: str, declared: ToolProfile | None = None) -> ToolProfile:
+        """Return what a tool does, as the policy in force says.
+
+        Args:
+            tool: The tool's name.
+            declared: What the tool's own code declares.
+
+        Returns:
+            The profile; the worst where nobody declares one.
+        """
+        return self._policy.profile(tool, declared)
 
     def reload(self, policy: PolicySource) -> None:
         """Bring another policy into force; permits and approvals of the one before are void from then on.
@@ -310,6 +334,18 @@ class Governor:
 
 def _load(policy: PolicySource) -> PolicyEngine:
     return load_policy(policy) if isinstance(policy, str | os.PathLike) else policy
+
+
+def _today(environment: Mapping[str, JsonValue] | None) -> date | None:
+    today = (environment or {}).get("today")
+    if today is None:
+        return None
+    try:
+        return date.fromisoformat(str(today))
+    except ValueError:
+        raise ConfigurationError(
+            "environment.today is no date", expected="a date like 2024-05-15", got=type(today).__name__
+        ) from None
 
 
 def _durability(name: Durability | str) -> Durability:

@@ -10,20 +10,19 @@ import copy
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from aisecops_langchain.canonical import JsonValue, canonical_bytes, digest, digest_texts
-from aisecops_langchain.domain.events import PlanCreated, PlanRejected, RecordedStep
+from aisecops_langchain.domain.events import PlanCreated, PlanRejected, RecordedStep, TaskScoped
 from aisecops_langchain.domain.labels import Label, join_all
 from aisecops_langchain.domain.plan import CanonicalCall, ExecutionPlan, PlanStep, RejectedCall
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.errors import AisecopsError, CanonicalizationError
-from aisecops_langchain.provenance import LabelledText, attribute
-from aisecops_langchain.runtime.ports import ToolContract
+from aisecops_langchain.provenance import ContentIndex, LabelledText, attribute_in
+from aisecops_langchain.runtime.ports import DescribedTool
 from aisecops_langchain.runtime.recorder import Recorder
+from aisecops_langchain.runtime.tasks import TaskReader, Toolbox
 from aisecops_langchain.sealing import Sealer
-
-Toolbox = Mapping[str, ToolContract]
-"""The tools within an agent's reach, by name."""
 
 _MAX_NAME = 64
 _REMEMBERED_PLANS = 256
@@ -62,12 +61,24 @@ class Planner:
         recorder: Writes what was proposed.
         sealer: Seals references.
         max_calls: More calls than this in one plan are rejected.
+        tasks: Reads the user's words for what they ask for; left out where no rule wants to know.
+        today: Today's date from configuration, for dates that the user spells without a year.
     """
 
-    def __init__(self, recorder: Recorder, sealer: Sealer, *, max_calls: int) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        sealer: Sealer,
+        *,
+        max_calls: int,
+        tasks: TaskReader | None = None,
+        today: date | None = None,
+    ) -> None:
         self._recorder = recorder
         self._sealer = sealer
         self._max_calls = max_calls
+        self._tasks = tasks
+        self._today = today
         self._made: dict[tuple[str, str], tuple[tuple[ProposedCall, ...], ExecutionPlan]] = {}
 
     def limit(self, max_calls: int) -> None:
@@ -87,6 +98,7 @@ class Planner:
         *,
         turn: str,
         plan_id: str | None = None,
+        in_doubt: bool = False,
     ) -> ExecutionPlan:
         """Make the plan for one turn of the model; the same turn gives the same plan.
 
@@ -97,22 +109,27 @@ class Planner:
             scope: Where.
             turn: Identity of the turn, stable when its node is executed again.
             plan_id: Identity of a plan made before for this turn, where one is known.
+            in_doubt: Whether the contents are not those that the model saw; nobody then knows what was asked for.
 
         Returns:
             The plan; malformed calls stand in ``rejected``.
         """
         context = join_all(item.label for item in contents)
+        seen = ContentIndex(contents, context, today=self._today)
+        task = self._tasks.task(contents, tools) if self._tasks and not in_doubt else None
         times = Counter(proposal.call_id for proposal in proposals)
         steps: list[PlanStep] = []
         rejected: list[RejectedCall] = []
-        for index, proposal in enumerate(proposals):
-            outcome = self._refuse(proposal, index, times) or _step(proposal, contents, context, tools)
+        for position, proposal in enumerate(proposals):
+            outcome = self._refuse(proposal, position, times) or _step(proposal, seen, tools)
             if isinstance(outcome, PlanStep):
                 steps.append(outcome)
             else:
                 rejected.append(outcome)
         identity = plan_id or _identity(scope, turn, proposals, steps)
-        plan = ExecutionPlan.of(plan_id=identity, steps=tuple(steps), rejected=tuple(rejected), context=context)
+        plan = ExecutionPlan.of(
+            plan_id=identity, steps=tuple(steps), rejected=tuple(rejected), context=context, task=task
+        )
         self._remember(scope, tuple(proposals), plan)
         return plan
 
@@ -164,6 +181,8 @@ class Planner:
             AuditWriteError: If they could not be written.
         """
         written: list[str] = []
+        if plan.task is not None and self._tasks is not None and self._tasks.is_new(scope, plan.task):
+            written.append(self._recorder.record(TaskScoped, scope, plan.task.digest, parents=parents, asked=plan.task))
         if plan.steps:
             steps = tuple(
                 RecordedStep(
@@ -239,9 +258,7 @@ class Planner:
         return None
 
 
-def _step(
-    proposal: ProposedCall, contents: Sequence[LabelledText], context: Label, tools: Toolbox
-) -> PlanStep | RejectedCall:
+def _step(proposal: ProposedCall, index: ContentIndex, tools: Toolbox) -> PlanStep | RejectedCall:
     tool = tools.get(proposal.tool)
     if tool is None:
         return _rejected(proposal, "unknown_tool", "no tool of that name is within this agent's reach")
@@ -257,7 +274,8 @@ def _step(
         call_id=proposal.call_id,
         call=call,
         tool_definition=definition,
-        provenance=attribute(arguments, contents, context),
+        provenance=attribute_in(arguments, index),
+        profile=tool.profile if isinstance(tool, DescribedTool) else None,
     )
 
 

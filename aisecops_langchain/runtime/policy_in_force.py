@@ -7,8 +7,9 @@ that policy's digest.
 from __future__ import annotations
 
 from aisecops_langchain.domain.decision import Decision, DecisionRequest
+from aisecops_langchain.domain.effects import UNDECLARED, ToolProfile
 from aisecops_langchain.policy.model import Limits
-from aisecops_langchain.policy.protocol import PolicyEngine
+from aisecops_langchain.policy.protocol import DeclaresTools, PolicyEngine
 
 
 class PolicyInForce:
@@ -40,6 +41,25 @@ class PolicyInForce:
     def reveal(self) -> frozenset[str]:
         """What it lets the log show."""
         return self.current.reveal
+
+    @property
+    def asks_task(self) -> bool:
+        """Whether it wants to know what the user's words ask for."""
+        current = self.current
+        return isinstance(current, DeclaresTools) and current.asks_task
+
+    def profile(self, tool: str, declared: ToolProfile | None = None) -> ToolProfile:
+        """Return what a tool does, as it says.
+
+        Args:
+            tool: The tool's name.
+            declared: What the tool's own code declares.
+
+        Returns:
+            Its declaration; where it makes none, the code's, or else the worst.
+        """
+        current = self.current
+        return current.profile(tool, declared) if isinstance(current, DeclaresTools) else declared or UNDECLARED
 
     def decide(self, request: DecisionRequest) -> Decision:
         """Ask it.

@@ -9,9 +9,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from aisecops_langchain.canonical import JsonValue
+from aisecops_langchain.domain.effects import ToolProfile
 from aisecops_langchain.errors import AisecopsError
 
 
@@ -62,6 +63,21 @@ class CheckedClock:
         if type(now) is not int or now <= 0:
             raise ClockError("the clock gives no usable time", expected="nanoseconds since 1970", got=repr(now)[:40])
         return now
+
+
+@runtime_checkable
+class DescribedTool(Protocol):
+    """What a tool says of itself; a contract may leave it out, and then nothing is known."""
+
+    @property
+    def description(self) -> str:
+        """The tool's own words."""
+        ...
+
+    @property
+    def profile(self) -> ToolProfile | None:
+        """What the tool's own code declares."""
+        ...
 
 
 class ToolContract(Protocol):

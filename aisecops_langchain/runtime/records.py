@@ -40,6 +40,8 @@ class EffectRecord:
     approval: str | None = None
     obligations: tuple[Obligation, ...] = ()
     """What the executor owes; kept here, because state could lose them."""
+    named_by_user: bool = False
+    """Whether the user's own words name every target of the call, such as the very file that it reads."""
 
     def to_json(self, permit: bytes) -> bytes:
         """Return the record as JSON.

@@ -169,3 +169,18 @@ def test_diff_shows_a_request_or_says_that_there_is_none(run: Run, bundle: Path,
     assert shown["request"]["tool"] == "pay_invoice"
     assert 1000 < shown["request"]["args"]["amount"] <= 1001
     assert (shown["old"]["effect"], shown["new"]["effect"]) == ("deny", "require_approval")
+
+
+def test_init_prints_a_draft_that_loads_and_denies(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The draft is a sound bundle; what is no list of tools is a usage error."""
+    monkeypatch.chdir(tmp_path)
+    source = (
+        "def send_mail(to: str, body: str) -> str:\n    'Send a mail.'\n    return ''\nTOOLS = [send_mail]\nNONE = []\n"
+    )
+    Path("drafted_tools.py").write_text(source, encoding="utf-8")
+    drafted = run("policy", "init", "drafted_tools:TOOLS", "--agent", "clerk")
+    assert drafted.exit_code == 0
+    Path("draft.yaml").write_text(drafted.output, encoding="utf-8")
+    assert run("policy", "check", "draft.yaml").exit_code == 0
+    for wrong in ("drafted_tools:NONE", "drafted_tools:absent", "drafted_tools", "no_such_module:TOOLS"):
+        assert run("policy", "init", wrong).exit_code == 2

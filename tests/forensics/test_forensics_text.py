@@ -128,6 +128,7 @@ def every_kind() -> list[AnyEvent]:
     counts = dict.fromkeys(("epoch", "stopped", "running", "unknown", "ran", "failed"), 1)
     shared |= {"claims": CLAIMS, "warrant": "w", "stop": "agent", "target": "clerk", "by": "bob", **counts}
     shared |= {"bundle": "b", "previous": "sha256:p", "fault": "why"}
+    shared |= {"asked": {"request": "sha256:x", "tools": ["pay"]}}
     for kind in get_args(get_args(AnyEvent)[0]):
         tag = kind.model_fields["kind"].default
         known = made.get(tag)

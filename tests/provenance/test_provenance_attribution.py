@@ -32,10 +32,9 @@ def is_endorsed(value, *texts: str) -> bool:
     """Whether the user's words vouch for a value; what is not vouched for has the label of the whole context."""
     contents = [said(text) for text in texts]
     found = trace(value, *contents)
-    if found.method == "verbatim":
+    if found.method not in ("context", "untrusted"):
         assert found.label.integrity is Integrity.USER
         return True
-    assert found.method == "context"
     assert found.label == join_all(item.label for item in [*contents, POISON])
     return False
 
@@ -183,7 +182,8 @@ def test_one_part_that_nobody_said_spoils_the_whole(value, text):
 def test_untrusted_content_never_endorses(kind):
     """Documents, memory, tools and models may say what they like."""
     found = trace("bob", said("pay bob", kind))
-    assert found.method == "context"
+    assert found.method == "untrusted"
+    assert {source.kind for source in found.sources} == {kind}
     assert found.label.integrity is Integrity.UNTRUSTED
 
 
@@ -257,7 +257,7 @@ def test_attribution_never_raises_trust_beyond_the_words_it_found(value, items):
     context = join_all(item.label for item in items)
     (found,) = attribute({"x": value}, items, context)
     trusted = [item.label for item in items if item.label.integrity.rank >= Integrity.USER.rank]
-    if found.method == "verbatim":
+    if found.method not in ("context", "untrusted"):
         assert trusted
         assert found.label.sources <= join_all(trusted).sources
         assert found.label.integrity.rank >= Integrity.USER.rank
@@ -271,7 +271,8 @@ def test_untrusted_content_changes_nothing_but_the_context(value, items):
     """An attacker who adds documents cannot make a value trusted that was not."""
     trusted = [item for item in items if item.label.integrity.rank >= Integrity.USER.rank]
     context = POISON.label
-    assert attribute({"x": value}, items, context) == attribute({"x": value}, trusted, context)
+    (found,), (alone,) = attribute({"x": value}, items, context), attribute({"x": value}, trusted, context)
+    assert found.label == alone.label
 
 
 @LAW

@@ -47,7 +47,7 @@ from aisecops_langchain.domain.events.execution import (
     ExecutionStarted,
     ExecutionUnknown,
 )
-from aisecops_langchain.domain.events.planning import PlanCreated, PlanRejected, RecordedStep
+from aisecops_langchain.domain.events.planning import PlanCreated, PlanRejected, RecordedStep, TaskScoped
 from aisecops_langchain.domain.events.policy import PolicyLoaded
 from aisecops_langchain.domain.events.run import RunFinished, RunPaused, RunResumed, RunStarted
 from aisecops_langchain.domain.events.spans import (
@@ -75,6 +75,7 @@ AnyEvent: TypeAlias = Annotated[
     | PromptBlocked
     | OutputAllowed
     | OutputBlocked
+    | TaskScoped
     | PlanCreated
     | PlanRejected
     | CapabilityAllowed
@@ -185,6 +186,7 @@ __all__ = [
     "StopLifted",
     "StopOrdered",
     "StopReported",
+    "TaskScoped",
     "ToolFailed",
     "ToolFinished",
     "ToolStarted",

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from aisecops_langchain.canonical import JsonValue
 from aisecops_langchain.domain.decision import Decision, Reason
+from aisecops_langchain.domain.effects import ToolProfile
 from aisecops_langchain.domain.events.base import Event, RecordedCall
 from aisecops_langchain.domain.labels import Label
 from aisecops_langchain.domain.principal import Approver
+from aisecops_langchain.domain.task import NO_TASK, TaskStanding
 
 
 class _CallEvent(Event):
@@ -62,6 +64,10 @@ class DecisionMade(Event):
     context: Label
     argument_labels: dict[str, Label]
     environment: dict[str, JsonValue]
+    argument_methods: dict[str, str] = Field(default_factory=dict)
+    tool_profile: ToolProfile | None = None
+    """What the tool's own code declared, where the bundle does not declare the tool."""
+    task: TaskStanding = NO_TASK
 
 
 class _ApprovalEvent(_CallEvent):

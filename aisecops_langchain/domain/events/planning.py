@@ -8,6 +8,7 @@ from aisecops_langchain.domain.base import Frozen
 from aisecops_langchain.domain.events.base import Event, RecordedCall
 from aisecops_langchain.domain.labels import Label
 from aisecops_langchain.domain.plan import ArgumentProvenance, RejectedCall
+from aisecops_langchain.domain.task import TaskScope
 
 
 class RecordedStep(Frozen):
@@ -16,6 +17,13 @@ class RecordedStep(Frozen):
     call: RecordedCall
     tool_definition: str
     provenance: tuple[ArgumentProvenance, ...] = ()
+
+
+class TaskScoped(Event):
+    """The user's own words were read for what they ask for, before any call was decided on."""
+
+    kind: Literal["task_scoped"] = "task_scoped"
+    asked: TaskScope
 
 
 class PlanCreated(Event):
