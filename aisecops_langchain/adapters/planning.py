@@ -17,10 +17,12 @@ from aisecops_langchain.adapters.context import ModelContext, read_context, seal
 from aisecops_langchain.adapters.node import GovernanceNode, mapping_of
 from aisecops_langchain.adapters.place import Place, PrincipalSource, traced
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES
-from aisecops_langchain.adapters.translate import proposals_of, storable
+from aisecops_langchain.adapters.translate import proposals_of, storable, tokens_of
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.runtime.governor import Governor
 from aisecops_langchain.runtime.tasks import Toolbox
+
+_EXHAUSTED = "The budget of this run is used up, so I cannot go on."
 
 
 class PlanningNode(GovernanceNode):
@@ -51,18 +53,26 @@ class PlanningNode(GovernanceNode):
     def run(self, state: Mapping[str, Any], config: RunnableConfig | None) -> dict[str, Any]:
         """Ask the model and record its plan."""
         place, context = self._prepare(state, config)
+        if not self._governor.may_ask_model(place.scope):
+            return self._propose(place, context, AIMessage(_EXHAUSTED))
         answer = self._model.invoke(list(context.messages), traced(config, place))
-        return self._propose(place, context, answer)
+        return self._account(place, context, answer)
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002, ARG002
         """Ask the model on the event loop; everything that waits for files runs in worker threads."""
         place, context = await asyncio.to_thread(self._prepare, mapping_of(input), config)
+        if not await asyncio.to_thread(self._governor.may_ask_model, place.scope):
+            return await asyncio.to_thread(self._propose, place, context, AIMessage(_EXHAUSTED))
         answer = await self._model.ainvoke(list(context.messages), traced(config, place))
-        return await asyncio.to_thread(self._propose, place, context, answer)
+        return await asyncio.to_thread(self._account, place, context, answer)
 
     def _prepare(self, state: Mapping[str, Any], config: RunnableConfig | None) -> tuple[Place, ModelContext]:
         place = self.locate(state, config)
         return place, read_context(self._governor, place, place.messages, self._system_prompt)
+
+    def _account(self, place: Place, context: ModelContext, answer: BaseMessage) -> dict[str, Any]:
+        self._governor.meter(place.scope, tokens_of(answer, context.messages))
+        return self._propose(place, context, answer)
 
     def _propose(self, place: Place, context: ModelContext, answer: BaseMessage) -> dict[str, Any]:
         if not isinstance(answer, AIMessage):

@@ -17,6 +17,7 @@ from aisecops_langchain.domain.labels import Label
 from aisecops_langchain.domain.plan import CanonicalCall
 from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.domain.task import NO_TASK, TaskStanding
+from aisecops_langchain.domain.usage import ChainStep, Usage
 
 
 class Effect(StrEnum):
@@ -50,6 +51,8 @@ class Stage(StrEnum):
     RULES = "rules"
     DELEGATION = "delegation"
     """The agent's own rules let it pass, a delegator or a warrant did not."""
+    BOUNDS = "bounds"
+    """The rules let it pass, a budget or the risk of the chain did not."""
     STOP = "stop"
     """A person stopped the run, the agent, the tenant or a warrant."""
 
@@ -69,6 +72,8 @@ class DecisionRequest(Frozen):
     task: TaskStanding = NO_TASK
     environment: dict[str, JsonValue] = Field(default_factory=dict)
     """Facts from configuration (deployment, time window ...), never from content."""
+    usage: Usage | None = None
+    """What was used so far, counted by the ledger; needed where policy has budgets or bounds the risk of a chain."""
 
 
 class Decision(Frozen):
@@ -86,6 +91,10 @@ class Decision(Frozen):
     """Ids of every rule that matched or erred, sorted."""
     reasons: tuple[Reason, ...]
     obligations: frozenset[Obligation] = frozenset()
+    demand: dict[str, int] = Field(default_factory=dict)
+    """What the call would take from each budget, in the smallest unit of its measure."""
+    chain: ChainStep | None = None
+    """What the call would add to the risk of its chain."""
 
     @property
     def allowed(self) -> bool:

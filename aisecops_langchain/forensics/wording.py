@@ -16,6 +16,7 @@ from aisecops_langchain.domain.events import (
     ApprovalGranted,
     ApprovalRejected,
     ApprovalRequested,
+    BudgetExhausted,
     CapabilityAllowed,
     CapabilityBlocked,
     ContentAdmitted,
@@ -174,6 +175,10 @@ class Narrator:
     @_tell.register
     def _(self, event: OutputBlocked) -> str:
         return f"The answer was withheld{_findings(event.findings)}{_because(event.reason)}"
+
+    @_tell.register
+    def _(self, event: BudgetExhausted) -> str:
+        return f"The model was not asked again: {names(event.budgets)} used up"
 
     @_tell.register
     def _(self, event: TaskScoped) -> str:

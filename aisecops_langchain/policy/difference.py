@@ -289,6 +289,11 @@ def _settings(old: Policy, new: Policy) -> tuple[str, ...]:
             found.append(f"limits.{name}: {one} became {other}")
     found += [f"record.reveal: {entry} was removed" for entry in sorted(old.reveal - new.reveal)]
     found += [f"record.reveal: {entry} was added" for entry in sorted(new.reveal - old.reveal)]
+    for name in sorted({*old.bounds.budgets, *new.bounds.budgets}):
+        if old.bounds.budgets.get(name) != new.bounds.budgets.get(name):
+            found.append(f"budgets.{name}: it changed")
+    if old.bounds.chain != new.bounds.chain:
+        found.append("chain_risk: it changed")
     for tool in sorted(old.tools & new.tools):
         if old.profile(tool) != new.profile(tool):
             found.append(f"tools.{tool}: its effect profile changed")

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect
 from aisecops_langchain.domain.effects import UNDECLARED, ToolProfile
+from aisecops_langchain.policy.bounds import Bounds
 from aisecops_langchain.policy.compiled import Index
-from aisecops_langchain.policy.evaluation import engine_error, evaluate
+from aisecops_langchain.policy.evaluation import Evaluation, engine_error, evaluate
 from aisecops_langchain.policy.explain import Explanation, explain, unexplained
 from aisecops_langchain.policy.model import Limits
 
@@ -35,6 +36,8 @@ class Policy:
     """Whether any rule asks what the user's own words ask for."""
     profiles: Mapping[str, ToolProfile] = field(repr=False)
     """Declared effect profiles by tool."""
+    bounds: Bounds = field(repr=False)
+    """Budgets and chain risk."""
     normalised: bytes = field(repr=False)
     index: Index = field(repr=False)
 
@@ -48,7 +51,7 @@ class Policy:
             The decision.
         """
         try:
-            return evaluate(self.index, request).decision
+            return self._bounded(evaluate(self.index, request), request).decision
         except Exception as error:  # noqa: BLE001 - code that cannot decide answers deny
             return engine_error(self.index, error)
 
@@ -62,9 +65,16 @@ class Policy:
             The reason chain, with the same decision that ``decide`` gives.
         """
         try:
-            return explain(self.index, request, evaluate(self.index, request))
+            return explain(self.index, request, self._bounded(evaluate(self.index, request), request))
         except Exception as error:  # noqa: BLE001 - code that cannot decide answers deny
             return unexplained(engine_error(self.index, error))
+
+    def _bounded(self, evaluation: Evaluation, request: DecisionRequest) -> Evaluation:
+        facts = evaluation.facts
+        if not self.bounds or facts is None:
+            return evaluation
+        decision = self.bounds.restrict(evaluation.decision, request, facts.arguments, facts.profile)
+        return evaluation._replace(decision=decision)
 
     def idempotent(self, tool: str) -> bool:
         """Tell whether a tool may be run again after a crash.

@@ -18,6 +18,8 @@ from aisecops_langchain.canonical import canonical_bytes, digest_bytes
 from aisecops_langchain.domain.decision import Effect
 from aisecops_langchain.domain.effects import ResultProfile, ToolProfile
 from aisecops_langchain.errors import PolicyError
+from aisecops_langchain.policy.bounds import Bounds
+from aisecops_langchain.policy.bounds_model import Budget, ChainRisk
 from aisecops_langchain.policy.compiled import build_index
 from aisecops_langchain.policy.conditions import Condition, compile_when
 from aisecops_langchain.policy.constraints import Constraint, compile_constraints
@@ -104,6 +106,7 @@ def _policy(
     if len(normalised) > MAX_BYTES:
         raise PolicyError("policy is too large once its defaults are spelled out", file=file, expected="less content")
     digest = digest_bytes("policy", normalised)
+    bounds = Bounds(MappingProxyType(dict(bundle.budgets)), bundle.chain_risk)
     return Policy(
         id=bundle.id,
         digest=digest,
@@ -111,15 +114,16 @@ def _policy(
         reveal=frozenset(bundle.record.reveal),
         agents=frozenset(bundle.agents),
         tools=bundle.tools(),
-        asks_approval=any(rule.effect is Effect.REQUIRE_APPROVAL for rule in whole.rules),
+        asks_approval=any(rule.effect is Effect.REQUIRE_APPROVAL for rule in whole.rules) or bounds.asks_approval,
         asks_task=reads_task(whole),
         profiles=MappingProxyType(dict(bundle.profiles)),
         normalised=normalised,
+        bounds=bounds,
         index=build_index(whole, digest, constraints, conditions),
     )
 
 
-_MODELS = (Bundle, Agent, Capability, Rule, Limits, Record, TaskBounds, ToolProfile, ResultProfile)
+_MODELS = (Bundle, Agent, Capability, Rule, Limits, Record, TaskBounds, ToolProfile, ResultProfile, Budget, ChainRisk)
 _KEYS = frozenset(key for model in _MODELS for key in model.model_fields)
 
 
@@ -148,6 +152,8 @@ def _reference_problems(bundle: Bundle) -> Iterator[Problem]:
         yield from _unknown(("agents", name, "capabilities"), "capability", agent.capabilities, bundle.capabilities)
     for tool in bundle.profiles:
         yield from _unknown(("tools", tool), "tool", (tool,), tools)
+    for name, budget in bundle.budgets.items():
+        yield from _unknown(("budgets", name, "tools"), "tool", budget.tools, tools)
     seen: set[str] = {rule.id for rule in standard_rules(bundle)}
     for index, rule in enumerate(bundle.rules):
         location = ("rules", index)

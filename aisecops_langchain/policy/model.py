@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, JsonValue, PositiveInt, model_valida
 from aisecops_langchain.domain.base import Frozen
 from aisecops_langchain.domain.decision import Effect, Obligation
 from aisecops_langchain.domain.effects import ToolProfile
+from aisecops_langchain.policy.bounds_model import Budget, ChainRisk
 
 EVERY_TOOL: Final = "*"
 """Stands for all tools, as the only entry of a rule's ``tools``."""
@@ -174,6 +175,8 @@ class Bundle(Frozen):
     """Effect profile of each declared tool."""
     standard_rules: Annotated[tuple[StandardRule, ...], Field(min_length=1), AfterValidator(_distinct)] = ()
     task_scope: TaskBounds | None = None
+    budgets: dict[Name, Budget] = Field(default_factory=dict, min_length=1)
+    chain_risk: ChainRisk | None = None
     limits: Limits = Limits()
     record: Record = Record()
 
@@ -221,8 +224,13 @@ class Bundle(Frozen):
         content["rules"] = [_filled(item) for item in sorted(content["rules"], key=lambda item: str(item["id"]))]
         content["record"] = _filled(content["record"])
         content["tools"] = {name: _filled_profile(item) for name, item in content["tools"].items()}
-        if content["task_scope"] is None:
-            del content["task_scope"]
+        content["budgets"] = {name: _filled(item) for name, item in content["budgets"].items()}
+        for section in ("task_scope", "chain_risk"):
+            if content[section] is None:
+                del content[section]
+        chain = content.get("chain_risk")
+        if isinstance(chain, dict) and chain["approval_at"] is None:
+            del chain["approval_at"]
         return _filled(content)
 
 

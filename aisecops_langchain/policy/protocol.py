@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 from aisecops_langchain.canonical import digest
 from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect, Reason, Stage
 from aisecops_langchain.domain.effects import ToolProfile
+from aisecops_langchain.policy.bounds import Bounds
 from aisecops_langchain.policy.model import Limits
 
 
@@ -85,6 +86,15 @@ class DeclaresTools(Protocol):
             tool: The tool's name.
             declared: What the tool's own code declares.
         """
+
+
+@runtime_checkable
+class DeclaresBounds(Protocol):
+    """What an engine may add: budgets and the risk of chains."""
+
+    @property
+    def bounds(self) -> Bounds:
+        """What bounds a call beside the rules."""
 
 
 class Suspended:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from aisecops_langchain.domain.permit import EffectState
-from aisecops_langchain.runtime.ports import Change, Ledger, RowId, Table
+from aisecops_langchain.runtime.ports import Change, Charge, Ledger, RowId, Table
 from aisecops_langchain.runtime.records import EffectRecord, close_row, open_row
 from aisecops_langchain.runtime.texts import FrozenTexts
 from aisecops_langchain.sealing import Sealer
@@ -81,6 +81,7 @@ class Effects:
         durable: bool,
         unless: RowId | None = None,
         beside: Sequence[Change] = (),
+        charges: Sequence[Charge] = (),
     ) -> KnownEffect | None:
         """Write an effect in exactly the version that was meant.
 
@@ -91,9 +92,10 @@ class Effects:
             durable: Whether it must survive a loss of power before this returns.
             unless: A row that must not exist.
             beside: Changes that belong to the same transaction.
+            charges: What budgets are charged with in the same transaction.
 
         Returns:
-            The effect as kept, or ``None`` if anything of it conflicts; then nothing was written.
+            The effect as kept, or ``None`` if anything of it conflicts or overdraws; then nothing was written.
 
         Raises:
             LedgerError: If the ledger cannot be written.
@@ -101,7 +103,8 @@ class Effects:
         body = record.to_json(self._texts.of(record.permit))
         row = close_row(self._sealer, Table.EFFECTS, key, record, body)
         self._reserved.pop(key, None)
-        if not self._ledger.apply([Change(row, replaces=replaces, unless=unless), *beside], durable=durable):
+        changes = [Change(row, replaces=replaces, unless=unless), *beside]
+        if not self._ledger.apply(changes, durable=durable, charges=charges):
             return None
         known = KnownEffect(record, row.seal)
         if record.state is EffectState.RESERVED:

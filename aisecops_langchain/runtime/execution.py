@@ -23,9 +23,10 @@ from aisecops_langchain.domain.events import (
 from aisecops_langchain.domain.labels import Label
 from aisecops_langchain.domain.permit import NEXT_STATES, Binding, EffectState, Permit
 from aisecops_langchain.errors import AisecopsError, AuditError, LedgerError, PermitError
+from aisecops_langchain.runtime.budgets import given_back
 from aisecops_langchain.runtime.effects import Effects, KnownEffect
 from aisecops_langchain.runtime.permits import is_genuine
-from aisecops_langchain.runtime.ports import Clock
+from aisecops_langchain.runtime.ports import Charge, Clock
 from aisecops_langchain.runtime.recorder import Recorder
 from aisecops_langchain.runtime.records import EffectRecord
 from aisecops_langchain.sealing import Sealer
@@ -118,7 +119,7 @@ class Execution:
             self._recorder.commit()
         except AisecopsError:
             try:
-                self._end(running, EffectState.FAILED)  # nothing ran, and nothing may: the permit is spent
+                self._never_ran(running)
             finally:
                 self._leave(running.record)
             raise
@@ -201,8 +202,7 @@ class Execution:
         try:
             self._require(running.binding)
         except AisecopsError:
-            # Nothing ran now; of an earlier attempt, cut off by a crash, nobody knows.
-            self._end(running, EffectState.FAILED if running.record.attempt == 1 else EffectState.UNKNOWN)
+            self._never_ran(running)
             raise
 
     def _read(self, key: str) -> KnownEffect:
@@ -310,11 +310,19 @@ class Execution:
         with self._here_lock:
             self._here.pop(record.permit.id, None)
 
-    def _end(self, running: Running, state: EffectState) -> None:
+    def _never_ran(self, running: Running) -> None:
+        """Spend the permit of a call that did not run, and give back what was charged for it."""
+        if running.record.attempt == 1:
+            self._end(running, EffectState.FAILED, charges=given_back(running.record.charges))
+        else:
+            self._end(running, EffectState.UNKNOWN)  # of an earlier attempt, cut off by a crash, nobody knows
+
+    def _end(self, running: Running, state: EffectState, *, charges: tuple[Charge, ...] = ()) -> None:
         if state not in NEXT_STATES[running.record.state]:
             raise LedgerError("an effect cannot go that way", expected="a lawful transition", got=state.value)
         ended = replace(running.record, state=state)
-        if self._effects.write(running.key, ended, replaces=running.version, durable=False) is None:
+        ended_row = self._effects.write(running.key, ended, replaces=running.version, durable=False, charges=charges)
+        if ended_row is None:
             raise LedgerError("the effect's row changed while it ran", expected="the version that was started")
 
     def _record(self, kind: _OutcomeKind | type[ExecutionStarted], running: Running, **facts: Any) -> str:

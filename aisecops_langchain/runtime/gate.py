@@ -8,7 +8,7 @@ in the same transaction.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from aisecops_langchain.canonical import JsonValue, digest_texts
@@ -27,14 +27,16 @@ from aisecops_langchain.domain.permit import ApprovalState, Binding, EffectState
 from aisecops_langchain.domain.plan import Method, PlanStep
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.domain.task import NO_TASK, TaskScope
+from aisecops_langchain.domain.usage import Usage
 from aisecops_langchain.errors import LedgerError
 from aisecops_langchain.runtime.approvals import Approvals
 from aisecops_langchain.runtime.authority import Authority
+from aisecops_langchain.runtime.budgets import Budgets, Demand, kept
 from aisecops_langchain.runtime.effects import Effects, KnownEffect
 from aisecops_langchain.runtime.execution import Execution
 from aisecops_langchain.runtime.permits import is_genuine, mint
 from aisecops_langchain.runtime.policy_in_force import PolicyInForce
-from aisecops_langchain.runtime.ports import Change, Clock, Table
+from aisecops_langchain.runtime.ports import Change, Charge, Clock, Table
 from aisecops_langchain.runtime.recorder import PreparedEvent, Recorder, at
 from aisecops_langchain.runtime.records import ApprovalRecord, Briefing, EffectRecord
 from aisecops_langchain.sealing import Sealer
@@ -76,6 +78,11 @@ _NOT_TRACED: Final = (Method.CONTEXT, Method.UNTRUSTED)
 
 Verdict = Permitted | NeedsApproval | Denied
 
+_CONFLICT: Final = Denied("conflict", "Another worker is carrying out this step of the plan.")
+_AFTER_CAPABILITY: Final = frozenset({Stage.RULES, Stage.BOUNDS})
+_ATTEMPTS: Final = 3
+"""How often a call is decided on anew when somebody else draws on the same budget at the same moment."""
+
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
@@ -104,6 +111,7 @@ class Gate:
         clock: Tells when permits expire.
         environment: Facts from configuration that rules may ask for.
         authority: Narrows each decision by stops and by the chain of delegators.
+        budgets: Counts what calls use.
     """
 
     def __init__(
@@ -118,7 +126,9 @@ class Gate:
         clock: Clock,
         environment: Mapping[str, JsonValue],
         authority: Authority,
+        budgets: Budgets,
     ) -> None:
+        self._budgets = budgets
         self._authority = authority
         self._policy = policy
         self._effects = effects
@@ -151,6 +161,7 @@ class Gate:
             profile=step.profile,
             task=task,
             environment=self._environment,
+            usage=self._usage(proposal, scope),
         )
 
     def decide(self, proposal: Proposal, scope: Scope) -> Verdict:
@@ -171,6 +182,13 @@ class Gate:
         case = _Case(proposal, scope)
         if proposal.step.call.digest != proposal.planned_call and not self._edited_by_person(case):
             return Denied("changed_after_planning", "The call was changed after it was planned.")
+        for _ in range(_ATTEMPTS):
+            verdict = self._decide_once(case, proposal, scope)
+            if verdict is not _CONFLICT or not self._policy.bounds:
+                break  # else another worker may have drawn on the same budget: what is left now is decided on anew
+        return verdict
+
+    def _decide_once(self, case: _Case, proposal: Proposal, scope: Scope) -> Verdict:
         request = self.request_for(proposal, scope)
         decision = self._authority.narrow(request, self._policy.decide(request), scope)
         events = self._describe(case, request, decision)
@@ -202,7 +220,11 @@ class Gate:
         effect = self._reserved(case, decision, approval=None)
         unanswered = (Table.APPROVALS, case.asked.approval_key())
         try:
-            new = self._effects.write(case.key, effect, replaces=None, durable=False, unless=unanswered)
+            charges = self._charges(case, decision, approved=False)
+            effect = replace(effect, charges=kept(charges))
+            new = self._effects.write(
+                case.key, effect, replaces=None, durable=False, unless=unanswered, charges=charges
+            )
         except LedgerError:
             self._recorder.write(events)
             raise
@@ -248,6 +270,10 @@ class Gate:
             if self._still_good(before.record.permit, case.binding):  # as after an approval or a crash
                 return self._permit(case, before.record, event)
         effect = self._reserved(case, decision, approval=approval.binding.approval_key() if approval else None)
+        charges: tuple[Charge, ...] = ()
+        if before is None:
+            charges = self._charges(case, decision, approved=approval is not None)
+        effect = replace(effect, charges=before.record.charges if before else kept(charges))
         used: list[Change] = []
         if approval is not None:
             change = self._approvals.consuming(approval)
@@ -255,9 +281,9 @@ class Gate:
                 return Denied("approval_void", "The approval was already used, or changed while it was being used.")
             used = [change]
         version = before.version if before else None
-        new = self._effects.write(case.key, effect, replaces=version, durable=False, beside=used)
+        new = self._effects.write(case.key, effect, replaces=version, durable=False, beside=used, charges=charges)
         if new is None:
-            return Denied("conflict", "Another worker is carrying out this step of the plan.")
+            return _CONFLICT
         return self._permit(case, effect, event)
 
     def _permit(self, case: _Case, effect: EffectRecord, event: str) -> Permitted:
@@ -275,6 +301,27 @@ class Gate:
             obligations=obligations,
             named_by_user=self._is_named_by_user(case.proposal.step),
         )
+
+    def _charges(self, case: _Case, decision: Decision, *, approved: bool) -> tuple[Charge, ...]:
+        bounds = self._policy.bounds
+        if not bounds:
+            return ()
+        return self._budgets.charges(bounds, self._demand(case.proposal, case.scope), decision, approved=approved)
+
+    def _usage(self, proposal: Proposal, scope: Scope) -> Usage | None:
+        """Read what was used so far, without what this very step was charged with when it was first permitted."""
+        bounds = self._policy.bounds
+        if not bounds:
+            return None
+        key = _bind(proposal, scope, proposal.step.call.digest).effect_key()
+        known = self._effects.reserved_here(key) or self._effects.read(key)
+        own = known.record.charges if known else ()
+        return self._budgets.usage(bounds, self._demand(proposal, scope), own)
+
+    def _demand(self, proposal: Proposal, scope: Scope) -> Demand:
+        call = proposal.step.call
+        profile = self._policy.profile(call.tool, proposal.step.profile)
+        return Demand(tool=call.tool, arguments=call.arguments(), profile=profile, scope=scope)
 
     def _is_named_by_user(self, step: PlanStep) -> bool:
         """Whether the user's own words name all that the call reaches, which policy may let vouch for its result."""
@@ -306,7 +353,7 @@ class Gate:
             parents = (events[-1][0],) if events else proposal.parents
             events.append(self._recorder.prepare(kind, scope, *identity, parents=parents, **facts))
 
-        if decision.stage is not Stage.RULES or decision.capability is None:
+        if decision.stage not in _AFTER_CAPABILITY or decision.capability is None:
             follow(CapabilityBlocked, reasons=decision.reasons, **about)
         else:
             follow(CapabilityAllowed, capability=decision.capability, **about)
@@ -325,6 +372,7 @@ class Gate:
             argument_methods=request.methods,
             tool_profile=request.profile,
             task=request.task,
+            usage=request.usage,
         )
         return events
 

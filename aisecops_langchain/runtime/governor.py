@@ -18,7 +18,7 @@ from uuid import uuid4
 from aisecops_langchain.audit import AuditLog, Durability
 from aisecops_langchain.canonical import JsonValue, digest
 from aisecops_langchain.domain.effects import ToolProfile
-from aisecops_langchain.domain.events import PolicyLoaded
+from aisecops_langchain.domain.events import BudgetExhausted, PolicyLoaded
 from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.domain.warrant import Warrant
@@ -29,6 +29,7 @@ from aisecops_langchain.provenance import KeywordScope, LabelSeals, MessageSeals
 from aisecops_langchain.runtime.admission import Admission
 from aisecops_langchain.runtime.approvals import Approvals
 from aisecops_langchain.runtime.authority import Authority
+from aisecops_langchain.runtime.budgets import Budgets
 from aisecops_langchain.runtime.delegation import Delegations
 from aisecops_langchain.runtime.effects import Effects
 from aisecops_langchain.runtime.execution import Execution
@@ -117,6 +118,7 @@ class Governor:
             in_force=lambda: self._policy.digest,
             require=self._authority.require,
         )
+        self._budgets = Budgets(ledger, clock)
         self.gate = Gate(
             policy=self._policy,
             effects=effects,
@@ -127,6 +129,7 @@ class Governor:
             clock=clock,
             environment=environment or {},
             authority=self._authority,
+            budgets=self._budgets,
         )
 
     @classmethod
@@ -315,6 +318,36 @@ class Governor:
         same = self._ledger.increment(digest("denied", [run, call]))
         altogether = self._ledger.increment(digest("denied", run))
         return same >= limits.max_repeated_denials or altogether >= limits.max_denials_per_run
+
+    def may_ask_model(self, scope: Scope) -> bool:
+        """Tell whether the model may be asked once more, and record it if not.
+
+        Args:
+            scope: Where.
+
+        Returns:
+            Whether no budget of tokens is used up.
+
+        Raises:
+            LedgerError: If that cannot be told.
+            AuditWriteError: If it could not be recorded.
+        """
+        spent = self._budgets.metered_out(self._policy.bounds, scope)
+        if spent:
+            self.recorder.record(BudgetExhausted, scope, *spent, budgets=spent)
+        return not spent
+
+    def meter(self, scope: Scope, tokens: int) -> None:
+        """Count what the model used.
+
+        Args:
+            scope: Where.
+            tokens: How many tokens, as the model reports them.
+
+        Raises:
+            LedgerError: If they could not be counted.
+        """
+        self._budgets.meter(self._policy.bounds, scope, tokens)
 
     def close(self) -> None:
         """Close the ledger and the log; the log signs its last head."""

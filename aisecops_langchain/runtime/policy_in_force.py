@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from aisecops_langchain.domain.decision import Decision, DecisionRequest
 from aisecops_langchain.domain.effects import UNDECLARED, ToolProfile
+from aisecops_langchain.policy.bounds import NO_BOUNDS, Bounds
 from aisecops_langchain.policy.model import Limits
-from aisecops_langchain.policy.protocol import DeclaresTools, PolicyEngine
+from aisecops_langchain.policy.protocol import DeclaresBounds, DeclaresTools, PolicyEngine
 
 
 class PolicyInForce:
@@ -47,6 +48,12 @@ class PolicyInForce:
         """Whether it wants to know what the user's words ask for."""
         current = self.current
         return isinstance(current, DeclaresTools) and current.asks_task
+
+    @property
+    def bounds(self) -> Bounds:
+        """Its budgets and its bound on the risk of chains."""
+        current = self.current
+        return current.bounds if isinstance(current, DeclaresBounds) else NO_BOUNDS
 
     def profile(self, tool: str, declared: ToolProfile | None = None) -> ToolProfile:
         """Return what a tool does, as it says.

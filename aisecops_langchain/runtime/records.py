@@ -42,6 +42,8 @@ class EffectRecord:
     """What the executor owes; kept here, because state could lose them."""
     named_by_user: bool = False
     """Whether the user's own words name every target of the call, such as the very file that it reads."""
+    charges: tuple[tuple[str, int], ...] = ()
+    """Counters and amounts that were charged with the permit, for giving back if the call never begins."""
 
     def to_json(self, permit: bytes) -> bytes:
         """Return the record as JSON.
@@ -49,16 +51,7 @@ class EffectRecord:
         Args:
             permit: The JSON text of its permit, which is the same in all versions of its row.
         """
-        return orjson.dumps(
-            {
-                "permit": orjson.Fragment(permit),
-                "state": self.state,
-                "owner": self.owner,
-                "attempt": self.attempt,
-                "approval": self.approval,
-                "obligations": self.obligations,
-            }
-        )
+        return orjson.dumps(self, default=lambda _permit: orjson.Fragment(permit))
 
 
 class Briefing(Frozen):

@@ -214,11 +214,11 @@ class FailingLedger(MemoryLedger):
         self.faults.step()
         return super().get(table, key)
 
-    def apply(self, changes, *, durable):
+    def apply(self, changes, *, durable, charges=()):
         if not self.after:
             self.faults.step()
-            return super().apply(changes, durable=durable)
-        applied = super().apply(changes, durable=durable)
+            return super().apply(changes, durable=durable, charges=charges)
+        applied = super().apply(changes, durable=durable, charges=charges)
         self.faults.step()
         return applied
 

@@ -298,11 +298,11 @@ def test_two_workers_that_reserve_a_step_at_once_hold_one_permit():
     raced = []
 
     class Raced(MemoryLedger):
-        def apply(self, changes, *, durable):
+        def apply(self, changes, *, durable, charges=()):
             if not raced:
                 raced.append(True)
                 raced.append(other.gate.decide(proposal, world.scope))
-            return super().apply(changes, durable=durable)
+            return super().apply(changes, durable=durable, charges=charges)
 
     world = World(ledger=Raced())
     other = world.new_governor()

@@ -80,13 +80,13 @@ def test_a_stop_that_comes_between_permit_check_and_start_is_seen(world):
     apply = world.ledger.apply
     reports = []
 
-    def stop_first(changes, *, durable):
+    def stop_first(changes, *, durable, charges=()):
         if changes[0].row.state == "started" and not reports:
             reports.append(None)
-            done = apply(changes, durable=durable)
+            done = apply(changes, durable=durable, charges=charges)
             reports[0] = other.stops.order("agent", "clerk")
             return done
-        return apply(changes, durable=durable)
+        return apply(changes, durable=durable, charges=charges)
 
     other = world.new_governor()
     world.ledger.apply = stop_first

@@ -15,6 +15,7 @@ from aisecops_langchain.domain.events.authority import (
     ApprovalGranted,
     ApprovalRejected,
     ApprovalRequested,
+    BudgetExhausted,
     CapabilityAllowed,
     CapabilityBlocked,
     DecisionMade,
@@ -88,6 +89,7 @@ AnyEvent: TypeAlias = Annotated[
     | ApprovalGranted
     | ApprovalRejected
     | ApprovalExpired
+    | BudgetExhausted
     | PermitIssued
     | ExecutionStarted
     | ExecutionCompleted
@@ -147,6 +149,7 @@ __all__ = [
     "ApprovalGranted",
     "ApprovalRejected",
     "ApprovalRequested",
+    "BudgetExhausted",
     "CapabilityAllowed",
     "CapabilityBlocked",
     "ContentAdmitted",

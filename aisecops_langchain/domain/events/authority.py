@@ -13,6 +13,7 @@ from aisecops_langchain.domain.events.base import Event, RecordedCall
 from aisecops_langchain.domain.labels import Label
 from aisecops_langchain.domain.principal import Approver
 from aisecops_langchain.domain.task import NO_TASK, TaskStanding
+from aisecops_langchain.domain.usage import Usage
 
 
 class _CallEvent(Event):
@@ -68,6 +69,15 @@ class DecisionMade(Event):
     tool_profile: ToolProfile | None = None
     """What the tool's own code declared, where the bundle does not declare the tool."""
     task: TaskStanding = NO_TASK
+    usage: Usage | None = None
+    """What was used so far, where policy has budgets or bounds the risk of a chain."""
+
+
+class BudgetExhausted(Event):
+    """The model is not asked again: a budget that it fills by itself is used up."""
+
+    kind: Literal["budget_exhausted"] = "budget_exhausted"
+    budgets: tuple[str, ...]
 
 
 class _ApprovalEvent(_CallEvent):

@@ -1,0 +1,244 @@
+"""Budgets and chain risk: what bounds a call beside the rules.
+
+Invariant: bounds only ever restrict a decision. A call whose demand cannot be told (an amount that is no number, a
+negative amount, a usage that nobody counted) is denied.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from typing import Final
+
+from aisecops_langchain.canonical import JsonValue
+from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect, Reason, Stage
+from aisecops_langchain.domain.effects import ToolEffect, ToolProfile
+from aisecops_langchain.domain.usage import MICRO, MILLI, ChainStep, Usage
+from aisecops_langchain.policy.bounds_model import Beyond, Budget, ChainRisk, Measure
+
+_OUTWARD: Final = frozenset({ToolEffect.SEND, ToolEffect.SPEND, ToolEffect.GRANT})
+_MOST: Final = 2**53
+_RANKS: Final = ("low", "medium", "high", "critical")
+
+
+class DemandError(ValueError):
+    """What a call would use cannot be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The budgets and the chain risk of a bundle."""
+
+    budgets: Mapping[str, Budget]
+    chain: ChainRisk | None
+
+    def __bool__(self) -> bool:
+        return bool(self.budgets) or self.chain is not None
+
+    @property
+    def asks_approval(self) -> bool:
+        """Whether a bound may ask for a person."""
+        asking = any(item.beyond is Beyond.REQUIRE_APPROVAL for item in self.budgets.values())
+        return asking or (self.chain is not None and self.chain.approval_at is not None)
+
+    def applicable(self, tool: str) -> dict[str, Budget]:
+        """Return the budgets that a call of a tool draws on, by id."""
+        return {name: item for name, item in self.budgets.items() if not item.tools or tool in item.tools}
+
+    def restrict(
+        self, decision: Decision, request: DecisionRequest, arguments: Mapping[str, JsonValue], profile: ToolProfile
+    ) -> Decision:
+        """Hold a decision against the bounds.
+
+        Args:
+            decision: What the rules say.
+            request: What was asked, with the usage so far.
+            arguments: The call's arguments.
+            profile: What the tool does.
+
+        Returns:
+            The same decision, or a stricter one, with what the call demands of each budget and its chain step.
+        """
+        if decision.effect is Effect.DENY:
+            return decision
+        usage = request.usage
+        if usage is None:
+            return _stricter(decision, Effect.DENY, [_reason("usage_unknown", "nobody counted what was used so far")])
+        try:
+            demand = demand_of(self.applicable(request.call.tool), usage, arguments, profile)
+        except DemandError as error:
+            return _stricter(decision, Effect.DENY, [_reason("demand_unknown", str(error))])
+        step = self._step(decision, request, usage)
+        denied, asked = self._overdrawn(demand, usage, step)
+        made = decision.model_copy(update={"demand": demand, "chain": step})
+        if denied:
+            return _stricter(made, Effect.DENY, denied)
+        return _stricter(made, Effect.REQUIRE_APPROVAL, asked) if asked else made
+
+    def _step(self, decision: Decision, request: DecisionRequest, usage: Usage) -> ChainStep | None:
+        chain = self.chain
+        if chain is None:
+            return None
+        weight, rank = chain.weights[decision.risk], _RANKS.index(decision.risk)
+        escalation = chain.escalation if 0 <= usage.worst < rank else 1.0
+        trust = chain.trust[request.context.integrity]
+        stress = 1 + (chain.stress - 1) * self._fullest(usage)
+        added = math.ceil(weight * escalation * trust * stress * MILLI)
+        return ChainStep(
+            step=weight, escalation=escalation, trust=trust, stress=stress, added=added, total=usage.risk + added
+        )
+
+    def _fullest(self, usage: Usage) -> float:
+        shares = (usage.used.get(name, 0) / limit_of(item) for name, item in self.budgets.items())
+        return min(max(shares, default=0.0), 1.0)
+
+    def _overdrawn(
+        self, demand: Mapping[str, int], usage: Usage, step: ChainStep | None
+    ) -> tuple[list[Reason], list[Reason]]:
+        denied: list[Reason] = []
+        asked: list[Reason] = []
+        for name, amount in demand.items():
+            budget, used = self.budgets[name], usage.used.get(name, 0)
+            spent = used >= limit_of(budget) if is_metered(budget) else used + amount > limit_of(budget)
+            if spent:
+                reason = _reason("budget_exceeded", f"the call goes beyond budget {name!r}")
+                (asked if budget.beyond is Beyond.REQUIRE_APPROVAL else denied).append(reason)
+        if self.chain is not None and step is not None:
+            if step.total > self.chain.halt_at * MILLI:
+                denied.append(_reason("chain_halted", "the risk of this chain of calls is too high to go on"))
+            elif self.chain.approval_at is not None and step.total >= self.chain.approval_at * MILLI:
+                asked.append(_reason("chain_risk", "the risk of this chain of calls needs a person"))
+        return denied, asked
+
+
+def limit_of(budget: Budget) -> int:
+    """Return a budget's limit in the smallest unit of its measure."""
+    return math.floor(budget.limit * MICRO) if budget.measure is Measure.SPEND else int(budget.limit)
+
+
+def is_metered(budget: Budget) -> bool:
+    """Whether a budget is filled by a meter outside the call: the model's tokens, the clock."""
+    return budget.measure in (Measure.TOKENS, Measure.SECONDS)
+
+
+def demand_of(
+    budgets: Mapping[str, Budget], usage: Usage, arguments: Mapping[str, JsonValue], profile: ToolProfile
+) -> dict[str, int]:
+    """Tell what a call would take from each budget.
+
+    Args:
+        budgets: The budgets that it draws on.
+        usage: What was used so far.
+        arguments: Its arguments.
+        profile: What the tool does.
+
+    Returns:
+        The amount by budget id, in the smallest unit of the measure.
+
+    Raises:
+        DemandError: If an amount cannot be told.
+    """
+    return {name: _amount(name, budget, usage, arguments, profile) for name, budget in budgets.items()}
+
+
+def _amount(name: str, budget: Budget, usage: Usage, arguments: Mapping[str, JsonValue], profile: ToolProfile) -> int:
+    match budget.measure:
+        case Measure.CALLS:
+            return 1
+        case Measure.WRITES:
+            return 0 if profile.only_reads else 1
+        case Measure.SPEND:
+            return spend_of(arguments, profile)
+        case Measure.RECIPIENTS:
+            return usage.fresh.get(name, 0)
+        case _:
+            return 0
+
+
+def spend_of(arguments: Mapping[str, JsonValue], profile: ToolProfile) -> int:
+    """Add up what a call spends.
+
+    Args:
+        arguments: The call's arguments.
+        profile: What the tool does.
+
+    Returns:
+        Millionths of the unit of money; 0 for a tool that does not spend.
+
+    Raises:
+        DemandError: If the tool spends and its profile names no amount, or an amount is no number of at least 0.
+    """
+    if ToolEffect.SPEND not in profile.effects:
+        return 0
+    if not profile.amounts:
+        raise DemandError("the tool spends, and its profile names no amount")
+    total = sum(_money(value) for name in profile.amounts for value in _leaves(arguments.get(name)))
+    if total > _MOST:
+        raise DemandError("the amount is too large to be counted")
+    return total
+
+
+def recipients_of(arguments: Mapping[str, JsonValue], profile: ToolProfile) -> frozenset[str]:
+    """Name whom a call reaches.
+
+    Args:
+        arguments: The call's arguments.
+        profile: What the tool does.
+
+    Returns:
+        The targets in one spelling; none for a tool that reaches nobody outside.
+    """
+    if _OUTWARD.isdisjoint(profile.effects):
+        return frozenset()
+    named = profile.targets or tuple(arguments)
+    texts = (value for name in named for value in _leaves(arguments.get(name)))
+    return frozenset(unicodedata.normalize("NFKC", str(text)).strip().casefold() for text in texts if text is not None)
+
+
+def _leaves(value: JsonValue) -> Iterator[JsonValue]:
+    if isinstance(value, dict):
+        for item in value.values():
+            yield from _leaves(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _leaves(item)
+    else:
+        yield value
+
+
+def _money(value: JsonValue) -> int:
+    if value is None:
+        return 0
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise DemandError("an amount is not a number")
+    try:
+        amount = Decimal(str(value).strip())
+        if not amount.is_finite() or amount < 0 or amount > _MOST // MICRO:
+            raise DemandError("an amount is not a number from 0 upwards that can be counted")
+        return int((amount * MICRO).to_integral_value(ROUND_CEILING))
+    except InvalidOperation:
+        raise DemandError("an amount is not a number") from None
+
+
+NO_BOUNDS: Final = Bounds({}, None)
+"""The bounds of a policy that has none."""
+
+
+def _reason(code: str, message: str) -> Reason:
+    return Reason(code=code, message=message)
+
+
+def _stricter(decision: Decision, effect: Effect, reasons: list[Reason]) -> Decision:
+    """Restrict a decision; one that asks for a person already keeps its own reasons too."""
+    obligations = frozenset() if effect is Effect.DENY else decision.obligations
+    return decision.model_copy(
+        update={
+            "effect": effect,
+            "stage": Stage.BOUNDS,
+            "reasons": (*reasons, *decision.reasons),
+            "obligations": obligations,
+        }
+    )
