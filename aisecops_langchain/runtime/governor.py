@@ -35,11 +35,11 @@ from aisecops_langchain.runtime.effects import Effects
 from aisecops_langchain.runtime.execution import Execution
 from aisecops_langchain.runtime.gate import Gate
 from aisecops_langchain.runtime.grants import Limits
+from aisecops_langchain.runtime.ledger_choice import open_ledger
 from aisecops_langchain.runtime.planning import Planner
 from aisecops_langchain.runtime.policy_in_force import PolicyInForce
 from aisecops_langchain.runtime.ports import AuditSink, CheckedClock, Clock, Ledger, SystemClock
 from aisecops_langchain.runtime.recorder import Recorder
-from aisecops_langchain.runtime.sqlite_ledger import SqliteLedger
 from aisecops_langchain.runtime.stops import Stops
 from aisecops_langchain.runtime.tasks import TaskReader
 from aisecops_langchain.runtime.warrants import WarrantSigner
@@ -138,17 +138,21 @@ class Governor:
         policy: PolicySource,
         home: str | os.PathLike[str],
         *,
+        ledger: Ledger | str | None = None,
         durability: Durability | str = Durability.GROUP,
         clock: Clock | None = None,
         sanitizer: Sanitizer | None = None,
         environment: Mapping[str, JsonValue] | None = None,
         scope_extractor: ScopeExtractor | None = None,
     ) -> Governor:
-        """Open a governor on one machine: JSONL segments and a SQLite ledger in one directory.
+        """Open a governor: JSONL segments in a directory, and a ledger in the same one or shared with other hosts.
 
         Args:
             policy: A policy, or the path of a bundle.
             home: Directory for ``audit/``, ``ledger.sqlite3`` and ``keys/``; made if missing. Keep its keys private.
+            ledger: ``postgresql://`` URL of a ledger that hosts share (extra ``postgres``), or an open ledger, which
+                the governor closes; a SQLite file in ``home`` by default. Hosts that share one need the same
+                ``keys/seal.key``.
             durability: What the log waits for: ``none``, ``group`` (one sync shared by all who wait) or ``sync``.
             clock: Tells the time; this machine's by default.
             sanitizer: Inspects content; the default rule pack by default.
@@ -163,6 +167,7 @@ class Governor:
             AuditWriteError: If the log directory cannot be written.
             LedgerError: If the ledger cannot be opened.
             KeyStoreError: If a key cannot be made or is open to others.
+            ConfigurationError: If the home goes by another kind of ledger, or a package for it is missing.
         """
         bundle = _load(policy)
         mode = _durability(durability)
@@ -173,14 +178,14 @@ class Governor:
         )
         try:
             sealer = Sealer(load_or_create_key(root / "keys" / "seal.key"))
-            ledger = SqliteLedger(root / "ledger.sqlite3", durable=mode is not Durability.NONE)
+            opened = open_ledger(ledger, root, durable=mode is not Durability.NONE)
         except BaseException:
             log.close()
             raise
         governor = cls(
             policy=bundle,
             sink=log,
-            ledger=ledger,
+            ledger=opened,
             sealer=sealer,
             clock=clock,
             sanitizer=sanitizer,
