@@ -9,15 +9,20 @@ import logging
 import os
 import subprocess
 import sys
+import time
 import traceback
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from pathlib import Path
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg.conninfo import make_conninfo
+from runtime_kit import POLICY, World
 
-import psycopg
 from aisecops_langchain.errors import AisecopsError, ConfigurationError, LedgerError, PermitError
 from aisecops_langchain.keyfile import load_or_create_key
 from aisecops_langchain.runtime.governor import Governor
@@ -208,3 +213,213 @@ def test_any_interleaving_of_workers_charges_as_one_would(handles, steps, limit)
     found = handles[0].balances([f"{run}-a", f"{run}-b"])
     assert found == {f"{run}-{name}": value for name, value in expected.items()}
 
+
+def test_a_process_killed_between_start_and_end_leaves_an_unknown_effect(schema):
+    """Another process with the same sealing key sees that it died, and does not run the effect again."""
+    code = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from runtime_kit import World
+from aisecops_langchain.runtime.postgres_ledger import PostgresLedger
+ledger = PostgresLedger(sys.argv[2], schema=sys.argv[3])
+world = World(ledger=ledger)
+running = world.begin(world.propose("look"))
+print(ledger.owner, running.permit.id, flush=True)
+time.sleep(600)
+"""
+    command = [sys.executable, "-c", code, str(Path(__file__).parent), URL, schema]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        owner, permit = process.stdout.readline().split()
+        with closing(PostgresLedger(URL, schema=schema)) as ledger:
+            world = World(ledger=ledger)
+            proposal = world.propose("look")
+            assert ledger.is_alive(owner)
+            with pytest.raises(PermitError) as caught:
+                world.governor.execution.begin(permit, world.binding(proposal))
+            assert caught.value.code == "already_running"
+            process.kill()
+            process.wait()
+            wait_until(lambda: not ledger.is_alive(owner))
+            with pytest.raises(PermitError) as caught:
+                world.governor.execution.begin(permit, world.binding(proposal))
+            assert caught.value.code == "unknown"
+            assert world.effect(proposal).state == "unknown"
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def wait_until(condition):
+    """The server notices the end of a session a moment after the kernel does."""
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def marked(schema):
+    """A ledger whose sessions can be told from all others by their name."""
+    with closing(PostgresLedger(named(schema), schema=schema, timeout_seconds=2)) as ledger:
+        yield ledger
+
+
+def named(schema):
+    return make_conninfo(URL, application_name=schema[:60])
+
+
+def terminate(schema):
+    """End all sessions of a ledger, as a restart of the server does."""
+    query = "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s"
+    ended = [pid for pid, _ in sql(query, schema[:60])]
+    assert ended
+    wait_until(lambda: not sql("SELECT 1 FROM pg_stat_activity WHERE pid = ANY(%s)", ended))
+
+
+def test_an_owner_whose_session_was_ended_is_dead_and_refused_once(marked, schema):
+    """It counts as dead at once, its next write is refused, and it goes on under another name."""
+    before = marked.owner
+    with closing(PostgresLedger(URL, schema=schema)) as other:
+        terminate(schema)
+        assert not other.is_alive(before)
+        with pytest.raises(LedgerError, match="lost its lock"):
+            marked.apply([Change(row())], durable=True)
+        assert other.get(Table.EFFECTS, "key") is None
+        assert marked.owner != before
+        assert not marked.is_alive(before)
+        assert marked.apply([Change(row())], durable=True)
+        assert other.get(Table.EFFECTS, "key") == row()
+        assert other.is_alive(marked.owner)
+
+
+def test_reads_outlive_a_restart_of_the_server(marked, schema):
+    """A lost connection is replaced where nothing can have been written."""
+    marked.increment("count")
+    terminate(schema)
+    assert marked.get(Table.EFFECTS, "key") is None
+    assert marked.balances(["count"]) == {"count": 1}
+
+
+def test_a_session_ended_in_the_middle_of_a_write_leaves_nothing(marked, schema):
+    """While a write waits for a lock its session is ended: it is told, and neither row nor charge is there."""
+    with psycopg.connect(URL) as holder, ThreadPoolExecutor(1) as pool:
+        holder.execute(f"LOCK TABLE {schema}.effects IN ACCESS EXCLUSIVE MODE")
+        charge = Charge("spent", 1, limit=5)
+        writing = pool.submit(marked.apply, [Change(row())], durable=True, charges=[charge])
+        waiting = "SELECT 1 FROM pg_stat_activity WHERE application_name = %s AND wait_event_type = 'Lock'"
+        wait_until(lambda: sql(waiting, schema[:60]))
+        terminate(schema)
+        assert isinstance(writing.exception(timeout=30), LedgerError)
+    assert marked.get(Table.EFFECTS, "key") is None
+    assert marked.balances(["spent"]) == {}
+    assert marked.apply([Change(row())], durable=True, charges=[charge])
+
+
+def test_a_lock_that_is_held_too_long_is_an_error_not_a_yes(marked, schema):
+    with psycopg.connect(URL) as holder:
+        holder.execute(f"LOCK TABLE {schema}.effects IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(LedgerError):
+            marked.apply([Change(row())], durable=True)
+        with pytest.raises(LedgerError):
+            marked.get(Table.EFFECTS, "key")
+    assert marked.apply([Change(row())], durable=True)
+
+
+def test_a_forked_child_refuses_and_leaves_the_parent_alive(schema):
+    """The child may neither use the sessions nor end them, not even by closing or by its own end."""
+    code = """
+import os, sys
+from aisecops_langchain.errors import LedgerError
+from aisecops_langchain.runtime.postgres_ledger import PostgresLedger
+ledger = PostgresLedger(sys.argv[1], schema=sys.argv[2])
+child = os.fork()
+if child == 0:
+    try:
+        ledger.increment("count")
+    except LedgerError:
+        ledger.close()
+        sys.exit(7)
+    sys.exit(1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+assert ledger.is_alive(ledger.owner)
+assert ledger.increment("count") == 1
+ledger.close()
+"""
+    command = [sys.executable, "-c", code, URL, schema]
+    done = subprocess.run(command, timeout=60, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://postgres:hunter2@127.0.0.1:1/test",
+        "postgresql://postgres:hunter2/x@127.0.0.1:5432/test",
+        "postgresql://postgres:a@hunter2@127.0.0.1:5432/test",
+        "postgresql://postgres@127.0.0.1:5432/test?hunter2=1",
+        "postgresql://nobody_hunter2:x@127.0.0.1/none",
+        "postgres//postgres:hunter2@127.0.0.1",
+    ],
+)
+def test_no_word_of_the_connection_string_gets_out(url, tmp_path, caplog):
+    """Not in the message, not in the traceback, not in a log."""
+    caplog.set_level(logging.DEBUG)
+    with pytest.raises(AisecopsError) as caught:
+        Governor.open(POLICY, tmp_path / "home", ledger=url)
+    told = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + caplog.text
+    assert "hunter2" not in told.replace(repr(url), "")
+    assert caught.value.__context__ is None or "hunter2" not in str(caught.value.__context__)
+
+
+def test_a_schema_of_a_later_release_is_refused(ledger, schema):
+    sql(f"INSERT INTO {schema}.migrations VALUES (99, now())")
+    with pytest.raises(LedgerError, match="version"):
+        PostgresLedger(URL, schema=schema)
+
+
+def test_a_schema_name_is_a_name(schema):
+    for name in ("", "x; DROP TABLE y", 'a"b', "A", "x" * 64, "ä"):
+        with pytest.raises(ConfigurationError):
+            PostgresLedger(URL, schema=name)
+
+
+def test_schemas_are_apart(ledger):
+    """Two ledgers in one database share neither rows, nor counts, nor owners."""
+    other_schema = f"test_{uuid.uuid4().hex}"
+    try:
+        with closing(PostgresLedger(URL, schema=other_schema)) as other:
+            assert ledger.apply([Change(row())], durable=False, charges=[Charge("spent", 1)])
+            assert other.get(Table.EFFECTS, "key") is None
+            assert other.balances(["spent"]) == {}
+            assert not other.is_alive(ledger.owner)
+    finally:
+        sql(f"DROP SCHEMA IF EXISTS {other_schema} CASCADE")
+
+
+def test_two_hosts_share_one_ledger_and_a_home_keeps_to_it(schema, tmp_path):
+    """Each host has its own log; a permit used on one is used on the other; no home changes its ledger unnoticed."""
+    key = load_or_create_key(tmp_path / "one" / "keys" / "seal.key")
+    copied = tmp_path / "two" / "keys" / "seal.key"
+    copied.parent.mkdir(parents=True)
+    copied.touch(mode=0o600)
+    copied.write_bytes(key)
+    homes = tmp_path / "one", tmp_path / "two"
+    governors = [Governor.open(POLICY, home, ledger=PostgresLedger(URL, schema=schema)) for home in homes]
+    with governors[0] as one, governors[1] as two:
+        world = World()
+        world.governor = one
+        proposal = world.propose("look")
+        permit = world.permit(proposal)
+        assert one.execution.begin(permit.id, world.binding(proposal))
+        with pytest.raises(PermitError) as caught:
+            two.execution.begin(permit.id, world.binding(proposal))
+        assert caught.value.code == "already_running"
+    assert all((home / "audit").is_dir() and not (home / "ledger.sqlite3").exists() for home in homes)
+    with pytest.raises(ConfigurationError, match="another ledger"):
+        Governor.open(POLICY, homes[0])
+    with pytest.raises(ConfigurationError), open_stops(homes[0]):
+        pass
+    Governor.open(POLICY, tmp_path / "local").close()
+    with pytest.raises(ConfigurationError, match="another ledger"):
+        Governor.open(POLICY, tmp_path / "local", ledger=URL)
