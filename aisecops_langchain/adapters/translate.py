@@ -261,6 +261,9 @@ def _is_canonical(value: object) -> bool:
     return True
 
 
+_MOST_TOKENS: Final = 1_000_000_000
+
+
 def tokens_of(answer: BaseMessage, asked: Sequence[BaseMessage]) -> int:
     """Count the tokens of one turn of a model.
 
@@ -273,5 +276,5 @@ def tokens_of(answer: BaseMessage, asked: Sequence[BaseMessage]) -> int:
     """
     usage = answer.usage_metadata if isinstance(answer, AIMessage) else None
     if usage is not None and type(usage.get("total_tokens")) is int and usage["total_tokens"] > 0:
-        return usage["total_tokens"]
+        return min(usage["total_tokens"], _MOST_TOKENS)
     return -(-sum(len(str(message.content)) for message in (*asked, answer)) // 4)

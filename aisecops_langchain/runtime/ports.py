@@ -9,11 +9,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from aisecops_langchain.canonical import JsonValue
 from aisecops_langchain.domain.effects import ToolProfile
-from aisecops_langchain.errors import AisecopsError
+from aisecops_langchain.errors import AisecopsError, LedgerError
 
 
 class ClockError(AisecopsError):
@@ -168,6 +168,10 @@ class Change:
     """For an insert: another row that it conflicts with."""
 
 
+MAX_CHARGE: Final = 2**53
+"""No single charge is larger, so that a counter of 64 bits cannot overflow before it is full of charges."""
+
+
 @dataclass(frozen=True, slots=True)
 class Charge:
     """An amount to add to a counter, as part of a transaction that must not overdraw it."""
@@ -179,6 +183,10 @@ class Charge:
     """The counter may reach this and no more; ``None`` for one that is only counted."""
     once: str | None = None
     """Name of a mark: where it is set already nothing is charged, else it is set along with the charge."""
+
+    def __post_init__(self) -> None:
+        if not -MAX_CHARGE <= self.amount <= MAX_CHARGE:
+            raise LedgerError("a charge is too large to be counted", expected=f"at most {MAX_CHARGE}", got="more")
 
 
 class Ledger(Protocol):

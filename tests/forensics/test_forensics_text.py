@@ -129,6 +129,7 @@ def every_kind() -> list[AnyEvent]:
     shared |= {"claims": CLAIMS, "warrant": "w", "stop": "agent", "target": "clerk", "by": "bob", **counts}
     shared |= {"bundle": "b", "previous": "sha256:p", "fault": "why"}
     shared |= {"asked": {"request": "sha256:x", "tools": ["pay"]}}
+    shared |= {"budgets": ["money"]}
     for kind in get_args(get_args(AnyEvent)[0]):
         tag = kind.model_fields["kind"].default
         known = made.get(tag)
