@@ -20,7 +20,7 @@ SCHEMA_VERSION: Final = 1
 class Event(BaseModel):
     """Base of all event types; unknown fields of a known kind are kept, so that old readers lose nothing."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False, defer_build=True)
 
     v: Literal[1] = SCHEMA_VERSION
     """Version of the event schema."""
