@@ -34,7 +34,7 @@ _LIFE: Final[tuple[tuple[TimelineStage, tuple[str, ...]], ...]] = (
     (TimelineStage.CONTENT, ("content_admitted", "content_sanitized", "content_blocked")),
     (TimelineStage.CONTENT, ("retrieval_finished", "retrieval_failed")),
     (TimelineStage.MODEL, ("model_started", "model_finished", "model_failed")),
-    (TimelineStage.PLAN, ("budget_exhausted", "task_scoped", "plan_created", "plan_rejected")),
+    (TimelineStage.PLAN, ("budget_exhausted", "task_scoped", "plan_created", "arguments_endorsed", "plan_rejected")),
     (TimelineStage.CAPABILITY, ("capability_allowed", "capability_blocked")),
     (TimelineStage.POLICY, ("policy_allowed", "policy_blocked")),
     (TimelineStage.DECISION, ("decision_made",)),

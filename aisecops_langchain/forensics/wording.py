@@ -16,6 +16,7 @@ from aisecops_langchain.domain.events import (
     ApprovalGranted,
     ApprovalRejected,
     ApprovalRequested,
+    ArgumentsEndorsed,
     BudgetExhausted,
     CapabilityAllowed,
     CapabilityBlocked,
@@ -189,6 +190,11 @@ class Narrator:
     def _(self, event: PlanCreated) -> str:
         steps = ", ".join(call_text(step.call.tool, step.call.arguments) for step in event.steps)
         return f"The model proposed {steps}, having seen {event.context.integrity} content"
+
+    @_tell.register
+    def _(self, event: ArgumentsEndorsed) -> str:
+        told = (f"{name(item.argument)} ({name(item.method)}, {item.label.integrity})" for item in event.endorsed)
+        return f"Of {name(event.tool)}, more trusted than what the model had seen: {', '.join(told)}"
 
     @_tell.register
     def _(self, event: PlanRejected) -> str:

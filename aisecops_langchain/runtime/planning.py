@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from aisecops_langchain.canonical import JsonValue, canonical_bytes, digest, digest_texts
-from aisecops_langchain.domain.events import PlanCreated, PlanRejected, RecordedStep, TaskScoped
+from aisecops_langchain.domain.events import ArgumentsEndorsed, PlanCreated, PlanRejected, RecordedStep, TaskScoped
 from aisecops_langchain.domain.labels import Label, join_all
 from aisecops_langchain.domain.plan import CanonicalCall, ExecutionPlan, PlanStep, RejectedCall
 from aisecops_langchain.domain.scope import Scope
@@ -194,9 +194,18 @@ class Planner:
             )
             facts = {"plan": plan.id, "plan_digest": plan.digest, "steps": steps, "context": plan.context}
             written.append(self._recorder.record(PlanCreated, scope, plan.id, plan.digest, parents=parents, **facts))
+            for step in plan.steps:
+                self._record_endorsed(plan, step, scope, written[-1])
         if plan.rejected:
             written.append(self.record_rejected(plan.id, plan.rejected, scope, parents=parents))
         return tuple(written)
+
+    def _record_endorsed(self, plan: ExecutionPlan, step: PlanStep, scope: Scope, event: str) -> None:
+        raised = tuple(item for item in step.provenance if item.label.integrity.rank > plan.context.integrity.rank)
+        if raised:
+            about = {"plan": plan.id, "call_id": step.call_id, "tool": step.call.tool, "call": step.call.digest}
+            identity = (plan.id, plan.digest, step.call_id)
+            self._recorder.record(ArgumentsEndorsed, scope, *identity, parents=(event,), endorsed=raised, **about)
 
     def record_rejected(
         self, plan_id: str, rejected: tuple[RejectedCall, ...], scope: Scope, *, parents: tuple[str, ...] = ()

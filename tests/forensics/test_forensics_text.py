@@ -130,6 +130,8 @@ def every_kind() -> list[AnyEvent]:
     shared |= {"bundle": "b", "previous": "sha256:p", "fault": "why"}
     shared |= {"asked": {"request": "sha256:x", "tools": ["pay"]}}
     shared |= {"budgets": ["money"]}
+    endorsed = {"argument": "to", "label": {"integrity": "user", "confidentiality": "internal"}, "method": "verbatim"}
+    shared |= {"endorsed": [endorsed]}
     for kind in get_args(get_args(AnyEvent)[0]):
         tag = kind.model_fields["kind"].default
         known = made.get(tag)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from aisecops_langchain.policy.rego import RegoPolicy
+from hypothesis import given
+from hypothesis import strategies as st
 from policy_helpers import PROCUREMENT
 
 from aisecops_langchain.errors import PolicyError
@@ -116,6 +119,83 @@ def test_cedar_denies_where_a_prohibition_errs_at_run_time_and_tells_no_value() 
     assert "7777777" not in decision.model_dump_json()
     smuggled = case._replace(arguments={"limit": {"__extn": {"fn": "decimal", "arg": "1.0"}}})
     assert cedar().decide(smuggled.request()).reasons[0].code == "engine_error"
+
+
+REGO = """\
+package aisecops
+import rego.v1
+deny := {"large-read": input.args.limit > 10} if input.tool == "read"
+deny := {
+    "evil": contains(input.folded.payee, "evil"),
+    "tainted": input.integrity == "untrusted",
+} if input.tool == "pay"
+default paying := false
+paying if { input.agent == "buyer"; input.tool == "pay" }
+require_approval := {"ask": asking}
+default asking := false
+asking if { paying; input.args.amount >= 100 }
+allow := {"read": input.tool == "read", "pay": small}
+default small := false
+small if { paying; input.args.amount < 100 }
+"""
+
+
+def rego(policy: str = REGO, **arguments: str) -> RegoPolicy:
+    kinds = {"read": {"limit": "integer", **arguments}, "pay": {"amount": "integer", "payee": "string"}}
+    tools = {"read": Risk.LOW, "pay": Risk.HIGH}
+    return RegoPolicy.parse(policy, name="conformance", agents=["buyer", "reader"], tools=tools, arguments=kinds)
+
+
+class TestRego(PolicyEngineConformance):
+    @pytest.fixture
+    def engine(self) -> PolicyEngine:
+        return rego()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('contains(input.folded.payee, "evil")', 'regex.match("(?i)evil", input.args.payee)', "regex.match"),
+        ('contains(input.folded.payee, "evil")', 'contains(lower(input.args.payee), "evil")', "lower"),
+        ('input.tool == "read"', 'http.send({"method": "get", "url": "http://127.0.0.1"}).ok', "http.send"),
+        ('input.tool == "read"', "time.now_ns() > 0", "time.now_ns"),
+        ('input.tool == "read"', "opa.runtime().env.HOME", "opa.runtime"),
+        ('input.tool == "read"', 'no_such_function("x")', "does not compile"),
+        ('"evil")', '"\\u0065vil")', "write the character itself"),
+        ("package aisecops", "package elsewhere", "does not compile"),
+        ("deny := {", "deny := ", "does not compile"),
+    ],
+)
+def test_rego_policies_that_could_fail_open_are_refused_when_loaded(old: str, new: str, said: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        rego(REGO.replace(old, new, 1))
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("input.args.limit > 10", "input.args.limits > 10"),  # undefined
+        ("input.args.limit > 10", "10 % (input.args.limit - 5) > 10"),  # errs
+        ("input.args.limit > 10", "input.args.limit"),  # no boolean
+        ('{"large-read": input.args.limit > 10}', "false"),  # no rules at all
+        ('{"large-read": input.args.limit > 10} if', '{"one": false} if input.agent != ""\ndeny := {"two": false} if'),
+        ('require_approval := {"ask": asking}', "asks := asking"),  # missing
+    ],
+)
+def test_rego_denies_whatever_is_not_plainly_answered_and_tells_no_value(old: str, new: str) -> None:
+    decision = rego(REGO.replace(old, new, 1)).decide(CASES[0].request())
+    assert (decision.effect, decision.reasons[0].code) == ("deny", "rule_error")
+
+
+@given(st.text(max_size=20), st.text(max_size=5))
+def test_rego_sees_texts_as_they_are(before: str, after: str) -> None:
+    """A text with quotes, line ends or backslashes neither hides what it holds nor becomes something else."""
+    policy = rego(REGO.replace("input.args.limit > 10", 'contains(input.args.note, "evil")'), note="string")
+    case = CASES[0]._replace(arguments={"limit": 5, "note": f"{before}evil{after}"})
+    assert policy.decide(case.request()).rules == ("large-read",)
+    harmless = CASES[0]._replace(arguments={"limit": 5, "note": f"{before}{after}".replace("evil", "")})
+    assert policy.decide(harmless.request()).allowed
 
 
 def test_a_suspended_policy_denies_the_whole_corpus_under_a_digest_of_its_own() -> None:

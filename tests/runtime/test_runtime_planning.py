@@ -256,3 +256,16 @@ def test_a_call_is_one_with_its_arguments(arguments):
     assert CanonicalCall.of("look", call.arguments()).digest == call.digest
     assert CanonicalCall.of("loo", arguments).digest != call.digest
     assert CanonicalCall.of("look", {**arguments, "\0more": 1}).digest != call.digest
+
+
+def test_an_argument_that_counts_for_more_than_its_context_is_endorsed_in_the_log(world):
+    """What raises trust is an event of its own: argument, method and label, never the value."""
+    planner = world.governor.planner
+    contents = [labelled("pay ann 5"), labelled("she wants 7", SourceKind.TOOL_RESULT)]
+    proposals = [ProposedCall("call-1", "pay", {"to": "ann", "amount": 7})]
+    planner.record(planner.plan(proposals, contents, TOOLS, world.scope, turn="turn-1"), world.scope)
+    (item,) = world.only("arguments_endorsed").endorsed
+    assert (item.argument, item.method, item.label.integrity) == ("to", "verbatim", Integrity.USER)
+    assert world.only("arguments_endorsed").parents == (world.only("plan_created").id,)
+    planner.record(planner.plan(proposals, contents[:1], TOOLS, world.scope, turn="turn-2"), world.scope)
+    assert world.kinds().count("arguments_endorsed") == 1

@@ -50,7 +50,13 @@ from aisecops_langchain.domain.events.execution import (
     ExecutionStarted,
     ExecutionUnknown,
 )
-from aisecops_langchain.domain.events.planning import PlanCreated, PlanRejected, RecordedStep, TaskScoped
+from aisecops_langchain.domain.events.planning import (
+    ArgumentsEndorsed,
+    PlanCreated,
+    PlanRejected,
+    RecordedStep,
+    TaskScoped,
+)
 from aisecops_langchain.domain.events.policy import PolicyLoaded
 from aisecops_langchain.domain.events.run import RunFinished, RunPaused, RunResumed, RunStarted
 from aisecops_langchain.domain.events.spans import (
@@ -79,6 +85,7 @@ AnyEvent: TypeAlias = Annotated[
     | OutputAllowed
     | OutputBlocked
     | TaskScoped
+    | ArgumentsEndorsed
     | PlanCreated
     | PlanRejected
     | CapabilityAllowed
@@ -164,6 +171,7 @@ __all__ = [
     "ApprovalGranted",
     "ApprovalRejected",
     "ApprovalRequested",
+    "ArgumentsEndorsed",
     "BudgetExhausted",
     "CapabilityAllowed",
     "CapabilityBlocked",

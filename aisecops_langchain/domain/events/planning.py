@@ -36,6 +36,19 @@ class PlanCreated(Event):
     context: Label
 
 
+class ArgumentsEndorsed(Event):
+    """Arguments count for more than the context they were proposed in, because their values were found elsewhere."""
+
+    kind: Literal["arguments_endorsed"] = "arguments_endorsed"
+    plan: str
+    call_id: str
+    tool: str
+    call: str
+    """Digest of the canonical call."""
+    endorsed: tuple[ArgumentProvenance, ...]
+    """Argument, the label that it got, how its value was traced and to which sources; never the value."""
+
+
 class PlanRejected(Event):
     """Proposed calls were refused before any decision: malformed, unknown, or changed after planning."""
 
