@@ -1,12 +1,13 @@
 """What the model saw, arranged once so that many values can be looked for in it cheaply.
 
-Invariant: values are found only in content of at least the user's trust and in declared first-party fields; untrusted
+Invariant: values are found only in content of the user's or the system's trust, in declared first-party fields, and in
+results that policy declares first-party as a whole; what is found takes the trust of the place and no more. Untrusted
 content is kept beside them only to name where a value that was found nowhere else stands.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -56,6 +57,7 @@ class ContentIndex:
         self.context = context
         self._today = today
         self._trusted: list[tuple[str, Label]] = []
+        self._first_party: list[tuple[str, Label]] = []
         self._untrusted: list[tuple[str, Label]] = []
         self._fields: list[tuple[frozenset[str], Label]] = []
         for item in contents:
@@ -63,7 +65,8 @@ class ContentIndex:
             if integrity is Integrity.USER or integrity is Integrity.SYSTEM:
                 self._trusted.append((_folded(item.text), item.label))
                 continue
-            self._untrusted.append((_folded(item.text), item.label))
+            texts = self._first_party if integrity is Integrity.FIRST_PARTY else self._untrusted
+            texts.append((_folded(item.text), item.label))
             if item.fields:
                 self._fields.append((item.fields, item.label))
 
@@ -81,15 +84,23 @@ class ContentIndex:
         if not value.isascii() and is_lookalike(value):
             return None
         leaf = value.casefold()
-        for text, label in self._trusted:
+        return (
+            self._find_said(leaf, self._trusted)
+            or self._find_field(value, leaf)
+            or self._find_said(leaf, self._first_party)
+        )
+
+    def _find_said(self, leaf: str, texts: Sequence[tuple[str, Label]]) -> Found | None:
+        """Look in texts: word for word, then in another usual spelling."""
+        for text, label in texts:
             if stands_in(leaf, text):
                 return Found(Method.VERBATIM, label)
-        meaning = meaning_of(leaf)
+        meaning = meaning_of(leaf) if texts else NOTHING
         if meaning is not NOTHING:
-            for text, label in self._trusted:
+            for text, label in texts:
                 if _spelled(text).say(meaning, self._today):
                     return Found(Method.SPELLED, label)
-        return self._find_field(value, leaf)
+        return None
 
     def _find_field(self, value: str, leaf: str) -> Found | None:
         """Look among first-party fields: the very value, or an address or account in another case."""
