@@ -6,7 +6,8 @@ cannot be promised is refused when the graph is built, and arguments for which i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
 import orjson
@@ -21,6 +22,9 @@ from aisecops_langchain.errors import CanonicalizationError, ConfigurationError,
 
 _SYNTHETIC: Final = frozenset({"args", "kwargs"})
 """Fields that pydantic makes up for variadic functions; LangChain does not pass their defaults."""
+
+_QUOTED_NAME: Final = re.compile(r"([\"'`])([A-Za-z_][A-Za-z0-9_]{0,39})\1")
+"""A plain name between quotes: how documentation spells the keys and constants of a nested argument."""
 
 
 class GovernedTool:
@@ -47,6 +51,11 @@ class GovernedTool:
     def description(self) -> str:
         """What the tool says of itself."""
         return self.tool.description
+
+    @property
+    def documented_names(self) -> frozenset[str]:
+        """Names that the tool's documentation and schema give to keys and constants inside its arguments."""
+        return self._documented
 
     @property
     def profile(self) -> ToolProfile | None:
@@ -78,6 +87,7 @@ class GovernedTool:
         self._known = None if isinstance(self._schema, dict) else _known_names(self._schema)
         self._check_json = _json_schema_check(tool.name, self._schema) if isinstance(self._schema, dict) else None
         described = self._schema if isinstance(self._schema, dict) else self._schema.model_json_schema()
+        self._documented = frozenset(_documented([tool.description, described]))
         self._definition = digest("tool", {"name": tool.name, "description": tool.description, "schema": described})
         self._seen = seen
 
@@ -162,6 +172,19 @@ def govern_tools(tools: Sequence[BaseTool | Callable[..., Any]]) -> dict[str, Go
             raise ConfigurationError("two tools share a name", expected="unique tool names", got=made.name)
         governed[made.name] = made
     return governed
+
+
+def _documented(part: object) -> Iterator[str]:
+    """Yield the quoted names in every text of a tool's definition."""
+    if isinstance(part, str):
+        yield from (found[2] for found in _QUOTED_NAME.finditer(part))
+    elif isinstance(part, dict):
+        for key, item in part.items():
+            if key == "description" or not isinstance(item, str):
+                yield from _documented(item)
+    elif isinstance(part, list):
+        for item in part:
+            yield from _documented(item)
 
 
 def _argument_schema(tool: BaseTool) -> type[BaseModel] | dict[str, Any]:

@@ -41,22 +41,28 @@ def attribute(
     return attribute_in(arguments, ContentIndex(contents, context))
 
 
-def attribute_in(arguments: Mapping[str, JsonValue], index: ContentIndex) -> tuple[ArgumentProvenance, ...]:
+def attribute_in(
+    arguments: Mapping[str, JsonValue], index: ContentIndex, *, documented: frozenset[str] = frozenset()
+) -> tuple[ArgumentProvenance, ...]:
     """Attribute every top-level argument of a call against content that was arranged before.
 
     Args:
         arguments: The canonical arguments.
         index: What the model saw.
+        documented: Names that the tool's own definition gives to keys and constants; inside an object they are its
+            form, and nobody needs to have said them.
 
     Returns:
         One entry per argument, in the order of the arguments.
     """
-    return tuple(_attribute_one(name, value, index) for name, value in arguments.items())
+    return tuple(_attribute_one(name, value, index, documented) for name, value in arguments.items())
 
 
-def _attribute_one(name: str, value: JsonValue, index: ContentIndex) -> ArgumentProvenance:
+def _attribute_one(
+    name: str, value: JsonValue, index: ContentIndex, documented: frozenset[str]
+) -> ArgumentProvenance:
     found: list[Found] = []
-    for count, leaf in enumerate(_leaves(value)):
+    for count, leaf in enumerate(_leaves(value, documented)):
         where = None if leaf is None or count >= _MAX_LEAVES else index.find(leaf) or _joined(leaf, index)
         if where is None:
             return _not_found(name, leaf, index)
@@ -92,14 +98,16 @@ def _not_found(name: str, leaf: str | None, index: ContentIndex) -> ArgumentProv
     return ArgumentProvenance(argument=name, label=index.context, method=method.value, sources=sources)
 
 
-def _leaves(value: JsonValue) -> Iterator[str | None]:
+def _leaves(value: JsonValue, documented: frozenset[str]) -> Iterator[str | None]:
     """Yield what must be found for a value to be trusted; ``None`` for what cannot be looked for."""
     if isinstance(value, dict):
         for key, item in value.items():
-            yield key
-            yield from _leaves(item)
+            if key not in documented:
+                yield key
+            if not (isinstance(item, str) and item in documented):
+                yield from _leaves(item, documented)
     elif isinstance(value, list):
         for item in value:
-            yield from _leaves(item)
+            yield from _leaves(item, documented)
     else:
         yield scalar_text(value)

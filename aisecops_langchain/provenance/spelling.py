@@ -46,6 +46,19 @@ _DATES: Final = (
     re.compile(rf"{_BEGIN}(?P<name>{_MONTH})\.? {_DAY}(?:st|nd|rd|th)?(?:,? {_YEAR})?{_END}"),
     re.compile(rf"{_BEGIN}{_DAY}(?:st|nd|rd|th)?(?: of)? (?P<name>{_MONTH})\.?(?:,? {_YEAR})?{_END}"),
 )
+_TO: Final = r" ?(?:-|\u2013|\u2014|to|until|till|through|and) ?(?:the )?"
+_NTH: Final = r"(?:st|nd|rd|th)?"
+_RANGES: Final = (
+    re.compile(
+        rf"{_BEGIN}(?P<name>{_MONTH})\.? {_DAY}{_NTH}{_TO}"
+        rf"(?:(?P<name2>{_MONTH})\.? )?(?P<d2>[0-9]{{1,2}}){_NTH}(?:,? {_YEAR})?{_END}"
+    ),
+    re.compile(
+        rf"{_BEGIN}{_DAY}{_NTH}(?:(?: of)? (?P<name>{_MONTH}))?{_TO}"
+        rf"(?P<d2>[0-9]{{1,2}}){_NTH}(?: of)? (?P<name2>{_MONTH})\.?(?:,? {_YEAR})?{_END}"
+    ),
+)
+"""From one day to another: what is said once, month or year, is meant for both."""
 _TIME: Final = re.compile(
     r"(?<![\w:.,-])(?P<h>[0-9]{1,2})(?::(?P<min>[0-5][0-9])(?::(?P<s>[0-5][0-9]))?)?"
     r" ?(?P<half>[ap]\.?m\b)?(?![\w:])"
@@ -192,12 +205,29 @@ def _dates_in(text: str, *, whole: bool = False) -> Iterator[Day]:
         for match in ([found] if found else []) if whole else form.finditer(text):
             groups = match.groupdict()
             month = _MONTHS[groups["name"]] if "name" in groups else int(groups["m"])
-            year = int(groups["y"]) if groups["y"] else None
-            try:
-                date(year or 2000, month, int(groups["d"]))
-            except ValueError:
-                continue
-            yield year, month, int(groups["d"])
+            yield from _day(groups["y"], month, groups["d"])
+    if not whole:
+        yield from _ranges_in(text)
+
+
+def _ranges_in(text: str) -> Iterator[Day]:
+    for form in _RANGES:
+        for match in form.finditer(text):
+            first, last = (_MONTHS[match[name]] if match[name] else None for name in ("name", "name2"))
+            begin, end = first or last, last or first
+            if begin and end and (begin, int(match["d"])) < (end, int(match["d2"])):  # else it runs over new year
+                yield from _day(match["y"], begin, match["d"])
+                yield from _day(match["y"], end, match["d2"])
+
+
+def _day(year: str | None, month: int, number: str) -> Iterator[Day]:
+    """Yield a day that the calendar has."""
+    known = int(year) if year else None
+    try:
+        date(known or 2000, month, int(number))
+    except ValueError:
+        return
+    yield known, month, int(number)
 
 
 def _times_in(text: str, *, whole: bool = False) -> Iterator[tuple[int, int]]:

@@ -279,12 +279,14 @@ def _step(proposal: ProposedCall, index: ContentIndex, tools: Toolbox) -> PlanSt
         definition = tool.definition()
     except AisecopsError as error:
         return _rejected(proposal, "invalid_arguments", str(error))
+    described = tool if isinstance(tool, DescribedTool) else None
+    names = described.documented_names if described else frozenset[str]()
     return PlanStep(
         call_id=proposal.call_id,
         call=call,
         tool_definition=definition,
-        provenance=attribute_in(arguments, index),
-        profile=tool.profile if isinstance(tool, DescribedTool) else None,
+        provenance=attribute_in(arguments, index, documented=names),
+        profile=described.profile if described else None,
     )
 
 

@@ -75,6 +75,11 @@ class DescribedTool(Protocol):
         ...
 
     @property
+    def documented_names(self) -> frozenset[str]:
+        """Names that its documentation gives to keys and constants inside its arguments."""
+        ...
+
+    @property
     def profile(self) -> ToolProfile | None:
         """What the tool's own code declares."""
         ...
