@@ -12,6 +12,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 
 from aisecops_langchain import effects, govern
 from aisecops_langchain.adapters.proposal import propose_bundle
+from aisecops_langchain.adapters.tools import GovernedTool
 from aisecops_langchain.domain.events import DecisionMade, TaskScoped
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.policy import parse_policy
@@ -191,3 +192,12 @@ def test_a_proposed_bundle_loads_and_denies_everything(tmp_path):
     assert [effect.value for effect in policy.profiles["read_page"].effects] == ["read"]
     assert "effect: deny" in draft
     assert "allow" not in draft
+
+
+def test_quoted_plain_names_of_a_tools_documentation_are_known_and_nothing_else():
+    @tool
+    def send(attachments: list[dict]) -> str:
+        """Sends, with `type` "file" and a 'file_id', to "eve@evil.example" or "two words"."""
+        return ""
+
+    assert GovernedTool(send).documented_names == {"type", "file", "file_id"}

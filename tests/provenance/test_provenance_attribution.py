@@ -197,10 +197,11 @@ def test_trusted_content_endorses_with_its_own_label(kind):
 
 
 def test_first_party_content_is_not_the_users_word():
-    """Only what is at least as trusted as the user endorses."""
+    """What stands there has the trust of the place, and no more."""
     label = Label(integrity=Integrity.FIRST_PARTY, confidentiality=NEUTRAL.confidentiality)
     (found,) = attribute({"x": "bob"}, [LabelledText("bob", label)], label)
-    assert found.method == "context"
+    assert found.method == "verbatim"
+    assert found.label.integrity is Integrity.FIRST_PARTY
 
 
 def test_parts_from_several_places_have_the_join_of_their_labels():

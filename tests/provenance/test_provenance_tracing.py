@@ -51,6 +51,10 @@ def method(value, *contents: LabelledText, today: date | None = None) -> str:
         ("2024-05-15", "on May 15th, 2024"),
         ("2024-05-15", "am 15.05.2024"),
         ("2024-05-15", "the 15th of May 2024"),
+        ("2025-01-11", "from January 11th to 15th, 2025"),
+        ("2025-01-15", "january 11 - 15 2025"),
+        ("2025-01-28", "from the 28th of January until the 2nd of February 2025"),
+        ("2025-01-11", "stay from 11 to 15 January 2025"),
         ("2024-05-20 10:00", "move it to 2024-05-20 at 10:00"),
         ("2024-05-20 22:30", "May 20 2024, 10:30 pm"),
         (1200.5, "pay $1,200.50"),
@@ -95,6 +99,20 @@ def test_what_means_another_thing_is_not_found(value, text):
     assert method(value, user(text)) in (Method.CONTEXT, Method.UNTRUSTED)
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("2025-01-12", "from January 11th to 15th, 2025"),
+        ("2025-01-11", "from January 11th to 15th"),
+        ("2025-12-30", "December 30 to January 2, 2025"),
+        ("2025-01-15", "January 15 to 11, 2025"),
+        ("2025-01-11", "January 11, then 3 to 15, 2025"),
+    ],
+)
+def test_a_range_lends_its_year_only_to_its_own_ends(value, text):
+    assert method(value, user(text)) == Method.CONTEXT
+
+
 def test_a_date_without_a_year_needs_todays_date():
     assert method("2024-05-26", user("on May 26th"), today=date(2024, 5, 15)) == Method.SPELLED
     assert method("2025-05-26", user("on May 26th"), today=date(2024, 5, 15)) == Method.CONTEXT
@@ -113,6 +131,33 @@ def test_a_first_party_field_is_found_as_a_whole_and_only_as_itself():
     assert method(24, result("24")) == Method.FIELD
     for other in ("2", "4", "024", "24 ", True):
         assert method(other, result("24")) == (Method.FIELD if other == "24 " else Method.CONTEXT)
+
+
+def test_a_result_that_is_first_party_as_a_whole_lends_its_trust_and_no_more():
+    """Its words are found, behind those of the user, and never count as the user's."""
+    label = POISON.label.model_copy(update={"integrity": Integrity.FIRST_PARTY})
+    own = LabelledText("Hotels: Ritz\nAdlon, open from 9:00", label)
+    seen = [own, user("book the Adlon"), POISON]
+    index = ContentIndex(seen, join_all(item.label for item in seen))
+    found = attribute_in({"a": "Ritz", "b": "Adlon", "c": "09:00", "d": "Rit", "e": "eve@evil.example"}, index)
+    assert [item.label.integrity for item in found] == ["first_party", "user", "first_party", "untrusted", "untrusted"]
+
+
+def test_documented_names_are_form_only_inside_an_object():
+    documented = frozenset({"type", "file", "file_id"})
+    seen = [result("13"), POISON]
+    index = ContentIndex(seen, join_all(item.label for item in seen))
+
+    def trusted(value) -> bool:
+        (found,) = attribute_in({"x": value}, index, documented=documented)
+        return found.label.integrity is not Integrity.UNTRUSTED
+
+    assert trusted([{"type": "file", "file_id": "13"}])
+    assert not trusted([{"type": "file", "file_id": "14"}])
+    assert not trusted([{"type": "file", "note": "13"}])
+    assert not trusted([{"type": "file"}])
+    assert not trusted("file")
+    assert not trusted(["file"])
 
 
 def test_pieces_from_several_places_have_the_least_trust_of_them():
