@@ -58,9 +58,7 @@ def attribute_in(
     return tuple(_attribute_one(name, value, index, documented) for name, value in arguments.items())
 
 
-def _attribute_one(
-    name: str, value: JsonValue, index: ContentIndex, documented: frozenset[str]
-) -> ArgumentProvenance:
+def _attribute_one(name: str, value: JsonValue, index: ContentIndex, documented: frozenset[str]) -> ArgumentProvenance:
     found: list[Found] = []
     for count, leaf in enumerate(_leaves(value, documented)):
         where = None if leaf is None or count >= _MAX_LEAVES else index.find(leaf) or _joined(leaf, index)
