@@ -21,7 +21,8 @@ from aisecops_langchain.policy.bounds_model import Beyond, Budget, ChainRisk, Me
 
 _OUTWARD: Final = frozenset({ToolEffect.SEND, ToolEffect.SPEND, ToolEffect.GRANT})
 _MOST: Final = 2**53
-_RANKS: Final = ("low", "medium", "high", "critical")
+RISK_RANKS: Final = ("low", "medium", "high", "critical")
+"""Risk classes from the least; their place is their rank."""
 
 
 class DemandError(ValueError):
@@ -82,7 +83,7 @@ class Bounds:
         chain = self.chain
         if chain is None:
             return None
-        weight, rank = chain.weights[decision.risk], _RANKS.index(decision.risk)
+        weight, rank = chain.weights[decision.risk], RISK_RANKS.index(decision.risk)
         escalation = chain.escalation if 0 <= usage.worst < rank else 1.0
         trust = chain.trust[request.context.integrity]
         stress = 1 + (chain.stress - 1) * self._fullest(usage)

@@ -294,10 +294,12 @@ def _compiled(policy: str, name: str) -> RegoProcess:
                 got=", ".join(sorted(called - _KNOWN)),
                 remedy="compare texts with contains, startswith or endswith, over input.folded whatever the case",
             )
-        if not isinstance(process.ask("{}"), dict):  # functions that do not exist show only now
-            raise WorkerError("it has no answer even to an empty request")
+        sound = isinstance(process.ask("{}"), dict)  # functions that do not exist show only now
+        fault = "" if sound else "it has no answer even to an empty request"
     except WorkerError as error:
+        fault = str(error)
+    if fault:
         raise PolicyError(
-            f"the Rego policy does not compile: {error}", file=name, expected="package aisecops, with known functions"
-        ) from None
+            f"the Rego policy does not compile: {fault}", file=name, expected="package aisecops, with known functions"
+        )
     return process
