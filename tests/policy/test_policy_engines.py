@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import signal
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from policy_helpers import PROCUREMENT
 
+from aisecops_langchain.domain.decision import Effect
 from aisecops_langchain.errors import PolicyError
 from aisecops_langchain.policy import PolicyEngine, Risk, Suspended, parse_policy
 from aisecops_langchain.policy.cedar import CedarPolicy
@@ -224,6 +226,44 @@ def test_rego_denies_while_its_process_is_dead_or_hangs_and_recovers(monkeypatch
     assert policy.decide(request).reasons[0].code == "engine_error"
     monkeypatch.undo()
     assert policy.decide(request).allowed
+
+
+_STRENGTH = {Effect.ALLOW: 0, Effect.REQUIRE_APPROVAL: 1, Effect.DENY: 2}
+
+
+@settings(max_examples=15, deadline=None)
+@given(order=st.permutations(range(6)), amount=st.integers(0, 200), tool=st.sampled_from(["read", "pay"]))
+def test_law_in_cedar_order_never_matters_and_another_forbid_never_widens(
+    order: list[int], amount: int, tool: str
+) -> None:
+    statements = [f"{text};" for text in CEDAR.split(";")[:6]]
+    attribute = {"read": "limit", "pay": "amount"}[tool]
+    more = f'forbid(principal, action == Action::"{tool}", resource) when {{ context.args.{attribute} > {amount} }};'
+    first, shuffled = cedar(), cedar("".join(statements[place] for place in order))
+    narrower = cedar(CEDAR + more)
+    for case in CASES:
+        answer = first.decide(case.request())
+        assert (shuffled.decide(case.request()).effect, shuffled.decide(case.request()).rules) == (
+            answer.effect,
+            answer.rules,
+        )
+        assert _STRENGTH[narrower.decide(case.request()).effect] >= _STRENGTH[answer.effect]
+
+
+@settings(max_examples=4, deadline=None)
+@given(order=st.permutations(range(10)), amount=st.integers(0, 200))
+def test_law_in_rego_order_never_matters_and_another_deny_never_widens(order: list[int], amount: int) -> None:
+    head, body = REGO.split("import rego.v1\n")
+    statements = re.findall(r"^.*?(?<![{,])\n(?=[a-z]|\Z)", body, re.M | re.S)
+    assert len(statements) == 10
+    shuffled = rego(head + "import rego.v1\n" + "".join(statements[place] for place in order))
+    narrower = rego(REGO.replace('"evil": ', f'"large": input.args.amount > {amount}, "evil": '))
+    first = rego()
+    for case in CASES:
+        answer = first.decide(case.request())
+        again = shuffled.decide(case.request())
+        assert (again.effect, again.rules) == (answer.effect, answer.rules)
+        assert _STRENGTH[narrower.decide(case.request()).effect] >= _STRENGTH[answer.effect]
 
 
 def test_a_suspended_policy_denies_the_whole_corpus_under_a_digest_of_its_own() -> None:
