@@ -22,6 +22,7 @@ _STEPS: Final[tuple[tuple[LiteralString, ...], ...]] = (
         'CREATE TABLE {schema}.counters (name TEXT COLLATE "C" PRIMARY KEY, value BIGINT NOT NULL)',
         "CREATE INDEX effects_by_state ON {schema}.effects (state)",
     ),
+    (f"CREATE TABLE {{schema}}.scopes ({_ROWS})",),
 )
 VERSION: Final = len(_STEPS)
 """The version that this release writes: the number of steps."""
