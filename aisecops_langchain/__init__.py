@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from aisecops_langchain.runtime.governor import Governor
     from aisecops_langchain.runtime.identity import IdentityProvider, StaticIdentity
     from aisecops_langchain.runtime.jwt_identity import JwtIdentity
+    from aisecops_langchain.runtime.postgres_ledger import PostgresLedger
     from aisecops_langchain.sanitize import Sanitizer
 
 __version__: Final = "0.1.0"
@@ -50,6 +51,7 @@ _HOMES: Final = {
     "IntakeNode": "adapters.intake",
     "PlanningNode": "adapters.planning",
     "Policy": "policy",
+    "PostgresLedger": "runtime.postgres_ledger",
     "Principal": "domain.principal",
     "Sanitizer": "sanitize",
     "SanitizingRetriever": "adapters.retriever",
@@ -89,6 +91,7 @@ __all__ = [
     "LangGraphAuthIdentity",
     "PlanningNode",
     "Policy",
+    "PostgresLedger",
     "Principal",
     "Sanitizer",
     "SanitizingRetriever",

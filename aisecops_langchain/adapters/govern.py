@@ -37,6 +37,7 @@ from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.runtime.governor import Governor, PolicySource
 from aisecops_langchain.runtime.identity import IdentityProvider
+from aisecops_langchain.runtime.ports import Ledger
 
 INTAKE: Final = "intake"
 PLAN: Final = "plan"
@@ -59,6 +60,7 @@ def govern(
     *,
     policy: PolicySource | None = None,
     home: str | os.PathLike[str] = ".aisecops",
+    ledger: Ledger | str | None = None,
     governor: Governor | None = None,
     agent: str | None = None,
     user: str = _ANYBODY,
@@ -87,6 +89,7 @@ def govern(
         tools: LangChain tools or functions.
         policy: A policy, or the path of a bundle. Either this or ``governor``.
         home: Where the log, the ledger and the keys of a governor made here lie.
+        ledger: For a governor made here: an open ledger, or the ``postgresql://`` URL of one that hosts share.
         governor: An open governor to share between agents, instead of ``policy`` and ``home``.
         agent: Name of the agent as the bundle knows it; may be left out where the bundle has only one.
         user: On whose behalf it acts.
@@ -114,10 +117,12 @@ def govern(
     """
     if governor is not None and policy is not None:
         raise ConfigurationError("two policies", expected="a policy or a governor", got="both", remedy="leave one out")
+    if governor is not None and ledger is not None:
+        raise ConfigurationError("two ledgers", expected="a ledger or a governor", got="both", remedy="leave one out")
     if principal is not None and (identity is not None or warrant is not None):
         raise ConfigurationError("two principals", expected="a principal, or identity and warrant", got="both")
     owned = governor is None
-    governor = governor or _open(policy, home, durability)
+    governor = governor or _open(policy, home, durability, ledger)
     who = principal or _principal(governor, agent, user, tenant, identity=identity, warrant=warrant)
     governed = govern_tools(tools)
     _check_profiles(governor, governed)
@@ -185,7 +190,9 @@ def _next(state: Mapping[str, Any]) -> Mapping[str, Any]:
     return following if isinstance(following, Mapping) else {}
 
 
-def _open(policy: PolicySource | None, home: str | os.PathLike[str], durability: Durability | str) -> Governor:
+def _open(
+    policy: PolicySource | None, home: str | os.PathLike[str], durability: Durability | str, ledger: Ledger | str | None
+) -> Governor:
     if policy is None:
         raise ConfigurationError(
             "no policy was given",
@@ -193,7 +200,7 @@ def _open(policy: PolicySource | None, home: str | os.PathLike[str], durability:
             got="neither",
             remedy="pass policy='policy.yaml'; without a policy nothing would be allowed",
         )
-    return Governor.open(policy, home, durability=durability)
+    return Governor.open(policy, home, ledger=ledger, durability=durability)
 
 
 def _principal(

@@ -77,13 +77,31 @@ def check_command(*, file: Path, strict: bool, as_json: bool) -> None:
     show_default=True,
     help="The least trusted content that the agent has seen.",
 )
+@click.option(
+    "--with",
+    "more",
+    default="{}",
+    metavar="JSON",
+    help="Whatever else a case may say: labels, methods, task, profile, usage, environment, as one JSON object.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for programs.")
 def explain_command(
-    *, file: Path, agent: str, tool: str, arguments: str, user: str, tenant: str, integrity: str, as_json: bool
+    *,
+    file: Path,
+    agent: str,
+    tool: str,
+    arguments: str,
+    user: str,
+    tenant: str,
+    integrity: str,
+    more: str,
+    as_json: bool,
 ) -> None:
     """Show what a bundle would decide on a call, and the whole chain of reasons; nothing is run."""
     policy = load(file)
-    request = _request(agent=agent, tool=tool, arguments=arguments, user=user, tenant=tenant, integrity=integrity)
+    rest = _object(more, "--with")
+    asked = {"agent": agent, "tool": tool, "user": user, "tenant": tenant, "args": _object(arguments, "--args")}
+    request = _request(policy, {"context": {"integrity": integrity}, **rest, **asked})
     explanation = policy.explain(request)
     if as_json:
         from aisecops_langchain.cli.output import print_json
@@ -108,27 +126,30 @@ def _counts(policy: Policy) -> dict[str, object]:
     return {"capabilities": len(bundle["capabilities"]), "rules": len(bundle["rules"])}
 
 
-def _request(*, agent: str, tool: str, arguments: str, user: str, tenant: str, integrity: str) -> DecisionRequest:
+def _object(text: str, option: str) -> dict[str, object]:
+    import orjson
+
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise CommandError(f"{option} is not JSON; expected: one JSON object; got: {error.msg}") from error
+    if not isinstance(value, dict):
+        raise CommandError(f"{option} is not a JSON object; got: {type(value).__name__}")
+    return value
+
+
+def _request(policy: Policy, asked: dict[str, object]) -> DecisionRequest:
     import orjson
     from pydantic import ValidationError
 
-    from aisecops_langchain.domain.decision import DecisionRequest
-    from aisecops_langchain.domain.labels import UNLABELLED, Integrity
-    from aisecops_langchain.domain.plan import CanonicalCall
-    from aisecops_langchain.domain.principal import Principal
+    from aisecops_langchain.policy import Question
 
     try:
-        values = orjson.loads(arguments)
-    except orjson.JSONDecodeError as error:
-        raise CommandError(f"--args is not JSON; expected: one JSON object; got: {error.msg}") from error
-    if not isinstance(values, dict):
-        raise CommandError(f"--args is not a JSON object; got: {type(values).__name__}")
-    try:
-        return DecisionRequest(
-            principal=Principal(agent=agent, user=user, tenant=tenant),
-            call=CanonicalCall.of(tool, values),
-            context=UNLABELLED.model_copy(update={"integrity": Integrity(integrity)}),
-        )
+        question = Question.model_validate_json(orjson.dumps(asked), strict=True)
     except ValidationError as error:
-        where = ", ".join(str(item["loc"][-1]) for item in error.errors(include_input=False, include_url=False))
-        raise CommandError(f"the question is incomplete; expected: a name for each of: {where}") from error
+        places = (".".join(map(str, item["loc"])) for item in error.errors(include_input=False, include_url=False))
+        raise CommandError(f"the question is not right; expected: something usable for: {', '.join(places)}") from error
+    unknown = question.usage.unknown(policy.bounds)
+    if unknown:
+        raise CommandError(f"the bundle has no such budget; got: {', '.join(unknown)}")
+    return question.request(policy)

@@ -65,7 +65,7 @@ def _as_json(policy: Policy, result: CaseResult) -> dict[str, object]:
         "faults": result.faults,
     }
     if result.faults:
-        shown["explanation"] = policy.explain(result.case.request()).model_dump(mode="json")
+        shown["explanation"] = policy.explain(result.case.request(policy)).model_dump(mode="json")
     return shown
 
 
@@ -79,7 +79,7 @@ def _show(policy: Policy, results: Sequence[CaseResult]) -> None:
         for fault in result.faults:
             click.echo(one_line(f"  {fault}"))
         if result.faults:
-            request = result.case.request()
+            request = result.case.request(policy)
             show_explanation(out, request, policy.explain(request))
     failed = sum(bool(result.faults) for result in results)
     click.echo(f"{len(results) - failed} passed, {failed} failed")

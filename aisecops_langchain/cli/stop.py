@@ -26,8 +26,16 @@ def _home(command: Callable[..., Any]) -> Callable[..., Any]:
     option = click.option(
         "--home", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True, help="Governance home."
     )
+    ledger = click.option(
+        "--ledger",
+        envvar="AISECOPS_LEDGER_URL",
+        default=None,
+        metavar="URL",
+        help="PostgreSQL ledger of the home; better in AISECOPS_LEDGER_URL, because others can see a command.",
+    )
+    schema = click.option("--schema", default="aisecops", show_default=True, help="Schema of that ledger.")
     as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object for programs.")
-    return option(as_json(command))
+    return option(ledger(schema(as_json(command))))
 
 
 def _why(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -46,11 +54,13 @@ def _stopping(kind: str, about: str) -> None:
     @click.argument("target", metavar="ID")
     @_why
     @_home
-    def command(*, target: str, reason: str, by: str | None, home: Path, as_json: bool) -> None:
+    def command(
+        *, target: str, reason: str, by: str | None, home: Path, ledger: str | None, schema: str, as_json: bool
+    ) -> None:
         from aisecops_langchain.domain.stop import StopKind
         from aisecops_langchain.runtime.switch import open_stops
 
-        with open_stops(home) as stops:
+        with open_stops(home, ledger=ledger, schema=schema) as stops:
             report = stops.order(StopKind(kind), target, reason=reason, by=by or getpass.getuser())
         _show(report, as_json=as_json)
 
@@ -66,12 +76,14 @@ _stopping("warrant", "Revoke a warrant, named by its digest, and all that were d
 @click.argument("target", metavar="ID")
 @_why
 @_home
-def lift_command(*, kind: str, target: str, reason: str, by: str | None, home: Path, as_json: bool) -> None:
+def lift_command(
+    *, kind: str, target: str, reason: str, by: str | None, home: Path, ledger: str | None, schema: str, as_json: bool
+) -> None:
     """Take a stop back. What it kept from running has to be proposed again."""
     from aisecops_langchain.domain.stop import StopKind
     from aisecops_langchain.runtime.switch import open_stops
 
-    with open_stops(home) as stops:
+    with open_stops(home, ledger=ledger, schema=schema) as stops:
         lifted = stops.lift(StopKind(kind), target, reason=reason, by=by or getpass.getuser())
     if as_json:
         from aisecops_langchain.cli.output import print_json
@@ -85,11 +97,11 @@ def lift_command(*, kind: str, target: str, reason: str, by: str | None, home: P
 
 @stop_group.command("list")
 @_home
-def list_command(*, home: Path, as_json: bool) -> None:
+def list_command(*, home: Path, ledger: str | None, schema: str, as_json: bool) -> None:
     """List all standing stops."""
     from aisecops_langchain.runtime.switch import open_stops
 
-    with open_stops(home) as stops:
+    with open_stops(home, ledger=ledger, schema=schema) as stops:
         orders = stops.orders()
     if as_json:
         from aisecops_langchain.cli.output import print_json

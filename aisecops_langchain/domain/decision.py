@@ -17,7 +17,7 @@ from aisecops_langchain.domain.labels import Label
 from aisecops_langchain.domain.plan import CanonicalCall
 from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.domain.task import NO_TASK, TaskStanding
-from aisecops_langchain.domain.usage import ChainStep, Usage
+from aisecops_langchain.domain.usage import ChainStep, Share, Usage
 
 
 class Effect(StrEnum):
@@ -93,6 +93,8 @@ class Decision(Frozen):
     obligations: frozenset[Obligation] = frozenset()
     demand: dict[str, int] = Field(default_factory=dict)
     """What the call would take from each budget, in the smallest unit of its measure."""
+    shares: tuple[Share, ...] = ()
+    """What the call would take below the ceilings of its warrant."""
     chain: ChainStep | None = None
     """What the call would add to the risk of its chain."""
 

@@ -17,6 +17,28 @@ MILLI = 1000
 """Chain risk is counted in thousandths."""
 
 
+class Ceiling(Frozen):
+    """What was taken under one link of a warrant from one budget that the link puts a ceiling on."""
+
+    warrant: str
+    """Digest of the link; whatever was delegated further counts here, too."""
+    budget: str
+    limit: int
+    """In the smallest unit of the budget's measure, as are all amounts here."""
+    used: int = 0
+    fresh: int = 0
+    """For a budget of recipients: how many of this call's recipients the link has not seen yet."""
+
+
+class Share(Frozen):
+    """What a call would take below one ceiling."""
+
+    warrant: str
+    budget: str
+    limit: int
+    amount: int
+
+
 class Usage(Frozen):
     """What stands in the ledger when a call is decided on."""
 
@@ -28,6 +50,8 @@ class Usage(Frozen):
     """Chain risk so far, in thousandths."""
     worst: int = -1
     """Rank of the worst risk class so far; -1 before the first step."""
+    ceilings: tuple[Ceiling, ...] = ()
+    """Of every link of the warrant that the call is made under."""
 
 
 class ChainStep(Frozen):

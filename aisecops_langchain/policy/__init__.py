@@ -3,7 +3,7 @@
 Invariant: pure decisions over frozen data; nothing here performs I/O except reading the bundle's file once.
 """
 
-from aisecops_langchain.policy.cases import Case, CaseResult, load_cases, parse_cases, run_case
+from aisecops_langchain.policy.cases import Case, CaseResult, Question, load_cases, parse_cases, run_case
 from aisecops_langchain.policy.difference import Difference, difference
 from aisecops_langchain.policy.engine import Policy
 from aisecops_langchain.policy.explain import (
@@ -33,6 +33,7 @@ __all__ = [
     "Outcome",
     "Policy",
     "PolicyEngine",
+    "Question",
     "Risk",
     "RuleResult",
     "Severity",

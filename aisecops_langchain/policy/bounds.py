@@ -16,12 +16,13 @@ from typing import Final
 from aisecops_langchain.canonical import JsonValue
 from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect, Reason, Stage
 from aisecops_langchain.domain.effects import ToolEffect, ToolProfile
-from aisecops_langchain.domain.usage import MICRO, MILLI, ChainStep, Usage
+from aisecops_langchain.domain.usage import MICRO, MILLI, ChainStep, Share, Usage
 from aisecops_langchain.policy.bounds_model import Beyond, Budget, ChainRisk, Measure
 
 _OUTWARD: Final = frozenset({ToolEffect.SEND, ToolEffect.SPEND, ToolEffect.GRANT})
 _MOST: Final = 2**53
-_RANKS: Final = ("low", "medium", "high", "critical")
+RISK_RANKS: Final = ("low", "medium", "high", "critical")
+"""Risk classes from the least; their place is their rank."""
 
 
 class DemandError(ValueError):
@@ -72,17 +73,32 @@ class Bounds:
         except DemandError as error:
             return _stricter(decision, Effect.DENY, [_reason("demand_unknown", str(error))])
         step = self._step(decision, request, usage)
+        shares = self._shares(demand, usage)
         denied, asked = self._overdrawn(demand, usage, step)
-        made = decision.model_copy(update={"demand": demand, "chain": step})
+        denied += _above(shares, usage)
+        made = decision.model_copy(update={"demand": demand, "chain": step, "shares": shares})
         if denied:
             return _stricter(made, Effect.DENY, denied)
         return _stricter(made, Effect.REQUIRE_APPROVAL, asked) if asked else made
+
+    def _shares(self, demand: Mapping[str, int], usage: Usage) -> tuple[Share, ...]:
+        """What counts towards the budget counts towards the ceilings; for recipients each link has seen others."""
+        return tuple(
+            Share(
+                warrant=item.warrant,
+                budget=item.budget,
+                limit=item.limit,
+                amount=item.fresh if self.budgets[item.budget].measure is Measure.RECIPIENTS else demand[item.budget],
+            )
+            for item in usage.ceilings
+            if item.budget in demand
+        )
 
     def _step(self, decision: Decision, request: DecisionRequest, usage: Usage) -> ChainStep | None:
         chain = self.chain
         if chain is None:
             return None
-        weight, rank = chain.weights[decision.risk], _RANKS.index(decision.risk)
+        weight, rank = chain.weights[decision.risk], RISK_RANKS.index(decision.risk)
         escalation = chain.escalation if 0 <= usage.worst < rank else 1.0
         trust = chain.trust[request.context.integrity]
         stress = 1 + (chain.stress - 1) * self._fullest(usage)
@@ -112,6 +128,19 @@ class Bounds:
             elif self.chain.approval_at is not None and step.total >= self.chain.approval_at * MILLI:
                 asked.append(_reason("chain_risk", "the risk of this chain of calls needs a person"))
         return denied, asked
+
+
+def _above(shares: tuple[Share, ...], usage: Usage) -> list[Reason]:
+    used = {(item.warrant, item.budget): item.used for item in usage.ceilings}
+    return [
+        _reason("ceiling_exceeded", f"the call goes beyond the warrant's ceiling for {share.budget!r}")
+        for share in shares
+        if used[share.warrant, share.budget] + share.amount > share.limit
+    ]
+
+
+CEILED: Final = (Measure.CALLS, Measure.WRITES, Measure.SPEND, Measure.RECIPIENTS)
+"""Measures that a warrant may put a ceiling on; its end bounds the time, and tokens are no act of the call."""
 
 
 def limit_of(budget: Budget) -> int:

@@ -5,19 +5,25 @@ Invariant: a file of cases is read as strictly as a bundle, and a case passes on
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, JsonValue, ValidationError
+from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from aisecops_langchain.canonical import canonical_bytes
 from aisecops_langchain.domain.base import Frozen
 from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect, Reason
+from aisecops_langchain.domain.effects import ToolProfile
 from aisecops_langchain.domain.labels import UNLABELLED, Confidentiality, Integrity, Label, Source, SourceKind
-from aisecops_langchain.domain.plan import CanonicalCall
+from aisecops_langchain.domain.plan import CanonicalCall, Method
 from aisecops_langchain.domain.principal import Principal
+from aisecops_langchain.domain.task import TaskStanding
+from aisecops_langchain.domain.usage import MICRO, MILLI, Usage
 from aisecops_langchain.errors import PolicyError
+from aisecops_langchain.policy.bounds import RISK_RANKS, Bounds, recipients_of
+from aisecops_langchain.policy.bounds_model import Measure
 from aisecops_langchain.policy.engine import Policy
 from aisecops_langchain.policy.problems import Problem, raise_problems, unknown
 from aisecops_langchain.policy.yaml_source import MAX_BYTES, parse_document
@@ -38,10 +44,66 @@ class CaseLabel(Frozen):
         return Label(integrity=self.integrity, confidentiality=self.confidentiality, sources=sources)
 
 
-class Case(Frozen):
-    """One request and what must come of it."""
+class CaseTask(Frozen):
+    """How the call stands to what the user asked for; outside, unless said."""
 
-    name: _Text
+    in_scope: bool = False
+    tool_in_scope: bool | None = None
+    """As ``in_scope`` unless said."""
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        if self.in_scope and self.tool_in_scope is False:
+            raise ValueError("a call is in scope only if its tool is")
+        return self
+
+    def standing(self) -> TaskStanding:
+        """Return the standing that a request would carry."""
+        named = self.in_scope if self.tool_in_scope is None else self.tool_in_scope
+        return TaskStanding(in_scope=self.in_scope, tool_in_scope=named)
+
+
+class CaseUsage(Frozen):
+    """What was used before the call, in the units of the bundle; nothing, unless said."""
+
+    used: dict[str, Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]] = Field(default_factory=dict)
+    """By budget id."""
+    fresh: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
+    """By id of a budget of recipients: how many of the call's recipients are new; all, unless said."""
+    risk: Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)] = 0
+    """Risk of the chain so far."""
+    worst: Literal["low", "medium", "high", "critical"] | None = None
+    """The worst risk class of the chain so far."""
+
+    def unknown(self, bounds: Bounds) -> tuple[str, ...]:
+        """Name the budgets that the bundle does not have."""
+        return tuple(sorted({*self.used, *self.fresh} - set(bounds.budgets)))
+
+    def usage(self, bounds: Bounds, call: CanonicalCall, profile: ToolProfile) -> Usage:
+        """Return the usage that a request would carry.
+
+        Args:
+            bounds: The bounds of the policy that is asked.
+            call: The call.
+            profile: What its tool does.
+
+        Returns:
+            The usage, in the smallest units.
+        """
+        units = {name: MICRO if item.measure is Measure.SPEND else 1 for name, item in bounds.budgets.items()}
+        reached = len(recipients_of(call.arguments(), profile))
+        counted = [name for name, item in bounds.budgets.items() if item.measure is Measure.RECIPIENTS]
+        return Usage(
+            used={name: math.ceil(amount * units.get(name, 1)) for name, amount in self.used.items()},
+            fresh={**dict.fromkeys(counted, reached), **self.fresh},
+            risk=math.ceil(self.risk * MILLI),
+            worst=RISK_RANKS.index(self.worst) if self.worst else -1,
+        )
+
+
+class Question(Frozen):
+    """Everything that a decision may depend on, as people write it."""
+
     agent: _Text
     tool: _Text
     args: dict[str, JsonValue] = Field(default_factory=dict)
@@ -49,22 +111,43 @@ class Case(Frozen):
     tenant: _Text = "default"
     context: CaseLabel = CaseLabel()
     labels: dict[str, CaseLabel] = Field(default_factory=dict)
+    methods: dict[str, Method] = Field(default_factory=dict)
+    """How each argument was traced."""
+    task: CaseTask = CaseTask()
+    profile: ToolProfile | None = None
+    """What the tool's own code declares; counts only for a tool that the bundle does not declare."""
+    usage: CaseUsage = CaseUsage()
     environment: dict[str, JsonValue] = Field(default_factory=dict)
+
+    def request(self, policy: Policy) -> DecisionRequest:
+        """Return the request.
+
+        Args:
+            policy: The policy that is to be asked; its budgets say what usage is counted in.
+        """
+        call = CanonicalCall.of(self.tool, self.args)
+        return DecisionRequest(
+            principal=Principal(agent=self.agent, user=self.user, tenant=self.tenant),
+            call=call,
+            context=self.context.label(),
+            arguments={name: item.label() for name, item in self.labels.items()},
+            methods={name: method.value for name, method in self.methods.items()},
+            profile=self.profile,
+            task=self.task.standing(),
+            environment=self.environment,
+            usage=self.usage.usage(policy.bounds, call, policy.profile(self.tool, self.profile)),
+        )
+
+
+class Case(Question):
+    """One request and what must come of it."""
+
+    name: _Text
     expect: Effect
     rule: str | None = None
     """A rule that must have decided: one that matched with the effect of the decision, or that erred."""
     code: str | None = None
     """A code that must stand among the reasons, such as ``argument_constraint``."""
-
-    def request(self) -> DecisionRequest:
-        """Return the request."""
-        return DecisionRequest(
-            principal=Principal(agent=self.agent, user=self.user, tenant=self.tenant),
-            call=CanonicalCall.of(self.tool, self.args),
-            context=self.context.label(),
-            arguments={name: item.label() for name, item in self.labels.items()},
-            environment=self.environment,
-        )
 
 
 class _CaseFile(Frozen):
@@ -146,9 +229,9 @@ def run_case(policy: Policy, case: Case) -> CaseResult:
     Returns:
         The result.
     """
-    decision = policy.decide(case.request())
+    decision = policy.decide(case.request(policy))
     deciding = {reason.rule for reason in decision.reasons if _decided(policy, decision, reason)}
-    faults = []
+    faults = [unknown("budget", name, policy.bounds.budgets) for name in case.usage.unknown(policy.bounds)]
     if decision.effect is not case.expect:
         faults.append(f"expected {case.expect.value}, got {decision.effect.value}")
     if case.rule is not None and case.rule not in deciding:
@@ -167,10 +250,15 @@ def _decided(policy: Policy, decision: Decision, reason: Reason) -> bool:
     return reason.code == "rule_error" or policy.effect_of(reason.rule) is decision.effect
 
 
+_KEYS: Final = frozenset(
+    {"cases"}.union(*(model.model_fields for model in (Case, CaseLabel, CaseTask, CaseUsage, ToolProfile)))
+)
+
+
 def _problem(location: tuple[str | int, ...], kind: str, message: str) -> Problem:
     key = str(location[-1]) if location else ""
     if kind == "extra_forbidden":
-        return Problem(location, unknown("key", key, {*Case.model_fields, *CaseLabel.model_fields, "cases"}))
+        return Problem(location, unknown("key", key, _KEYS))
     if kind == "missing":
         return Problem(location, f"key {key!r} is missing")
     return Problem(location, f"{key!r}: {message.removeprefix('Value error, ')}")

@@ -12,18 +12,20 @@ import itertools
 import math
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, cast
 
 from pydantic import JsonValue
 
 from aisecops_langchain.domain.base import Frozen
-from aisecops_langchain.domain.decision import Decision, DecisionRequest
+from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect
 from aisecops_langchain.domain.labels import Confidentiality, Integrity, Label, Source, SourceKind
 from aisecops_langchain.domain.plan import CanonicalCall, Method
 from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.domain.task import TaskStanding
+from aisecops_langchain.domain.usage import Usage
 from aisecops_langchain.errors import CanonicalizationError
+from aisecops_langchain.policy.bounds import NO_BOUNDS
 from aisecops_langchain.policy.cel import CEL
 from aisecops_langchain.policy.compiled import Gate
 from aisecops_langchain.policy.conditions import GRANTED_BY, Condition, Group, Leaf
@@ -104,7 +106,19 @@ def difference(old: Policy, new: Policy, *, max_requests: int = MAX_REQUESTS) ->
                 return Difference(
                     request=request, old=one, new=other, exhaustive=False, tried=tried, settings=_settings(old, new)
                 )
+            gaps += (gap for gap in _hidden(space, request, old, new) if gap not in gaps)
     return Difference(exhaustive=not gaps, tried=tried, gaps=tuple(gaps), settings=_settings(old, new))
+
+
+def _hidden(space: _Space, request: DecisionRequest, old: Policy, new: Policy) -> Iterator[str]:
+    """Tell what budgets and chain risk hide: requests are tried with nothing used, where one call may be too much."""
+    if not (old.bounds or new.bounds):
+        return
+    one, other = (replace(policy, bounds=NO_BOUNDS).decide(request) for policy in (old, new))
+    if (one.effect, one.obligations) != (other.effect, other.obligations):
+        yield f"{space.agent} and {space.tool}: rules differ where budgets or chain risk decide"
+    elif one.risk != other.risk and one.effect is not Effect.DENY:
+        yield f"{space.agent} and {space.tool}: the risk class differs, so the risk of a chain adds up differently"
 
 
 def _spaces(old: Policy, new: Policy) -> Iterator[_Space]:
@@ -259,6 +273,7 @@ def _request(space: _Space, chosen: Mapping[str, object]) -> DecisionRequest | N
         methods=methods,
         task=TaskStanding(tool_in_scope=named, in_scope=inside),
         environment=environment,
+        usage=Usage(),
     )
 
 

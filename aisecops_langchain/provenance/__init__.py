@@ -9,7 +9,14 @@ from aisecops_langchain.provenance.fields import FieldValue, fields_of, structur
 from aisecops_langchain.provenance.index import ContentIndex, LabelledText
 from aisecops_langchain.provenance.messages import UNKNOWN_SENDER, Carried, MessageSeals
 from aisecops_langchain.provenance.named import only_values
-from aisecops_langchain.provenance.scope import KeywordScope, ScopedTool, ScopeExtractor
+from aisecops_langchain.provenance.scope import (
+    KeywordScope,
+    ScopedTool,
+    ScopeExtractor,
+    VaryingScopeExtractor,
+    scope_of,
+    unquoted,
+)
 from aisecops_langchain.provenance.seals import LabelSeals, Opened, SealedLabel
 
 __all__ = [
@@ -25,9 +32,12 @@ __all__ = [
     "ScopeExtractor",
     "ScopedTool",
     "SealedLabel",
+    "VaryingScopeExtractor",
     "attribute",
     "attribute_in",
     "fields_of",
     "only_values",
+    "scope_of",
     "structured",
+    "unquoted",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from aisecops_langchain.canonical import digest_text
 from aisecops_langchain.domain.effects import ToolEffect, ToolProfile
@@ -38,6 +38,19 @@ class ScopeExtractor(Protocol):
         Returns:
             The scope; the same words and tools give the same scope.
         """
+        ...
+
+
+@runtime_checkable
+class VaryingScopeExtractor(Protocol):
+    """A ``ScopeExtractor`` whose readings may differ, as a model's do; the runtime keeps each run's first one."""
+
+    @property
+    def identity(self) -> str:
+        """Name of the model and the instructions; another name reads anew."""
+
+    def extract(self, words: Sequence[str], tools: Sequence[ScopedTool]) -> TaskScope:
+        """Make the scope of a request, as in ``ScopeExtractor``."""
         ...
 
 
@@ -83,11 +96,32 @@ class KeywordScope:
             stems = _stems(_QUOTED.sub(" ", _ADDRESS.sub(" ", said)))
             asked = [tool for tool in acting if _asks_for(tool, stems)]
             if asked:
-                return _scope(said, [*reading, *asked])
-        return _scope(words[-1] if words else "", reading)
+                return scope_of(said, [*reading, *asked])
+        return scope_of(words[-1] if words else "", reading)
 
 
-def _scope(said: str, tools: Iterable[ScopedTool]) -> TaskScope:
+def unquoted(said: str) -> str:
+    """Leave out quoted passages, which are data and not requests.
+
+    Args:
+        said: The user's words.
+
+    Returns:
+        The words without them.
+    """
+    return _QUOTED.sub(" ", said)
+
+
+def scope_of(said: str, tools: Iterable[ScopedTool]) -> TaskScope:
+    """Make the scope that lets some tools be used, with all their effects.
+
+    Args:
+        said: The words that it is made from.
+        tools: What is within it.
+
+    Returns:
+        The scope.
+    """
     tools = list(tools)
     effects = {effect for tool in tools for effect in tool.profile.effects} | {ToolEffect.READ}
     return TaskScope.of(

@@ -6,6 +6,7 @@ every delegator's and of every warrant's; where any of them cannot be told, it i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect, Reason, Stage
@@ -60,7 +61,14 @@ class Authority:
             return _denied(decision, Stage.DELEGATION, Reason(code=f"warrant_{error.code}", message=error.message))
         return decision if warrant is None else self._delegated(request, decision, warrant)
 
+    def ceilings(self, principal: Principal) -> tuple[tuple[str, Mapping[str, int]], ...]:
+        """Return what bounds a principal's calls together, as ``Delegations.ceilings`` does."""
+        return self._delegations.ceilings(principal)
+
     def _delegated(self, request: DecisionRequest, decision: Decision, warrant: Warrant) -> Decision:
+        if not _ceilings_counted(request, warrant):  # the policy in force has other budgets than the one before
+            reason = Reason(code="ceiling_unknown", message="nobody counts what the warrant puts a ceiling on")
+            return _denied(decision, Stage.DELEGATION, reason)
         for position, link in enumerate(warrant.links):
             if not link.claims.covers(request.call):
                 reason = Reason(code="warrant_narrower", message="the warrant does not cover this call")
@@ -94,6 +102,11 @@ class Authority:
     def stopped(self, scope: Scope) -> bool:
         """Whether a person stopped what happens in a scope; raises as ``Stops.find`` does."""
         return self._stops.find(scope) is not None
+
+
+def _ceilings_counted(request: DecisionRequest, warrant: Warrant) -> bool:
+    counted = {(item.warrant, item.budget) for item in request.usage.ceilings} if request.usage else set()
+    return all((link.claims.digest(), name) in counted for link in warrant.links for name in link.claims.budget)
 
 
 def _delegator(principal: Principal, position: int) -> Principal:

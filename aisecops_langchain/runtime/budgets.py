@@ -7,7 +7,7 @@ LangGraph name them, never to anything that state or a model can choose.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,13 +15,14 @@ from aisecops_langchain.canonical import JsonValue, digest_texts
 from aisecops_langchain.domain.decision import Decision
 from aisecops_langchain.domain.effects import ToolProfile
 from aisecops_langchain.domain.scope import Scope
-from aisecops_langchain.domain.usage import MILLI, Usage
-from aisecops_langchain.policy.bounds import Bounds, limit_of, recipients_of
+from aisecops_langchain.domain.usage import MICRO, MILLI, Ceiling, Usage
+from aisecops_langchain.policy.bounds import CEILED, Bounds, limit_of, recipients_of
 from aisecops_langchain.policy.bounds_model import Beyond, Budget, Measure, Per, Window
 from aisecops_langchain.runtime.ports import Charge, Clock, Ledger
 
 _DAY_NS: Final = 86_400 * 1_000_000_000
 _SECOND_NS: Final = 1_000_000_000
+_FULL: Final = 2**62
 _RANKS: Final = ("low", "medium", "high", "critical")
 
 
@@ -33,6 +34,8 @@ class Demand:
     arguments: Mapping[str, JsonValue]
     profile: ToolProfile
     scope: Scope
+    ceilings: tuple[tuple[str, Mapping[str, int]], ...] = ()
+    """Digest and ceilings of every link of the warrant that the call is made under."""
 
 
 class Budgets:
@@ -69,9 +72,12 @@ class Budgets:
             for name, item in bounds.applicable(demand.tool).items()
             if item.measure is Measure.RECIPIENTS
         }
+        ceilings = tuple(_ceilings(bounds, demand))
+        below = {_below(item.warrant, item.budget): _ceiling_marks(bounds, item, demand) for item in ceilings}
         chain = _chain(scope)
         ranks = [_mark(chain, rank) for rank in _RANKS]
-        wanted = [*counters.values(), *(mark for some in marks.values() for mark in some), chain, *ranks]
+        seen = [mark for some in (*marks.values(), *below.values()) for mark in some]
+        wanted = [*counters.values(), *below, *seen, chain, *ranks]
         found = self._ledger.balances(wanted)
         for counter, amount in own:
             if counter in found:
@@ -79,6 +85,7 @@ class Budgets:
         return Usage(
             used={name: self._used(bounds.budgets[name], found.get(counter)) for name, counter in counters.items()},
             fresh={name: sum(mark not in found for mark in some) for name, some in marks.items()},
+            ceilings=tuple(_filled(item, found, below) for item in ceilings),
             risk=found.get(chain, 0),
             worst=max((place for place, mark in enumerate(ranks) if found.get(mark, 0) > 0), default=-1),
         )
@@ -110,6 +117,7 @@ class Budgets:
                 made.append(Charge(counter, now // _SECOND_NS, once=_mark(counter, "began")))
             elif amount:
                 made.append(Charge(counter, amount, limit))
+        made += _shared(bounds, demand, decision)
         if bounds.chain is not None and decision.chain is not None:
             chain = _chain(demand.scope)
             made.append(Charge(chain, decision.chain.added, int(bounds.chain.halt_at * MILLI)))
@@ -163,6 +171,43 @@ class Budgets:
         if budget.measure is Measure.SECONDS:
             return 0 if balance is None else max(0, self._clock.now() // _SECOND_NS - balance)
         return balance or 0
+
+
+def _ceilings(bounds: Bounds, demand: Demand) -> Iterator[Ceiling]:
+    """One for each link and budget; a name that is no budget with a ceiling gets none, which is denied elsewhere."""
+    for warrant, named in demand.ceilings:
+        for name, most in named.items():
+            budget = bounds.budgets.get(name)
+            if budget is not None and budget.measure in CEILED:
+                unit = MICRO if budget.measure is Measure.SPEND else 1
+                yield Ceiling(warrant=warrant, budget=name, limit=min(most * unit, _FULL))
+
+
+def _below(warrant: str, budget: str) -> str:
+    return digest_texts("ceiling", warrant, budget)
+
+
+def _ceiling_marks(bounds: Bounds, item: Ceiling, demand: Demand) -> tuple[str, ...]:
+    counted = bounds.applicable(demand.tool).get(item.budget)
+    if counted is None or counted.measure is not Measure.RECIPIENTS:
+        return ()
+    return _marks(_below(item.warrant, item.budget), demand)
+
+
+def _filled(item: Ceiling, found: Mapping[str, int], below: Mapping[str, tuple[str, ...]]) -> Ceiling:
+    counter = _below(item.warrant, item.budget)
+    fresh = sum(mark not in found for mark in below[counter])
+    return item.model_copy(update={"used": found.get(counter, 0), "fresh": fresh})
+
+
+def _shared(bounds: Bounds, demand: Demand, decision: Decision) -> Iterator[Charge]:
+    """Charge every link's ceiling; a person who lifts a budget does not lift what was delegated."""
+    for share in decision.shares:
+        counter = _below(share.warrant, share.budget)
+        if bounds.budgets[share.budget].measure is Measure.RECIPIENTS:
+            yield from (Charge(counter, 1, share.limit, once=mark) for mark in _marks(counter, demand))
+        elif share.amount:
+            yield Charge(counter, share.amount, share.limit)
 
 
 def given_back(charges: tuple[tuple[str, int], ...]) -> tuple[Charge, ...]:

@@ -16,6 +16,7 @@ from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.domain.stop import StopKind
 from aisecops_langchain.domain.warrant import Warrant, WarrantClaims, chain_fault
 from aisecops_langchain.errors import CanonicalizationError, WarrantError
+from aisecops_langchain.policy.bounds import CEILED
 from aisecops_langchain.runtime.grants import Grant, Limits, claims_for
 from aisecops_langchain.runtime.policy_in_force import PolicyInForce
 from aisecops_langchain.runtime.ports import Clock
@@ -78,7 +79,8 @@ class Delegations:
             tools: The only tools that it may call.
             expires_in: Seconds until the warrant is void; never longer than the parent's own.
             values: Arguments that may have only some values.
-            budget: Ceilings by name, in whatever unit the budget has.
+            budget: Ceilings by the name of a budget of the policy (of calls, writes, spend or recipients), in its
+                unit: the most that all calls under this warrant, and under those derived from it, take together.
             depth: How many agents further down it may delegate to in turn.
 
         Returns:
@@ -105,6 +107,15 @@ class Delegations:
         above = self.standing(giver)
         if grant.agent not in self._policy.agents:
             raise WarrantError("unknown_agent", "nobody knows the agent that is to act", expected="one of the bundle")
+        ceiled = {name for name, item in self._policy.bounds.budgets.items() if item.measure in CEILED}
+        unknown = sorted(set(grant.budget) - ceiled)
+        if unknown:
+            raise WarrantError(
+                "unknown_budget",
+                "a ceiling is for no budget that could have one",
+                expected=", ".join(sorted(ceiled)) or "none: the policy has no such budgets",
+                got=", ".join(unknown)[:80],
+            )
         return above, claims_for(grant, giver, above, now=self._clock.now())
 
     def present(self, presented: object, *, agent: str | None = None, identity: Principal | None = None) -> Principal:
@@ -186,6 +197,19 @@ class Delegations:
         if self._stops.revoked(link.warrant for link in principal.delegators):
             raise WarrantError("revoked", "the warrant, or one before it, was revoked")
         return warrant
+
+    def ceilings(self, principal: Principal) -> tuple[tuple[str, Mapping[str, int]], ...]:
+        """Return what bounds a principal's calls together, link by link; whether its warrant stands is not judged.
+
+        Args:
+            principal: Who acts.
+
+        Returns:
+            Digest and ceilings of each link that has any.
+        """
+        warrant = self._known.get(principal) if principal.delegators else None
+        links = warrant.links if warrant else ()
+        return tuple((link.claims.digest(), link.claims.budget) for link in links if link.claims.budget)
 
     def require(self, principal: Principal) -> None:
         """Refuse to begin a run whose warrant does not stand; recorded. Raises as ``standing`` does."""

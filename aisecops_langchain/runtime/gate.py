@@ -321,7 +321,8 @@ class Gate:
     def _demand(self, proposal: Proposal, scope: Scope) -> Demand:
         call = proposal.step.call
         profile = self._policy.profile(call.tool, proposal.step.profile)
-        return Demand(tool=call.tool, arguments=call.arguments(), profile=profile, scope=scope)
+        ceilings = self._authority.ceilings(scope.principal)
+        return Demand(tool=call.tool, arguments=call.arguments(), profile=profile, scope=scope, ceilings=ceilings)
 
     def _is_named_by_user(self, step: PlanStep) -> bool:
         """Whether the user's own words name all that the call reaches, which policy may let vouch for its result."""

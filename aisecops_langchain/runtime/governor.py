@@ -41,7 +41,7 @@ from aisecops_langchain.runtime.policy_in_force import PolicyInForce
 from aisecops_langchain.runtime.ports import AuditSink, CheckedClock, Clock, Ledger, SystemClock
 from aisecops_langchain.runtime.recorder import Recorder
 from aisecops_langchain.runtime.stops import Stops
-from aisecops_langchain.runtime.tasks import TaskReader
+from aisecops_langchain.runtime.tasks import FixedScopes, TaskReader
 from aisecops_langchain.runtime.warrants import WarrantSigner
 from aisecops_langchain.sanitize import Sanitizer
 from aisecops_langchain.sealing import Sealer
@@ -100,7 +100,7 @@ class Governor:
         self.labels = LabelSeals(sealer)
         self.messages = MessageSeals(sealer)
         self.admission = Admission(sanitizer or Sanitizer(), self.recorder)
-        tasks = TaskReader(scope_extractor or KeywordScope(), self._policy)
+        tasks = TaskReader(scope_extractor or KeywordScope(), self._policy, FixedScopes(ledger, sealer))
         self.planner = Planner(
             self.recorder, sealer, max_calls=limits.max_calls_per_plan, tasks=tasks, today=_today(environment)
         )

@@ -6,12 +6,17 @@ other knows nothing of it, so it is not silently opened in its place.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from aisecops_langchain.errors import ConfigurationError, LedgerError
 from aisecops_langchain.runtime.ports import Ledger
 from aisecops_langchain.runtime.sqlite_ledger import SqliteLedger
+
+if TYPE_CHECKING:
+    from aisecops_langchain.runtime.postgres_ledger import PostgresLedger
 
 SQLITE: Final = "ledger.sqlite3"
 _ELSEWHERE: Final = "ledger.elsewhere"
@@ -40,16 +45,61 @@ def open_ledger(choice: Ledger | str | None, home: Path, *, durable: bool) -> Le
         return SqliteLedger(home / SQLITE, durable=durable)
     if (home / SQLITE).exists():
         raise _mixed("its own file", "another ledger")
-    ledger = _postgres(choice, durable=durable) if isinstance(choice, str) else choice
+    if not isinstance(choice, str):
+        _mark(home)
+        return choice
+    opened = _postgres(choice, durable=durable)
+    try:
+        _mark(home)
+    except LedgerError:
+        opened.close()
+        raise
+    return opened
+
+
+def _mark(home: Path) -> None:
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        shared.touch(mode=0o600)
+        (home / _ELSEWHERE).touch(mode=0o600)
     except OSError as error:
         raise LedgerError("the home cannot be written", expected="a directory", got=type(error).__name__) from None
-    return ledger
 
 
-def _postgres(url: str, *, durable: bool) -> Ledger:
+@contextmanager
+def existing_ledger(choice: str | None, home: Path, *, schema: str = "aisecops") -> Iterator[Ledger]:
+    """Open the ledger that a home was governed with, and close it again; nothing is made.
+
+    Args:
+        choice: The URL of a PostgreSQL database, or ``None`` for the file in the home.
+        home: The governance home.
+        schema: Where the tables of a PostgreSQL ledger lie.
+
+    Yields:
+        The ledger.
+
+    Raises:
+        ConfigurationError: If the home does not go by that ledger.
+        LedgerError: If it cannot be opened.
+    """
+    own, shared = (home / SQLITE).is_file(), (home / _ELSEWHERE).is_file()
+    if choice is not None and own:
+        raise _mixed("its own file", "another ledger")
+    if choice is None and shared and not own:
+        raise _mixed("the shared ledger that it was opened with before", "no ledger")
+    if choice is None:
+        opened: SqliteLedger | PostgresLedger = SqliteLedger(home / SQLITE)
+    else:
+        opened = _postgres(choice, durable=True, schema=schema, make=False)
+    with closing(opened) as ledger:
+        yield ledger
+
+
+def is_governed(home: Path) -> bool:
+    """Whether a directory has a ledger of its own, or a mark that its ledger is elsewhere."""
+    return (home / SQLITE).is_file() or (home / _ELSEWHERE).is_file()
+
+
+def _postgres(url: str, *, durable: bool, schema: str = "aisecops", make: bool = True) -> PostgresLedger:
     if not url.startswith(_SCHEMES):
         raise ConfigurationError("no such ledger", expected="postgresql://user@host/database", got="another scheme")
     try:
@@ -61,7 +111,7 @@ def _postgres(url: str, *, durable: bool) -> Ledger:
             got="not installed",
             remedy="pip install 'aisecops-langchain[postgres]'",
         ) from error
-    return PostgresLedger(url, durable=durable)
+    return PostgresLedger(url, schema=schema, durable=durable, make=make)
 
 
 def _mixed(expected: str, got: str) -> ConfigurationError:

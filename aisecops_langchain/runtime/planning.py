@@ -116,7 +116,7 @@ class Planner:
         """
         context = join_all(item.label for item in contents)
         seen = ContentIndex(contents, context, today=self._today)
-        task = self._tasks.task(contents, tools) if self._tasks and not in_doubt else None
+        task = self._tasks.task(contents, tools, scope) if self._tasks and not in_doubt else None
         times = Counter(proposal.call_id for proposal in proposals)
         steps: list[PlanStep] = []
         rejected: list[RejectedCall] = []

@@ -142,6 +142,7 @@ class Table(StrEnum):
     EFFECTS = "effects"
     APPROVALS = "approvals"
     STOPS = "stops"
+    SCOPES = "scopes"
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ class PostgresLedger:
             where losing power may lose effects.
         timeout_seconds: How long a connection, a lock or a statement is waited for.
         max_connections: How many connections are held at most, beside the one of the owner's lock.
+        make: Whether the tables are made where there are none; ``False`` to join a ledger that must be there.
 
     Raises:
         ConfigurationError: If an argument is malformed.
@@ -62,6 +63,7 @@ class PostgresLedger:
         durable: bool = True,
         timeout_seconds: int = 10,
         max_connections: int = 8,
+        make: bool = True,
     ) -> None:
         if _IDENTIFIER.fullmatch(schema) is None or timeout_seconds < 1 or max_connections < 1:
             raise ConfigurationError(
@@ -76,7 +78,7 @@ class PostgresLedger:
             self._presence = Presence(conninfo, schema)
             undo.callback(self._presence.close)
             _require_disk(self._presence.session, durable=durable)
-            migrate(self._presence.session, schema)
+            migrate(self._presence.session, schema, make=make)
             self._pool: ConnectionPool[Session] = ConnectionPool(
                 conninfo,
                 kwargs={"autocommit": True},

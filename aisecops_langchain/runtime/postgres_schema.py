@@ -22,21 +22,27 @@ _STEPS: Final[tuple[tuple[LiteralString, ...], ...]] = (
         'CREATE TABLE {schema}.counters (name TEXT COLLATE "C" PRIMARY KEY, value BIGINT NOT NULL)',
         "CREATE INDEX effects_by_state ON {schema}.effects (state)",
     ),
+    (f"CREATE TABLE {{schema}}.scopes ({_ROWS})",),
 )
 VERSION: Final = len(_STEPS)
 """The version that this release writes: the number of steps."""
 
 
-def migrate(session: Session, schema: str) -> None:
+def migrate(session: Session, schema: str, *, make: bool = True) -> None:
     """Bring a schema to the version of this release, making it where it is missing.
 
     Args:
         session: A session that may.
         schema: Its name.
+        make: Whether it may be made.
 
     Raises:
         LedgerError: If it cannot be done, or a later release was here.
     """
+    if not make and not told(lambda: _is_there(session, schema)):
+        raise LedgerError(
+            "there is no ledger in that database", expected="the database and schema of the home", got="no tables"
+        )
     told(lambda: _migrate(session, schema))
 
 
@@ -57,12 +63,16 @@ def _version(session: Session, schema: str) -> int:
     """Read the version; the schema is made only where it is missing, so that a role without that right may go on."""
     if session.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (schema,)).fetchone() is None:
         session.execute(in_schema(schema, "CREATE SCHEMA {schema}"))
-    known = "SELECT 1 FROM pg_tables WHERE schemaname = %s AND tablename = 'migrations'"
-    if session.execute(known, (schema,)).fetchone() is None:
+    if not _is_there(session, schema):
         made = "CREATE TABLE {schema}.migrations (version INTEGER PRIMARY KEY, applied_at TIMESTAMPTZ NOT NULL)"
         session.execute(in_schema(schema, made))
     found = session.execute(in_schema(schema, "SELECT coalesce(max(version), 0) FROM {schema}.migrations")).fetchone()
     return int(str(found[0])) if found else 0
+
+
+def _is_there(session: Session, schema: str) -> bool:
+    known = "SELECT 1 FROM pg_tables WHERE schemaname = %s AND tablename = 'migrations'"
+    return session.execute(known, (schema,)).fetchone() is not None
 
 
 def in_schema(schema: str, statement: LiteralString) -> sql.Composed:

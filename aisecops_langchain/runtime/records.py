@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final, Literal, TypeVar
 
 import orjson
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -18,6 +18,7 @@ from aisecops_langchain.domain.decision import Obligation
 from aisecops_langchain.domain.permit import ApprovalState, Binding, EffectState, Permit
 from aisecops_langchain.domain.principal import Approver
 from aisecops_langchain.domain.stop import StopRegister
+from aisecops_langchain.domain.task import TaskScope
 from aisecops_langchain.errors import LedgerError
 from aisecops_langchain.runtime.ports import Row, Table
 from aisecops_langchain.sealing import Sealer
@@ -80,10 +81,17 @@ class ApprovalRecord(Frozen):
     """Digest of the call that the person put in its place, where there is one."""
 
 
-Record = TypeVar("Record", EffectRecord, ApprovalRecord, StopRegister)
+class ScopeRecord(Frozen):
+    """What a run's words were read to ask for, where another reading could come to something else."""
+
+    state: Literal["fixed"] = "fixed"
+    task: TaskScope
+
+
+Record = TypeVar("Record", EffectRecord, ApprovalRecord, StopRegister, ScopeRecord)
 
 _FORMS: Final[Mapping[type, TypeAdapter[Any]]] = {
-    kind: TypeAdapter(kind) for kind in (EffectRecord, ApprovalRecord, StopRegister)
+    kind: TypeAdapter(kind) for kind in (EffectRecord, ApprovalRecord, StopRegister, ScopeRecord)
 }
 
 
@@ -91,7 +99,7 @@ def close_row(
     sealer: Sealer,
     table: Table,
     key: str,
-    record: EffectRecord | ApprovalRecord | StopRegister,
+    record: EffectRecord | ApprovalRecord | StopRegister | ScopeRecord,
     body: bytes | None = None,
 ) -> Row:
     """Seal a record into a row.

@@ -26,6 +26,7 @@ _SCHEMA: Final = f"""
 CREATE TABLE IF NOT EXISTS effects ({_ROWS});
 CREATE TABLE IF NOT EXISTS approvals ({_ROWS});
 CREATE TABLE IF NOT EXISTS stops ({_ROWS});
+CREATE TABLE IF NOT EXISTS scopes ({_ROWS});
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 """
 _SELECT: Final = {table: f"SELECT state, body, seal FROM {table.value} WHERE key=?" for table in Table}  # noqa: S608

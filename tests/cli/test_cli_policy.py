@@ -93,6 +93,16 @@ def test_explain_gives_the_decision_and_why(run: Run, bundle: Path, tool: str, a
     assert people.stdout.startswith(effect.upper())
 
 
+def test_explain_takes_what_a_case_takes_and_counts_usage(run: Run, bundle: Path) -> None:
+    bundle.write_text(BUNDLE + "budgets: {calls: {measure: calls, limit: 2}}\n")
+    assert ask(run, bundle, "lookup", "{}")["decision"]["effect"] == "allow"
+    used = ask(run, bundle, "lookup", "{}", "--with", '{"usage": {"used": {"calls": 2}}}')
+    assert used["decision"]["reasons"][0]["code"] == "budget_exceeded"
+    for wrong in ['{"usage": {"used": {"cals": 2}}}', '{"nonsense": 1}', "[]"]:
+        asked = ["--agent", "buyer", "--tool", "lookup", "--args", "{}", "--with", wrong]
+        assert run("policy", "explain", bundle, *asked).exit_code == 2
+
+
 @pytest.mark.parametrize("arguments", ["", "{", "[]", '"x"', '{"a": NaN}'])
 def test_arguments_that_are_no_object_are_unusable(run: Run, bundle: Path, arguments: str) -> None:
     result = run("policy", "explain", bundle, "--agent", "buyer", "--tool", "lookup", "--args", arguments)

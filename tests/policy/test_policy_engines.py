@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import re
+import signal
 
 import pytest
-from aisecops_langchain.policy.rego import RegoPolicy
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from policy_helpers import PROCUREMENT
 
+from aisecops_langchain.domain.decision import Effect
 from aisecops_langchain.errors import PolicyError
 from aisecops_langchain.policy import PolicyEngine, Risk, Suspended, parse_policy
 from aisecops_langchain.policy.cedar import CedarPolicy
+from aisecops_langchain.policy.rego import RegoPolicy
 from aisecops_langchain.testing.policy_conformance import CASES, PolicyEngineConformance
 
 RIGHTS = """\
@@ -146,10 +149,15 @@ def rego(policy: str = REGO, **arguments: str) -> RegoPolicy:
     return RegoPolicy.parse(policy, name="conformance", agents=["buyer", "reader"], tools=tools, arguments=kinds)
 
 
+@pytest.fixture(scope="module")
+def in_rego() -> RegoPolicy:
+    return rego()
+
+
 class TestRego(PolicyEngineConformance):
     @pytest.fixture
-    def engine(self) -> PolicyEngine:
-        return rego()
+    def engine(self, in_rego: RegoPolicy) -> PolicyEngine:
+        return in_rego
 
 
 @pytest.mark.parametrize(
@@ -188,14 +196,74 @@ def test_rego_denies_whatever_is_not_plainly_answered_and_tells_no_value(old: st
     assert (decision.effect, decision.reasons[0].code) == ("deny", "rule_error")
 
 
+@pytest.fixture(scope="module")
+def noted() -> RegoPolicy:
+    return rego(REGO.replace("input.args.limit > 10", 'contains(input.args.note, "evil")'), note="string")
+
+
+@settings(max_examples=40)
 @given(st.text(max_size=20), st.text(max_size=5))
-def test_rego_sees_texts_as_they_are(before: str, after: str) -> None:
+def test_rego_sees_texts_as_they_are(noted: RegoPolicy, before: str, after: str) -> None:
     """A text with quotes, line ends or backslashes neither hides what it holds nor becomes something else."""
-    policy = rego(REGO.replace("input.args.limit > 10", 'contains(input.args.note, "evil")'), note="string")
     case = CASES[0]._replace(arguments={"limit": 5, "note": f"{before}evil{after}"})
-    assert policy.decide(case.request()).rules == ("large-read",)
+    assert noted.decide(case.request()).rules == ("large-read",)
     harmless = CASES[0]._replace(arguments={"limit": 5, "note": f"{before}{after}".replace("evil", "")})
-    assert policy.decide(harmless.request()).allowed
+    assert noted.decide(harmless.request()).allowed
+
+
+def test_rego_denies_while_its_process_is_dead_or_hangs_and_recovers(monkeypatch: pytest.MonkeyPatch) -> None:
+    policy, request = rego(), CASES[0].request()
+    worker = policy.process._worker
+    assert worker is not None
+    worker.kill()
+    worker.wait()
+    assert policy.decide(request).reasons[0].code == "engine_error"
+    assert policy.decide(request).allowed
+    worker = policy.process._worker
+    assert worker is not None
+    monkeypatch.setattr("aisecops_langchain.policy.rego_process.ANSWER_SECONDS", 0.2)
+    worker.send_signal(signal.SIGSTOP)
+    assert policy.decide(request).reasons[0].code == "engine_error"
+    monkeypatch.undo()
+    assert policy.decide(request).allowed
+
+
+_STRENGTH = {Effect.ALLOW: 0, Effect.REQUIRE_APPROVAL: 1, Effect.DENY: 2}
+
+
+@settings(max_examples=15, deadline=None)
+@given(order=st.permutations(range(6)), amount=st.integers(0, 200), tool=st.sampled_from(["read", "pay"]))
+def test_law_in_cedar_order_never_matters_and_another_forbid_never_widens(
+    order: list[int], amount: int, tool: str
+) -> None:
+    statements = [f"{text};" for text in CEDAR.split(";")[:6]]
+    attribute = {"read": "limit", "pay": "amount"}[tool]
+    more = f'forbid(principal, action == Action::"{tool}", resource) when {{ context.args.{attribute} > {amount} }};'
+    first, shuffled = cedar(), cedar("".join(statements[place] for place in order))
+    narrower = cedar(CEDAR + more)
+    for case in CASES:
+        answer = first.decide(case.request())
+        assert (shuffled.decide(case.request()).effect, shuffled.decide(case.request()).rules) == (
+            answer.effect,
+            answer.rules,
+        )
+        assert _STRENGTH[narrower.decide(case.request()).effect] >= _STRENGTH[answer.effect]
+
+
+@settings(max_examples=4, deadline=None)
+@given(order=st.permutations(range(10)), amount=st.integers(0, 200))
+def test_law_in_rego_order_never_matters_and_another_deny_never_widens(order: list[int], amount: int) -> None:
+    head, body = REGO.split("import rego.v1\n")
+    statements = re.findall(r"^.*?(?<![{,])\n(?=[a-z]|\Z)", body, re.M | re.S)
+    assert len(statements) == 10
+    shuffled = rego(head + "import rego.v1\n" + "".join(statements[place] for place in order))
+    narrower = rego(REGO.replace('"evil": ', f'"large": input.args.amount > {amount}, "evil": '))
+    first = rego()
+    for case in CASES:
+        answer = first.decide(case.request())
+        again = shuffled.decide(case.request())
+        assert (again.effect, again.rules) == (answer.effect, answer.rules)
+        assert _STRENGTH[narrower.decide(case.request()).effect] >= _STRENGTH[answer.effect]
 
 
 def test_a_suspended_policy_denies_the_whole_corpus_under_a_digest_of_its_own() -> None:

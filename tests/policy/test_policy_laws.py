@@ -11,6 +11,7 @@ from policy_helpers import PROCUREMENT, bundle, label, request
 
 from aisecops_langchain.domain.decision import Effect
 from aisecops_langchain.domain.labels import Integrity
+from aisecops_langchain.domain.usage import Ceiling, Usage
 from aisecops_langchain.errors import PolicyError
 from aisecops_langchain.policy import Outcome, parse_policy
 
@@ -30,6 +31,7 @@ conditions = st.recursive(
         st.just({"args.y": {"exists": True}}),
         st.just({"args.x": {"contains": "a"}}),
         st.just({"capability": "more"}),
+        st.sampled_from([{"cel": "args.x < 3"}, {"cel": "has(args.y) || context.integrity == 'user'"}]),
     ),
     lambda inner: st.one_of(
         st.builds(lambda part: {"not": part}, inner),
@@ -163,3 +165,62 @@ def test_arbitrary_text_is_refused_with_our_error(text):
 def test_a_mangled_bundle_loads_or_is_refused_with_our_error(position, length, insert):
     with suppress(PolicyError):
         parse_policy(PROCUREMENT[:position] + insert + PROCUREMENT[position + length :])
+
+
+usages = st.builds(
+    Usage,
+    used=st.dictionaries(st.sampled_from(["c", "m"]), st.integers(0, 12)),
+    fresh=st.dictionaries(st.just("r"), st.integers(0, 3)),
+    risk=st.integers(0, 60_000),
+    worst=st.integers(-1, 3),
+    ceilings=st.lists(
+        st.builds(Ceiling, warrant=st.just("w"), budget=st.sampled_from("cr"), limit=st.integers(1, 4)),
+        max_size=2,
+        unique_by=lambda item: item.budget,
+    ).map(tuple),
+)
+beyond = st.sampled_from(["deny", "require_approval"])
+
+
+@st.composite
+def bounds(draw):
+    measures = {"c": "calls", "m": "spend", "r": "recipients", "w": "writes"}
+    chosen = draw(st.lists(st.sampled_from(sorted(measures)), unique=True))
+    made = {
+        name: {"measure": measures[name], "limit": draw(st.integers(1, 10)), "beyond": draw(beyond)} for name in chosen
+    }
+    halt = draw(st.integers(1, 60))
+    chain = draw(st.sampled_from([{}, {"halt_at": halt}, {"halt_at": halt, "approval_at": max(1, halt // 2)}]))
+    return {"budgets": made, "chain_risk": chain}
+
+
+@settings(max_examples=150, deadline=None)
+@given(rules=rules(), bounds=bounds(), usage=usages, more=usages, x=st.sampled_from([0, 3, -1, "a", None]))
+def test_law_bounds_only_restrict_and_more_use_never_widens(rules, bounds, usage, more, x):
+    """Budgets, ceilings and chain risk turn an answer into a stricter one or leave it, and so does whatever was used.
+
+    The chain's worst step stays as it is: a chain that has seen worse escalates less, which is how it is defined.
+    """
+    tools = {"tools": {"act": {"effects": ["spend"], "amounts": ["x"]}}}
+    sections = {name: section for name, section in bounds.items() if section}
+    try:
+        plain = bundle(rules, capabilities=CAPABILITIES, agents=AGENTS, **tools)
+    except PolicyError:
+        return
+    bounded = bundle(rules, capabilities=CAPABILITIES, agents=AGENTS, **tools, **sections)
+    asked = request("act", {"x": x}).model_copy(update={"usage": usage})
+    free, held = plain.decide(asked), bounded.decide(asked)
+    assert STRENGTH[held.effect] >= STRENGTH[free.effect]
+    assert held.obligations <= free.obligations
+    if sections:
+        assert bounded.decide(asked.model_copy(update={"usage": None})).effect is Effect.DENY
+    summed = usage.model_copy(
+        update={
+            "used": {name: usage.used.get(name, 0) + more.used.get(name, 0) for name in {*usage.used, *more.used}},
+            "fresh": {name: usage.fresh.get(name, 0) + more.fresh.get(name, 0) for name in {*usage.fresh, *more.fresh}},
+            "risk": usage.risk + more.risk,
+            "ceilings": tuple(item.model_copy(update={"used": item.used + more.risk}) for item in usage.ceilings),
+        }
+    )
+    later = bounded.decide(asked.model_copy(update={"usage": summed}))
+    assert STRENGTH[later.effect] >= STRENGTH[held.effect]

@@ -104,6 +104,66 @@ def test_cases_pass_only_if_effect_rule_and_code_are_as_expected():
         assert faults == [fault]
 
 
+BOUNDED = """\
+version: 1
+id: bounded
+agents: {buyer: {capabilities: [pay]}}
+capabilities: {pay: {tools: [pay], risk: high}}
+tools: {pay: {effects: [spend], targets: [to], amounts: [amount]}}
+rules:
+  - {id: asked, effect: allow, tools: [pay], when: {task.in_scope: true, labels.to.method: verbatim}}
+budgets:
+  money: {measure: spend, limit: 100}
+  people: {measure: recipients, limit: 1}
+chain_risk: {approval_at: 19.5, halt_at: 40}
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "effect", "code"),
+    [
+        ("{}", "allow", "rule"),
+        ("usage: {used: {money: 89.5}}", "allow", "rule"),
+        ("usage: {used: {money: 90.5}}", "deny", "budget_exceeded"),
+        ("usage: {used: {people: 1}}", "deny", "budget_exceeded"),
+        ("usage: {used: {people: 1}, fresh: {people: 0}, worst: high}", "require_approval", "chain_risk"),
+        ("usage: {risk: 9.6, worst: high}", "require_approval", "chain_risk"),
+        ("usage: {risk: 30.5, worst: low}", "deny", "chain_halted"),
+        ("task: {in_scope: false}", "deny", "default_deny"),
+        ("methods: {to: context}", "deny", "default_deny"),
+    ],
+)
+def test_a_case_may_set_whatever_a_decision_depends_on(more, effect, code):
+    policy = parse_policy(BOUNDED)
+    base = {"task": "{in_scope: true}", "methods": "{to: verbatim}", "context": "{integrity: user}"}
+    key, _, value = more.partition(": ")
+    lines = "".join(f"    {name}: {said}\n" for name, said in {**base, **({key: value} if value else {})}.items())
+    head = "cases:\n  - name: one\n    agent: buyer\n    tool: pay\n    args: {amount: 10, to: bob}\n"
+    (case,) = parse_cases(f"{head}    expect: {effect}\n    code: {code}\n{lines}")
+    assert run_case(policy, case).faults == ()
+    (wrong,) = parse_cases(f"{head}    expect: deny\n    usage: {{used: {{mony: 1}}}}\n")
+    assert run_case(policy, wrong).faults == ("unknown budget 'mony'; did you mean 'money'?",)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "found"),
+    [
+        ("limit: 100", "limit: 99", False),
+        ("halt_at: 40", "halt_at: 41", False),
+        ("risk: high", "risk: medium", False),
+        ("effect: allow", "effect: deny", True),
+        ("effect: allow", "effect: require_approval", True),
+    ],
+)
+def test_bundles_with_budgets_are_compared_honestly(old, new, found):
+    """Rules that differ are shown to differ although usage is counted; changed bounds never pass as equal."""
+    one, other = parse_policy(BOUNDED), parse_policy(BOUNDED.replace(old, new))
+    assert difference(one, one).equal
+    compared = difference(one, other)
+    assert not compared.equal
+    assert (compared.request is not None) is found
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said", "line"),
     [

@@ -13,6 +13,7 @@ from aisecops_langchain.domain.principal import Delegator, Principal
 from aisecops_langchain.domain.warrant import Warrant, WarrantLink, chain_fault
 from aisecops_langchain.errors import PermitError, WarrantError
 from aisecops_langchain.policy import parse_policy
+from aisecops_langchain.runtime.budgets import Demand
 from aisecops_langchain.runtime.gate import Denied, NeedsApproval, Permitted
 from aisecops_langchain.runtime.warrants import WarrantSigner
 from aisecops_langchain.sealing import Sealer
@@ -37,6 +38,10 @@ rules:
   - {id: all, effect: allow, tools: [look, sync, wipe, pay]}
   - {id: big, effect: deny, tools: [pay], when: {args.amount: {gt: 100}}}
   - {id: boss-asks, effect: require_approval, tools: [pay], agents: [boss], when: {args.amount: {gt: 10}}}
+budgets:
+  calls: {measure: calls, limit: 1000}
+  spend: {measure: writes, limit: 1000}
+  time: {measure: seconds, limit: 10000}
 """)
 
 BOSS = Principal(agent="boss", user="ann", tenant="acme", issuer="https://login.example")
@@ -220,6 +225,8 @@ def test_a_warrant_that_fell_keeps_decisions_and_permits_from_counting(firm, cha
         ({"expires_in": float("nan")}, "lifetime"),
         ({"expires_in": 10**30}, "lifetime"),
         ({"budget": {"calls": -1}}, "malformed"),
+        ({"budget": {"cals": 1}}, "unknown_budget"),
+        ({"budget": {"time": 1}}, "unknown_budget"),
         ({"values": {"pay": {"to": [2**70]}}}, "malformed"),
     ],
 )
@@ -263,7 +270,11 @@ def answers(firm: Firm, principal: Principal) -> list[Decision]:
     scope = firm.scope.model_copy(update={"principal": principal})
     found = []
     for call in calls:
-        request = DecisionRequest(principal=principal, call=call, context=labelled("x").label)
+        profile, ceilings = POLICY.profile(call.tool), firm.delegations.ceilings(principal)
+        usage = firm.governor._budgets.usage(
+            POLICY.bounds, Demand(call.tool, call.arguments(), profile, scope, ceilings)
+        )
+        request = DecisionRequest(principal=principal, call=call, context=labelled("x").label, usage=usage)
         found.append(firm.governor._authority.narrow(request, POLICY.decide(request), scope))
     return found
 
@@ -289,6 +300,71 @@ def test_a_delegated_grant_never_exceeds_its_parents(asked):
             assert child.stage is not Stage.DELEGATION or child.effect is Effect.DENY
         assert firm.scope.principal.delegators[:-1] == parent.delegators
         above = below
+
+
+def acting(firm: Firm, warrant: Warrant, number: int, tool: str = "look", **arguments) -> object:
+    firm.act_as(warrant)
+    return firm.decide(firm.propose(tool, f"call-{number}", f"turn-{number}", **arguments))
+
+
+def test_two_children_share_what_their_parent_may_use_and_nobody_lifts_it(firm):
+    """Neither delegating, nor another run, nor a person's approval makes more of a ceiling; decisions record it."""
+    parent = firm.delegate("clerk", tools=["look", "pay"], budget={"calls": 3, "spend": 5})
+    firm.act_as(parent)
+    children = [
+        firm.delegate(agent, depth=0, budget=budget) for agent, budget in (("intern", {"calls": 2}), ("temp", {}))
+    ]
+    assert isinstance(acting(firm, children[0], 1), Permitted)
+    assert isinstance(acting(firm, children[0], 2), Permitted)
+    assert isinstance(acting(firm, children[0], 3), Denied)  # its own
+    assert why(firm) == "ceiling_exceeded"
+    assert isinstance(acting(firm, children[1], 4), Permitted)
+    assert isinstance(acting(firm, children[1], 5), Denied)  # what is left of the parent's
+    assert why(firm) == "ceiling_exceeded"
+    assert isinstance(acting(firm, parent, 6), Denied)
+    made = [event for event in firm.sink.events if event.kind == "decision_made"][-1]
+    assert [(item.budget, item.used, item.limit) for item in made.usage.ceilings] == [("calls", 3, 3), ("spend", 3, 5)]
+    call = CanonicalCall.of("look", {})
+    again = DecisionRequest(principal=firm.scope.principal, call=call, context=labelled("x").label, usage=made.usage)
+    assert POLICY.decide(again).shares == made.decision.shares  # the record alone suffices
+    fresh = firm.delegations.delegate(BOSS, agent="clerk", tools=["look"], budget={"calls": 1})
+    assert isinstance(acting(firm, fresh, 7), Permitted)
+
+
+def test_a_ceiling_that_the_policy_in_force_does_not_count_denies(firm):
+    warrant = firm.delegate(budget={"calls": 9})
+    before, _, after = POLICY.bundle_json().partition(b'"calls":{')
+    renamed = parse_policy((before + b'"others":{' + after).decode())
+    firm.governor.reload(renamed)
+    firm.scope = firm.scope.model_copy(update={"policy": renamed.digest})
+    assert isinstance(acting(firm, warrant, 1), Denied)
+    assert why(firm) == "ceiling_unknown"
+
+
+@LAW
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(1, 4)), min_size=1, max_size=4),
+    st.lists(st.integers(0, 4), min_size=1, max_size=14),
+)
+def test_law_what_runs_under_a_warrant_and_below_it_never_exceeds_its_ceiling(tree, acts):
+    """Whatever the tree of warrants and the order of calls, every link holds, and none is refused too early."""
+    firm = Firm()
+    warrants = [firm.delegate("clerk", tools=["look"], budget={"calls": 6})]
+    for number, (above, most) in enumerate(tree):
+        firm.act_as(warrants[above % len(warrants)])
+        agent = ("intern", "temp")[number % 2]
+        try:
+            warrants.append(firm.delegate(agent, tools=["look"], depth=1, budget={"calls": most}))
+        except WarrantError:
+            continue
+    ran: dict[str, int] = {}
+    for number, chosen in enumerate(acts):
+        warrant = warrants[chosen % len(warrants)]
+        links = {link.claims.digest(): link.claims.budget["calls"] for link in warrant.links}
+        fits = all(ran.get(link, 0) < most for link, most in links.items())
+        assert isinstance(acting(firm, warrant, number), Permitted) is fits
+        for link in links if fits else ():
+            ran[link] = ran.get(link, 0) + 1
 
 
 def test_a_warrant_crosses_processes_as_text(firm):

@@ -18,14 +18,17 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.conninfo import make_conninfo
 from runtime_kit import POLICY, World
 
+from aisecops_langchain.cli.main import cli
 from aisecops_langchain.errors import AisecopsError, ConfigurationError, LedgerError, PermitError
 from aisecops_langchain.keyfile import load_or_create_key
 from aisecops_langchain.runtime.governor import Governor
+from aisecops_langchain.runtime.ledger_choice import open_ledger
 from aisecops_langchain.runtime.ports import Change, Charge, Table
 from aisecops_langchain.runtime.postgres_ledger import PostgresLedger
 from aisecops_langchain.runtime.sqlite_ledger import SqliteLedger
@@ -129,7 +132,7 @@ for step in range(20):
         for step in range(20):
             winners = [f"v-{number}" for number in range(4) if won[number][step] == "1"]
             assert winners == [ledger.get(Table.EFFECTS, f"effect-{step}").seal]
-    assert sql(f"SELECT version FROM {schema}.migrations") == [(1,)]
+    assert sql(f"SELECT version FROM {schema}.migrations ORDER BY version") == [(1,), (2,)]
 
 
 def test_a_row_and_the_row_that_forbids_it_never_both_stand(schema):
@@ -395,6 +398,34 @@ def test_schemas_are_apart(ledger):
             assert not other.is_alive(ledger.owner)
     finally:
         sql(f"DROP SCHEMA IF EXISTS {other_schema} CASCADE")
+
+
+def test_a_stop_from_the_command_line_reaches_the_shared_ledger_and_only_one_that_is_there(schema, tmp_path):
+    """The order stands for every host; where there is no ledger, none is made, because it would stop nothing."""
+    home, run = tmp_path / "home", CliRunner(env={"AISECOPS_LEDGER_URL": URL}).invoke
+    with Governor.open(POLICY, home, ledger=PostgresLedger(URL, schema=schema)) as governor:
+        stop = ["stop", "agent", "clerk", "--home", str(home), "--schema"]
+        ordered = run(cli, [*stop, schema])
+        assert ordered.exit_code == 0, ordered.output
+        assert [order.target for order in governor.stops.orders()] == ["clerk"]
+        missing = run(cli, [*stop, f"{schema[:40]}_x"])
+        assert (missing.exit_code, "no ledger in that database" in missing.output) == (2, True)
+        assert sql("SELECT 1 FROM pg_namespace WHERE nspname = %s", f"{schema[:40]}_x") == []
+        without = CliRunner(env={"AISECOPS_LEDGER_URL": None}).invoke(cli, [*stop, schema])
+        assert (without.exit_code, "goes by another ledger" in without.output) == (2, True)
+
+
+def test_a_ledger_that_was_opened_for_a_home_that_cannot_be_marked_is_closed(tmp_path):
+    """Nothing of a refused opening holds a session in the server."""
+    (tmp_path / "home").write_text("a file, no directory")
+    name = uuid.uuid4().hex
+    with pytest.raises(LedgerError, match="home cannot be written"):
+        open_ledger(f"{URL}{'&' if '?' in URL else '?'}application_name={name}", tmp_path / "home", durable=True)
+    for _ in range(50):
+        if sql("SELECT 1 FROM pg_stat_activity WHERE application_name = %s", name) == []:
+            return
+        time.sleep(0.1)
+    raise AssertionError("a session is left")
 
 
 def test_two_hosts_share_one_ledger_and_a_home_keeps_to_it(schema, tmp_path):
