@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-from functools import reduce
 from typing import Final
 
 from aisecops_langchain.domain.base import Frozen
@@ -86,11 +85,7 @@ class Label(Frozen):
         Returns:
             Least integrity, highest confidentiality, union of sources.
         """
-        return Label(
-            integrity=min(self.integrity, other.integrity, key=lambda level: level.rank),
-            confidentiality=max(self.confidentiality, other.confidentiality, key=lambda level: level.rank),
-            sources=self.sources | other.sources,
-        )
+        return _join((self, other))
 
 
 NEUTRAL: Final = Label(integrity=Integrity.SYSTEM, confidentiality=Confidentiality.PUBLIC)
@@ -115,7 +110,16 @@ def join_all(labels: Iterable[Label]) -> Label:
     Returns:
         Their join.
     """
-    return reduce(Label.join, labels, NEUTRAL)
+    return _join((NEUTRAL, *labels))
+
+
+def _join(labels: tuple[Label, ...]) -> Label:
+    """Join in one pass: only the result is built, not every label on the way to it."""
+    return Label(
+        integrity=min((label.integrity for label in labels), key=_INTEGRITY_RANK.__getitem__),
+        confidentiality=max((label.confidentiality for label in labels), key=_CONFIDENTIALITY_RANK.__getitem__),
+        sources=frozenset().union(*[label.sources for label in labels]),
+    )
 
 
 def label_for(source: Source, *, confidentiality: Confidentiality = Confidentiality.INTERNAL) -> Label:

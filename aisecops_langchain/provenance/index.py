@@ -6,10 +6,12 @@ content is kept beside them only to name where a value that was found nowhere el
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 from aisecops_langchain.domain.labels import Integrity, Label, Source
@@ -24,6 +26,7 @@ _SHORTEST_NAMED: Final = 3
 """Shorter values stand somewhere in most documents, so that it says nothing to name one."""
 
 _REMEMBERED_TEXT: Final = 20_000
+_TRUSTED: Final = frozenset({Integrity.USER, Integrity.SYSTEM})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,36 @@ class Found(NamedTuple):
     label: Label
 
 
+class _Untrusted:
+    """Untrusted texts laid end to end, so that one search goes through all of them.
+
+    Args:
+        contents: The pieces.
+    """
+
+    def __init__(self, contents: Sequence[LabelledText]) -> None:
+        folded = [_folded(item.text) for item in contents]
+        self._labels = [item.label for item in contents]
+        self._all = "\n".join(folded)
+        self._starts = list(accumulate((len(text) + 1 for text in folded), initial=0))
+        """Where each text begins; last, where a further one would."""
+
+    def sources(self, wanted: str) -> frozenset[Source]:
+        """Name the sources of the texts that hold a value."""
+        if not all(character in self._all for character in frozenset(wanted)):  # far cheaper than to look for it
+            return frozenset()
+        found: set[Source] = set()
+        at = self._all.find(wanted)
+        while at >= 0:
+            number = bisect_right(self._starts, at) - 1
+            behind = self._starts[number + 1]
+            if at + len(wanted) < behind:
+                found |= self._labels[number].sources
+                at = behind - 1
+            at = self._all.find(wanted, at + 1)
+        return frozenset(found)
+
+
 class ContentIndex:
     """Everything that the model saw, ready to be searched.
 
@@ -56,14 +89,13 @@ class ContentIndex:
         self.context = context
         self._today = today
         self._trusted: list[tuple[str, Label]] = []
-        self._untrusted: list[tuple[str, Label]] = []
+        self._untrusted: list[LabelledText] = []
         self._fields: list[tuple[frozenset[str], Label]] = []
         for item in contents:
-            integrity = item.label.integrity
-            if integrity is Integrity.USER or integrity is Integrity.SYSTEM:
+            if item.label.integrity in _TRUSTED:
                 self._trusted.append((_folded(item.text), item.label))
                 continue
-            self._untrusted.append((_folded(item.text), item.label))
+            self._untrusted.append(item)
             if item.fields:
                 self._fields.append((item.fields, item.label))
 
@@ -110,8 +142,12 @@ class ContentIndex:
         """
         if not _SHORTEST_NAMED <= len(value) <= _LONGEST_VALUE:
             return frozenset()
-        wanted = value.casefold()
-        return frozenset(source for text, label in self._untrusted if wanted in text for source in label.sources)
+        return self._laid_out.sources(value.casefold())
+
+    @cached_property
+    def _laid_out(self) -> _Untrusted:
+        """Made when the first value is found nowhere else."""
+        return _Untrusted(self._untrusted)
 
 
 def _folded(text: str) -> str:
