@@ -42,6 +42,30 @@ class Confidentiality(StrEnum):
         return _CONFIDENTIALITY_RANK[self]
 
 
+def least(levels: Iterable[Integrity]) -> Integrity:
+    """Return the least trusted of some levels.
+
+    Args:
+        levels: At least one.
+
+    Returns:
+        The one of the lowest rank.
+    """
+    return min(levels, key=_INTEGRITY_RANK.__getitem__)
+
+
+def highest(levels: Iterable[Confidentiality]) -> Confidentiality:
+    """Return the most secret of some levels.
+
+    Args:
+        levels: At least one.
+
+    Returns:
+        The one of the highest rank.
+    """
+    return max(levels, key=_CONFIDENTIALITY_RANK.__getitem__)
+
+
 _INTEGRITY_RANK: Final = {level: rank for rank, level in enumerate(Integrity)}
 _CONFIDENTIALITY_RANK: Final = {level: rank for rank, level in enumerate(Confidentiality)}
 
@@ -116,8 +140,8 @@ def join_all(labels: Iterable[Label]) -> Label:
 def _join(labels: tuple[Label, ...]) -> Label:
     """Join in one pass: only the result is built, not every label on the way to it."""
     return Label(
-        integrity=min((label.integrity for label in labels), key=_INTEGRITY_RANK.__getitem__),
-        confidentiality=max((label.confidentiality for label in labels), key=_CONFIDENTIALITY_RANK.__getitem__),
+        integrity=least([label.integrity for label in labels]),
+        confidentiality=highest([label.confidentiality for label in labels]),
         sources=frozenset().union(*[label.sources for label in labels]),
     )
 

@@ -7,7 +7,6 @@ provenance gives another digest, and a call cannot be changed after it was made.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import cast
 
 import orjson
 from pydantic import Field
@@ -65,7 +64,8 @@ class CanonicalCall(Frozen):
 
     def arguments(self) -> dict[str, JsonValue]:
         """Return a fresh copy of the arguments; changing it does not change the call."""
-        return cast("dict[str, JsonValue]", orjson.loads(self.arguments_json))
+        arguments: dict[str, JsonValue] = orjson.loads(self.arguments_json)
+        return arguments
 
 
 class ArgumentProvenance(Frozen):
