@@ -134,7 +134,7 @@ def join_all(labels: Iterable[Label]) -> Label:
     Returns:
         Their join.
     """
-    return _join((NEUTRAL, *labels))
+    return _join(tuple(labels) or (NEUTRAL,))
 
 
 def _join(labels: tuple[Label, ...]) -> Label:

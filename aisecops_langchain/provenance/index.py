@@ -6,12 +6,10 @@ content is kept beside them only to name where a value that was found nowhere el
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property, lru_cache
-from itertools import accumulate
 from typing import Final, NamedTuple
 
 from aisecops_langchain.domain.labels import Integrity, Label, Source
@@ -54,26 +52,18 @@ class _Untrusted:
     """
 
     def __init__(self, contents: Sequence[LabelledText]) -> None:
-        folded = [_folded(item.text) for item in contents]
-        self._labels = [item.label for item in contents]
-        self._all = "\n".join(folded)
-        self._starts = list(accumulate((len(text) + 1 for text in folded), initial=0))
-        """Where each text begins; last, where a further one would."""
+        self._contents = contents
+        self._texts = [_folded(item.text) for item in contents]
+        self._all = "\n".join(self._texts)
 
     def sources(self, wanted: str) -> frozenset[Source]:
         """Name the sources of the texts that hold a value."""
         if not all(character in self._all for character in frozenset(wanted)):  # far cheaper than to look for it
             return frozenset()
-        found: set[Source] = set()
-        at = self._all.find(wanted)
-        while at >= 0:
-            number = bisect_right(self._starts, at) - 1
-            behind = self._starts[number + 1]
-            if at + len(wanted) < behind:
-                found |= self._labels[number].sources
-                at = behind - 1
-            at = self._all.find(wanted, at + 1)
-        return frozenset(found)
+        if wanted not in self._all:
+            return frozenset()
+        holding = [item.label for item, text in zip(self._contents, self._texts, strict=True) if wanted in text]
+        return frozenset().union(*[label.sources for label in holding])
 
 
 class ContentIndex:
