@@ -229,10 +229,7 @@ def _contains(operand: JsonValue) -> Accepts:
         if part is not None and type(value) is str:
             return part in value
         if type(value) is list:
-            for item in value:
-                if item == operand and kind_of(item) == kind:
-                    return True
-            return False
+            return any(item == operand and kind_of(item) == kind for item in value)
         if kind != TEXT:
             raise mismatch(ARRAY, kind_of(value))
         if kind_of(value) != TEXT:
