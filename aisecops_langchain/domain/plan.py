@@ -58,9 +58,7 @@ class CanonicalCall(Frozen):
             CanonicalizationError: If an argument is not plain JSON.
         """
         data = canonical_bytes(arguments)
-        return cls.model_construct(
-            tool=tool, arguments_json=data, digest=digest_bytes("call", canonical_bytes(tool) + b"\0" + data)
-        )
+        return cls(tool=tool, arguments_json=data, digest=digest_bytes("call", canonical_bytes(tool) + b"\0" + data))
 
     def arguments(self) -> dict[str, JsonValue]:
         """Return a fresh copy of the arguments; changing it does not change the call."""

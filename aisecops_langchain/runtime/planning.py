@@ -19,7 +19,7 @@ from aisecops_langchain.domain.plan import CanonicalCall, ExecutionPlan, PlanSte
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.errors import AisecopsError, CanonicalizationError
 from aisecops_langchain.provenance import ContentIndex, LabelledText, attribute_in
-from aisecops_langchain.runtime.ports import DescribedTool
+from aisecops_langchain.runtime.ports import is_described
 from aisecops_langchain.runtime.recorder import Recorder
 from aisecops_langchain.runtime.tasks import TaskReader, Toolbox
 from aisecops_langchain.sealing import Sealer
@@ -284,7 +284,7 @@ def _step(proposal: ProposedCall, index: ContentIndex, tools: Toolbox) -> PlanSt
         call=call,
         tool_definition=definition,
         provenance=attribute_in(arguments, index),
-        profile=tool.profile if isinstance(tool, DescribedTool) else None,
+        profile=tool.profile if is_described(tool) else None,
     )
 
 

@@ -14,7 +14,7 @@ from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.domain.task import TaskScope
 from aisecops_langchain.provenance import LabelledText, ScopedTool, ScopeExtractor
 from aisecops_langchain.runtime.policy_in_force import PolicyInForce
-from aisecops_langchain.runtime.ports import DescribedTool, ToolContract
+from aisecops_langchain.runtime.ports import ToolContract, is_described
 
 Toolbox = Mapping[str, ToolContract]
 """The tools within an agent's reach, by name."""
@@ -69,7 +69,7 @@ class TaskReader:
         return True
 
     def _scoped(self, tool: ToolContract) -> ScopedTool:
-        described = tool if isinstance(tool, DescribedTool) else None
+        described = tool if is_described(tool) else None
         declared: ToolProfile | None = described.profile if described else None
         profile = self._policy.profile(tool.name, declared)
         return ScopedTool(tool.name, described.description if described else "", profile)
