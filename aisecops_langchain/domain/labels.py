@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-from functools import reduce
 from typing import Final
 
 from aisecops_langchain.domain.base import Frozen
@@ -41,6 +40,30 @@ class Confidentiality(StrEnum):
     def rank(self) -> int:
         """Position in the secrecy order; higher is more secret."""
         return _CONFIDENTIALITY_RANK[self]
+
+
+def least(levels: Iterable[Integrity]) -> Integrity:
+    """Return the least trusted of some levels.
+
+    Args:
+        levels: At least one.
+
+    Returns:
+        The one of the lowest rank.
+    """
+    return min(levels, key=_INTEGRITY_RANK.__getitem__)
+
+
+def highest(levels: Iterable[Confidentiality]) -> Confidentiality:
+    """Return the most secret of some levels.
+
+    Args:
+        levels: At least one.
+
+    Returns:
+        The one of the highest rank.
+    """
+    return max(levels, key=_CONFIDENTIALITY_RANK.__getitem__)
 
 
 _INTEGRITY_RANK: Final = {level: rank for rank, level in enumerate(Integrity)}
@@ -86,11 +109,7 @@ class Label(Frozen):
         Returns:
             Least integrity, highest confidentiality, union of sources.
         """
-        return Label(
-            integrity=min(self.integrity, other.integrity, key=lambda level: level.rank),
-            confidentiality=max(self.confidentiality, other.confidentiality, key=lambda level: level.rank),
-            sources=self.sources | other.sources,
-        )
+        return _join((self, other))
 
 
 NEUTRAL: Final = Label(integrity=Integrity.SYSTEM, confidentiality=Confidentiality.PUBLIC)
@@ -115,7 +134,16 @@ def join_all(labels: Iterable[Label]) -> Label:
     Returns:
         Their join.
     """
-    return reduce(Label.join, labels, NEUTRAL)
+    return _join(tuple(labels) or (NEUTRAL,))
+
+
+def _join(labels: tuple[Label, ...]) -> Label:
+    """Join in one pass: only the result is built, not every label on the way to it."""
+    return Label(
+        integrity=least([label.integrity for label in labels]),
+        confidentiality=highest([label.confidentiality for label in labels]),
+        sources=frozenset().union(*[label.sources for label in labels]),
+    )
 
 
 def label_for(source: Source, *, confidentiality: Confidentiality = Confidentiality.INTERNAL) -> Label:

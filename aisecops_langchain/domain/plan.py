@@ -7,7 +7,6 @@ provenance gives another digest, and a call cannot be changed after it was made.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import cast
 
 import orjson
 from pydantic import Field
@@ -59,13 +58,12 @@ class CanonicalCall(Frozen):
             CanonicalizationError: If an argument is not plain JSON.
         """
         data = canonical_bytes(arguments)
-        return cls.model_construct(
-            tool=tool, arguments_json=data, digest=digest_bytes("call", canonical_bytes(tool) + b"\0" + data)
-        )
+        return cls(tool=tool, arguments_json=data, digest=digest_bytes("call", canonical_bytes(tool) + b"\0" + data))
 
     def arguments(self) -> dict[str, JsonValue]:
         """Return a fresh copy of the arguments; changing it does not change the call."""
-        return cast("dict[str, JsonValue]", orjson.loads(self.arguments_json))
+        arguments: dict[str, JsonValue] = orjson.loads(self.arguments_json)
+        return arguments
 
 
 class ArgumentProvenance(Frozen):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from pydantic import JsonValue
@@ -166,13 +167,13 @@ def _known_names(path: str, bundle: Bundle) -> tuple[str, ...]:
 
 
 _LABEL_FIELDS: Final[Mapping[str, Callable[[Label], object]]] = {
-    "integrity": lambda label: label.integrity,
-    "confidentiality": lambda label: label.confidentiality,
+    "integrity": attrgetter("integrity"),
+    "confidentiality": attrgetter("confidentiality"),
     "sources": lambda label: [source.kind for source in label.sources],
 }
-_CONTEXT_FIELDS: Final[Mapping[str, Read]] = {  # written out, because most rules ask for one of them
-    "integrity": lambda facts: facts.request.context.integrity,
-    "confidentiality": lambda facts: facts.request.context.confidentiality,
+_CONTEXT_FIELDS: Final[Mapping[str, Read]] = {
+    "integrity": attrgetter("request.context.integrity"),
+    "confidentiality": attrgetter("request.context.confidentiality"),
     "sources": lambda facts: _LABEL_FIELDS["sources"](facts.request.context),
 }
 _LABEL_VALUES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -181,26 +182,27 @@ _LABEL_VALUES: Final[Mapping[str, tuple[str, ...]]] = {
     "sources": tuple(kind.value for kind in SourceKind),
 }
 _TEXTS: Final[Mapping[str, Read]] = {
-    "principal.agent": lambda facts: facts.request.principal.agent,
-    "principal.user": lambda facts: facts.request.principal.user,
-    "principal.tenant": lambda facts: facts.request.principal.tenant,
-    "tool": lambda facts: facts.request.call.tool,
-    "capability": lambda facts: facts.capability,
-    "risk": lambda facts: facts.risk,
+    "principal.agent": attrgetter("request.principal.agent"),
+    "principal.user": attrgetter("request.principal.user"),
+    "principal.tenant": attrgetter("request.principal.tenant"),
+    "tool": attrgetter("request.call.tool"),
+    "capability": attrgetter("capability"),
+    "risk": attrgetter("risk"),
 }
+_EFFECT_NAMES: Final = {effect: effect.value for effect in ToolEffect}  # a look-up is cheaper than ``.value``
 _LEVELS: Final = _LABEL_VALUES["integrity"]
 _PROFILED: Final[Mapping[str, Attribute]] = {
     item.path: item
     for item in (
         Attribute(
             "tool.effects",
-            lambda facts: [effect.value for effect in facts.profile.effects],
+            lambda facts: [_EFFECT_NAMES[effect] for effect in facts.profile.effects],
             _SOURCE_OPERATORS,
             tuple(effect.value for effect in ToolEffect),
         ),
-        Attribute("tool.reversible", lambda facts: facts.profile.reversible, _FLAG_OPERATORS),
-        Attribute("task.tool_in_scope", lambda facts: facts.request.task.tool_in_scope, _FLAG_OPERATORS),
-        Attribute("task.in_scope", lambda facts: facts.request.task.in_scope, _FLAG_OPERATORS),
+        Attribute("tool.reversible", attrgetter("profile.reversible"), _FLAG_OPERATORS),
+        Attribute("task.tool_in_scope", attrgetter("request.task.tool_in_scope"), _FLAG_OPERATORS),
+        Attribute("task.in_scope", attrgetter("request.task.in_scope"), _FLAG_OPERATORS),
         Attribute("targets.integrity", _role(lambda profile: profile.targets), _LEVEL_OPERATORS, _LEVELS),
         Attribute("amounts.integrity", _role(lambda profile: profile.amounts), _LEVEL_OPERATORS, _LEVELS),
         Attribute("content.integrity", _role(lambda profile: profile.content), _LEVEL_OPERATORS, _LEVELS),

@@ -19,7 +19,7 @@ from aisecops_langchain.policy.attributes import Attribute, Facts
 from aisecops_langchain.policy.conditions import GRANTED_BY, Condition, Leaf, Predicate, all_of
 from aisecops_langchain.policy.constraints import Constraint
 from aisecops_langchain.policy.model import EVERY_TOOL, Bundle, Risk, Rule
-from aisecops_langchain.policy.operators import Test
+from aisecops_langchain.policy.operators import Accepts, Test
 
 MAX_COMBINED: Final = 256
 """Decisions remembered per agent and tool; a caller who varies the rules that match must not fill the memory."""
@@ -68,6 +68,15 @@ class CompiledRule:
     obligations: frozenset[Obligation]
 
 
+class Judgement(NamedTuple):
+    """One rule that matched or erred."""
+
+    rule: CompiledRule
+    effect: Effect
+    """What it contributes: its own effect, or deny if it erred."""
+    reason: Reason
+
+
 @dataclass(frozen=True, slots=True)
 class Gate:
     """What stands between one agent and one tool."""
@@ -80,22 +89,41 @@ class Gate:
     """The outcome of ``check`` where no constraint is violated, which is the usual one."""
     names: frozenset[str]
     """Ids of the capabilities."""
+    demands: tuple[tuple[str, Accepts], ...]
+    """Every constraint of every capability, as argument and test."""
+    questions: tuple[tuple[Predicate, Judgement], ...]
+    """The condition of every rule, and what is judged where it holds."""
+    profile: ToolProfile | None
+    """What the tool does, where the bundle declares it."""
     combined: dict[tuple[str, ...], Decision] = field(default_factory=dict, repr=False, compare=False)
     """Decisions that follow from which capability granted and which rules matched alone; at most ``MAX_COMBINED``."""
 
     @classmethod
-    def of(cls, capabilities: tuple[CompiledCapability, ...], rules: tuple[CompiledRule, ...]) -> Gate:
+    def of(
+        cls,
+        capabilities: tuple[CompiledCapability, ...],
+        rules: tuple[CompiledRule, ...],
+        profile: ToolProfile | None,
+    ) -> Gate:
         """Make a gate.
 
         Args:
             capabilities: Those of the agent that grant the tool, worst risk first.
             rules: Those for both, by id.
+            profile: What the bundle declares of the tool.
 
         Returns:
             The gate.
         """
-        met = tuple(CapabilityCheck(item, ()) for item in capabilities)
-        return cls(capabilities, rules, met, frozenset(item.id for item in capabilities))
+        return cls(
+            capabilities=capabilities,
+            rules=rules,
+            all_met=tuple(CapabilityCheck(item, ()) for item in capabilities),
+            names=frozenset(item.id for item in capabilities),
+            demands=tuple((one.argument, one.test.accepts) for item in capabilities for one in item.constraints),
+            questions=tuple((rule.holds, Judgement(rule, rule.effect, rule.matched)) for rule in rules),
+            profile=profile,
+        )
 
     def check(self, arguments: Mapping[str, JsonValue]) -> tuple[CapabilityCheck, ...]:
         """Check the constraints of every capability.
@@ -106,10 +134,22 @@ class Gate:
         Returns:
             One check per capability, in their order.
         """
+        if self._all_hold(arguments):
+            return self.all_met
         violations = [item.violations(arguments) for item in self.capabilities]
         if not any(violations):
             return self.all_met
         return tuple(map(CapabilityCheck, self.capabilities, violations))
+
+    def _all_hold(self, arguments: Mapping[str, JsonValue]) -> bool:
+        """Tell in one go whether nothing is violated; if anything at all is amiss, the constraints say what."""
+        try:
+            for argument, accepts in self.demands:
+                if not accepts(arguments[argument]):
+                    return False
+        except Exception:  # noqa: BLE001 - a missing argument, or whatever a test raises
+            return False
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +211,7 @@ def build_index(
                 tool: Gate.of(
                     tuple(item for item in granting[tool] if item.id in bundle.agents[agent].capabilities),
                     tuple(rule for rule, targets in rules if (agent, tool) in targets),
+                    bundle.profiles.get(tool),
                 )
                 for tool in sorted(bundle.held_tools(agent))
             }

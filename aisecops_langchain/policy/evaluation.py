@@ -21,17 +21,9 @@ from aisecops_langchain.policy.compiled import (
     CompiledRule,
     Gate,
     Index,
+    Judgement,
 )
 from aisecops_langchain.policy.values import EvaluationError
-
-
-class Judgement(NamedTuple):
-    """One rule that matched or erred."""
-
-    rule: CompiledRule
-    effect: Effect
-    """What it contributes: its own effect, or deny if it erred."""
-    reason: Reason
 
 
 class Evaluation(NamedTuple):
@@ -75,31 +67,31 @@ def evaluate(index: Index, request: DecisionRequest) -> Evaluation:
         return _refused(index, tool, Stage.ARGUMENTS, *reasons)._replace(checks=checks)
     capability = granted[0]
     names = gate.names if granted is gate.capabilities else frozenset(item.id for item in granted)
-    profile = index.profiles.get(tool) or request.profile or UNDECLARED
+    profile = gate.profile or request.profile or UNDECLARED
     facts = Facts(request, arguments, capability.id, capability.risk, names, profile)
-    judgements = judge(gate.rules, facts)
+    judgements = judge(gate, facts)
     return Evaluation(_decision(index.digest, gate, capability, judgements), checks, facts, judgements)
 
 
-def judge(rules: tuple[CompiledRule, ...], facts: Facts) -> tuple[Judgement, ...]:
+def judge(gate: Gate, facts: Facts) -> tuple[Judgement, ...]:
     """Ask every rule.
 
     Args:
-        rules: The rules for the agent and the tool.
+        gate: Holds the rules for the agent and the tool.
         facts: What they see.
 
     Returns:
-        Those that matched or erred, in the order given.
+        Those that matched or erred, by id.
     """
     judged = []
-    for rule in rules:
+    for holds, matched in gate.questions:
         try:
-            if rule.holds(facts):
-                judged.append(Judgement(rule, rule.effect, rule.matched))
+            if holds(facts):
+                judged.append(matched)
         except EvaluationError as error:
-            judged.append(_erred(rule, error.message))
+            judged.append(_erred(matched.rule, error.message))
         except Exception as error:  # noqa: BLE001 - a rule that errs denies, whatever was raised
-            judged.append(_erred(rule, type(error).__name__))
+            judged.append(_erred(matched.rule, type(error).__name__))
     return tuple(judged)
 
 

@@ -11,9 +11,9 @@ from enum import StrEnum
 from aisecops_langchain.domain.base import Frozen
 from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect
 from aisecops_langchain.policy.attributes import Facts
-from aisecops_langchain.policy.compiled import CapabilityCheck, CompiledCapability, CompiledRule, Index
+from aisecops_langchain.policy.compiled import CapabilityCheck, CompiledCapability, CompiledRule, Index, Judgement
 from aisecops_langchain.policy.conditions import Condition, Group, Predicate
-from aisecops_langchain.policy.evaluation import Evaluation, Judgement
+from aisecops_langchain.policy.evaluation import Evaluation
 from aisecops_langchain.policy.values import EvaluationError
 
 

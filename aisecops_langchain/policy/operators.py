@@ -8,6 +8,7 @@ which denies. Numbers are never booleans, and text never equals a number. Patter
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple, cast
@@ -47,6 +48,10 @@ class Test:
     operator: str
     operand: JsonValue
     accepts: Accepts
+
+
+_LITERAL: Final = re.compile(r"\.\*([\w @:/=,-]+)\.\*", re.ASCII)
+"""The one pattern that most rules are written with: some plain text anywhere."""
 
 
 class _Operator(NamedTuple):
@@ -177,7 +182,11 @@ def _bytes_test(operand: JsonValue) -> Accepts:
 
 def _pattern_test(*, dot_matches_newline: bool) -> Callable[[JsonValue], Accepts]:
     def build(operand: JsonValue) -> Accepts:
-        pattern = _compile(cast("str", operand), dot_matches_newline=dot_matches_newline)
+        source = cast("str", operand)
+        pattern = _compile(source, dot_matches_newline=dot_matches_newline)
+        literal = _LITERAL.fullmatch(source) if dot_matches_newline else None
+        if literal is not None:
+            return _holds_literal(literal[1])
 
         def accepts(value: object) -> bool:
             if not isinstance(value, str):
@@ -187,6 +196,19 @@ def _pattern_test(*, dot_matches_newline: bool) -> Callable[[JsonValue], Accepts
         return accepts
 
     return build
+
+
+def _holds_literal(literal: str) -> Accepts:
+    """Build the test for ``.*literal.*``: the same answers as the pattern's, without an automaton."""
+
+    def accepts(value: object) -> bool:
+        if not isinstance(value, str):
+            raise mismatch(TEXT, kind_of(value))
+        if not value.isascii():
+            value.encode()  # what is not valid Unicode is no answer, here as there
+        return literal in value
+
+    return accepts
 
 
 def _compile(pattern: str, *, dot_matches_newline: bool) -> re2._Regexp:
@@ -201,10 +223,13 @@ def _compile(pattern: str, *, dot_matches_newline: bool) -> re2._Regexp:
 
 def _contains(operand: JsonValue) -> Accepts:
     kind = kind_of(operand)
+    part = operand if isinstance(operand, str) else None
 
     def accepts(value: object) -> bool:
+        if part is not None and type(value) is str:
+            return part in value
         if type(value) is list:
-            return any(kind_of(item) == kind and item == operand for item in value)
+            return any(item == operand and kind_of(item) == kind for item in value)
         if kind != TEXT:
             raise mismatch(ARRAY, kind_of(value))
         if kind_of(value) != TEXT:

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from aisecops_langchain.domain.decision import DecisionRequest
 from aisecops_langchain.domain.effects import UNDECLARED, ToolProfile
-from aisecops_langchain.domain.labels import Confidentiality, Integrity
+from aisecops_langchain.domain.labels import Confidentiality, Integrity, highest, least
 
 
 def integrity_of(
@@ -36,18 +36,10 @@ def integrity_of(
         for name in present
         if arguments.get(name) is not None
     ]
-    return min(found, key=_rank) if found else request.context.integrity
+    return least(found) if found else request.context.integrity
 
 
 def confidentiality_of(request: DecisionRequest) -> Confidentiality:
     """Return the highest confidentiality of any argument; the context's where none is labelled."""
     levels = [label.confidentiality for label in request.arguments.values()]
-    return max(levels, key=_secrecy) if levels else request.context.confidentiality
-
-
-def _rank(level: Integrity) -> int:
-    return level.rank
-
-
-def _secrecy(level: Confidentiality) -> int:
-    return level.rank
+    return highest(levels) if levels else request.context.confidentiality

@@ -67,15 +67,18 @@ def _attribute_one(name: str, value: JsonValue, index: ContentIndex, documented:
         found.append(where)
     if not found:  # nothing in it that could be looked for, such as an empty list
         return ArgumentProvenance(argument=name, label=index.context, method=Method.CONTEXT.value)
-    label = found[0].label if len(found) == 1 else join_all(item.label for item in found)
-    methods = {item.method for item in found}
-    method = methods.pop() if len(methods) == 1 else Method.JOINED
+    method, label = found[0] if len(found) == 1 else _together(found)
     return ArgumentProvenance(argument=name, label=label, method=method.value, sources=label.sources)
+
+
+def _together(found: Sequence[Found]) -> Found:
+    methods = {item.method for item in found}
+    return Found(methods.pop() if len(methods) == 1 else Method.JOINED, join_all(item.label for item in found))
 
 
 def _joined(leaf: str, index: ContentIndex) -> Found | None:
     """Find a text whose pieces, with nothing but separators between them, were each found."""
-    if not any(separator in leaf for separator in ",;|\n"):
+    if not ("," in leaf or ";" in leaf or "|" in leaf or "\n" in leaf):
         return None
     pieces = _SEPARATORS.split(leaf)
     if not 1 < len(pieces) <= _MAX_LEAVES or any(len(piece) < _SHORTEST_PIECE for piece in pieces):
@@ -98,7 +101,9 @@ def _not_found(name: str, leaf: str | None, index: ContentIndex) -> ArgumentProv
 
 def _leaves(value: JsonValue, documented: frozenset[str]) -> Iterator[str | None]:
     """Yield what must be found for a value to be trusted; ``None`` for what cannot be looked for."""
-    if isinstance(value, dict):
+    if isinstance(value, str):
+        yield value.strip()
+    elif isinstance(value, dict):
         for key, item in value.items():
             if key not in documented:
                 yield key

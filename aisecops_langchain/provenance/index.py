@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Final, NamedTuple
 
 from aisecops_langchain.domain.labels import Integrity, Label, Source
@@ -25,6 +25,7 @@ _SHORTEST_NAMED: Final = 3
 """Shorter values stand somewhere in most documents, so that it says nothing to name one."""
 
 _REMEMBERED_TEXT: Final = 20_000
+_TRUSTED: Final = frozenset({Integrity.USER, Integrity.SYSTEM})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,28 @@ class Found(NamedTuple):
     label: Label
 
 
+class _Untrusted:
+    """Untrusted texts laid end to end, so that one search goes through all of them.
+
+    Args:
+        contents: The pieces.
+    """
+
+    def __init__(self, contents: Sequence[LabelledText]) -> None:
+        self._contents = contents
+        self._texts = [_folded(item.text) for item in contents]
+        self._all = "\n".join(self._texts)
+
+    def sources(self, wanted: str) -> frozenset[Source]:
+        """Name the sources of the texts that hold a value."""
+        if not all(character in self._all for character in frozenset(wanted)):  # far cheaper than to look for it
+            return frozenset()
+        if wanted not in self._all:
+            return frozenset()
+        holding = [item.label for item, text in zip(self._contents, self._texts, strict=True) if wanted in text]
+        return frozenset().union(*[label.sources for label in holding])
+
+
 class ContentIndex:
     """Everything that the model saw, ready to be searched.
 
@@ -58,15 +81,16 @@ class ContentIndex:
         self._today = today
         self._trusted: list[tuple[str, Label]] = []
         self._first_party: list[tuple[str, Label]] = []
-        self._untrusted: list[tuple[str, Label]] = []
+        self._untrusted: list[LabelledText] = []
         self._fields: list[tuple[frozenset[str], Label]] = []
         for item in contents:
-            integrity = item.label.integrity
-            if integrity is Integrity.USER or integrity is Integrity.SYSTEM:
+            if item.label.integrity in _TRUSTED:
                 self._trusted.append((_folded(item.text), item.label))
                 continue
-            texts = self._first_party if integrity is Integrity.FIRST_PARTY else self._untrusted
-            texts.append((_folded(item.text), item.label))
+            if item.label.integrity is Integrity.FIRST_PARTY:
+                self._first_party.append((_folded(item.text), item.label))
+            else:
+                self._untrusted.append(item)
             if item.fields:
                 self._fields.append((item.fields, item.label))
 
@@ -121,8 +145,12 @@ class ContentIndex:
         """
         if not _SHORTEST_NAMED <= len(value) <= _LONGEST_VALUE:
             return frozenset()
-        wanted = value.casefold()
-        return frozenset(source for text, label in self._untrusted if wanted in text for source in label.sources)
+        return self._laid_out.sources(value.casefold())
+
+    @cached_property
+    def _laid_out(self) -> _Untrusted:
+        """Made when the first value is found nowhere else."""
+        return _Untrusted(self._untrusted)
 
 
 def _folded(text: str) -> str:

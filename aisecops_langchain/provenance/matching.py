@@ -154,7 +154,10 @@ def _continues(text: str, edge: int, step: int) -> bool:
     near, far = edge + step, edge + 2 * step
     if not 0 <= near < len(text):
         return False
-    neighbour, beyond = text[near], text[far] if 0 <= far < len(text) else ""
+    neighbour = text[near]
+    if neighbour == " ":  # by far the most usual one
+        return False
+    beyond = text[far] if 0 <= far < len(text) else ""
     if _is_word(neighbour) or unicodedata.combining(neighbour):
         return _is_word(text[edge]) or bool(unicodedata.combining(neighbour))
     if text[edge].isdigit():

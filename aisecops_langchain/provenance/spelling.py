@@ -142,7 +142,7 @@ def meaning_of(leaf: str) -> Spellings:
     Returns:
         Its meanings; nothing for a value that is no date, time, number, account or address.
     """
-    if len(leaf) > _LONGEST:
+    if len(leaf) > _LONGEST or not _may_mean(leaf):
         return NOTHING
     moment = _MOMENT.match(leaf)
     if moment:
@@ -157,6 +157,13 @@ def meaning_of(leaf: str) -> Spellings:
         addresses=frozenset({(address["scheme"], _trimmed(address["rest"]))}) if address else frozenset(),
     )
     return NOTHING if made == NOTHING else made
+
+
+def _may_mean(leaf: str) -> bool:
+    """Tell from its first letters whether a value can have a meaning; most are plain words, and this is cheaper."""
+    digit = "0" <= leaf[:1] <= "9"
+    named_month, account = leaf[:3] in _MONTHS, leaf[2:4].isdigit()
+    return digit or named_month or account or "." in leaf
 
 
 def spellings_of(text: str) -> Spellings:

@@ -221,7 +221,8 @@ class Gate:
         unanswered = (Table.APPROVALS, case.asked.approval_key())
         try:
             charges = self._charges(case, decision, approved=False)
-            effect = replace(effect, charges=kept(charges))
+            if charges:
+                effect = replace(effect, charges=kept(charges))
             new = self._effects.write(
                 case.key, effect, replaces=None, durable=False, unless=unanswered, charges=charges
             )

@@ -19,7 +19,7 @@ from aisecops_langchain.domain.plan import CanonicalCall, ExecutionPlan, PlanSte
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.errors import AisecopsError, CanonicalizationError
 from aisecops_langchain.provenance import ContentIndex, LabelledText, attribute_in
-from aisecops_langchain.runtime.ports import DescribedTool
+from aisecops_langchain.runtime.ports import is_described
 from aisecops_langchain.runtime.recorder import Recorder
 from aisecops_langchain.runtime.tasks import TaskReader, Toolbox
 from aisecops_langchain.sealing import Sealer
@@ -279,7 +279,7 @@ def _step(proposal: ProposedCall, index: ContentIndex, tools: Toolbox) -> PlanSt
         definition = tool.definition()
     except AisecopsError as error:
         return _rejected(proposal, "invalid_arguments", str(error))
-    described = tool if isinstance(tool, DescribedTool) else None
+    described = tool if is_described(tool) else None
     names = described.documented_names if described else frozenset[str]()
     return PlanStep(
         call_id=proposal.call_id,

@@ -6,11 +6,21 @@ that policy's digest.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from aisecops_langchain.domain.decision import Decision, DecisionRequest
 from aisecops_langchain.domain.effects import UNDECLARED, ToolProfile
 from aisecops_langchain.policy.bounds import NO_BOUNDS, Bounds
 from aisecops_langchain.policy.model import Limits
 from aisecops_langchain.policy.protocol import DeclaresBounds, DeclaresTools, PolicyEngine
+
+
+class _Known(NamedTuple):
+    """An engine, and it again as what it turned out to be; whether it has a member is asked once, for it is costly."""
+
+    engine: PolicyEngine
+    tools: DeclaresTools | None
+    bounds: DeclaresBounds | None
 
 
 class PolicyInForce:
@@ -22,6 +32,16 @@ class PolicyInForce:
 
     def __init__(self, policy: PolicyEngine) -> None:
         self.current = policy
+
+    @property
+    def current(self) -> PolicyEngine:
+        """The engine in force."""
+        return self._known.engine
+
+    @current.setter
+    def current(self, policy: PolicyEngine) -> None:
+        tools = policy if isinstance(policy, DeclaresTools) else None
+        self._known = _Known(policy, tools, policy if isinstance(policy, DeclaresBounds) else None)
 
     @property
     def digest(self) -> str:
@@ -46,14 +66,14 @@ class PolicyInForce:
     @property
     def asks_task(self) -> bool:
         """Whether it wants to know what the user's words ask for."""
-        current = self.current
-        return isinstance(current, DeclaresTools) and current.asks_task
+        tools = self._known.tools
+        return tools is not None and tools.asks_task
 
     @property
     def bounds(self) -> Bounds:
         """Its budgets and its bound on the risk of chains."""
-        current = self.current
-        return current.bounds if isinstance(current, DeclaresBounds) else NO_BOUNDS
+        known = self._known.bounds
+        return NO_BOUNDS if known is None else known.bounds
 
     def profile(self, tool: str, declared: ToolProfile | None = None) -> ToolProfile:
         """Return what a tool does, as it says.
@@ -65,8 +85,8 @@ class PolicyInForce:
         Returns:
             Its declaration; where it makes none, the code's, or else the worst.
         """
-        current = self.current
-        return current.profile(tool, declared) if isinstance(current, DeclaresTools) else declared or UNDECLARED
+        known = self._known.tools
+        return declared or UNDECLARED if known is None else known.profile(tool, declared)
 
     def decide(self, request: DecisionRequest) -> Decision:
         """Ask it.

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Protocol, runtime_checkable
+from typing import Final, Protocol, TypeGuard, runtime_checkable
 
 from aisecops_langchain.canonical import JsonValue
 from aisecops_langchain.domain.effects import ToolProfile
@@ -83,6 +83,22 @@ class DescribedTool(Protocol):
     def profile(self) -> ToolProfile | None:
         """What the tool's own code declares."""
         ...
+
+
+def is_described(tool: object) -> TypeGuard[DescribedTool]:
+    """Tell whether a tool is a ``DescribedTool``; its class nearly always says so, and asking the object is costly.
+
+    Args:
+        tool: Any tool.
+
+    Returns:
+        Whether it is one.
+    """
+    return _describes(type(tool)) or isinstance(tool, DescribedTool)
+
+
+def _describes(kind: type) -> bool:
+    return isinstance(vars(kind).get("description"), property) and isinstance(vars(kind).get("profile"), property)
 
 
 class ToolContract(Protocol):

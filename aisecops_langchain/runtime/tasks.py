@@ -16,7 +16,7 @@ from aisecops_langchain.domain.task import TaskScope
 from aisecops_langchain.errors import LedgerError
 from aisecops_langchain.provenance import LabelledText, ScopedTool, ScopeExtractor, VaryingScopeExtractor
 from aisecops_langchain.runtime.policy_in_force import PolicyInForce
-from aisecops_langchain.runtime.ports import Change, DescribedTool, Ledger, Table, ToolContract
+from aisecops_langchain.runtime.ports import Change, Ledger, Table, ToolContract, is_described
 from aisecops_langchain.runtime.records import ScopeRecord, close_row, open_row
 from aisecops_langchain.sealing import Sealer
 
@@ -131,7 +131,7 @@ class TaskReader:
         return True
 
     def _scoped(self, tool: ToolContract) -> ScopedTool:
-        described = tool if isinstance(tool, DescribedTool) else None
+        described = tool if is_described(tool) else None
         declared: ToolProfile | None = described.profile if described else None
         profile = self._policy.profile(tool.name, declared)
         return ScopedTool(tool.name, described.description if described else "", profile)

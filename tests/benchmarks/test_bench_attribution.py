@@ -9,6 +9,8 @@ import json
 import statistics
 import time
 
+import pytest
+
 from aisecops_langchain import parse_policy
 from aisecops_langchain.domain.decision import DecisionRequest
 from aisecops_langchain.domain.labels import Source, SourceKind, join_all, label_for
@@ -36,9 +38,12 @@ BUNDLE = {
 }
 
 
-def conversation() -> list[LabelledText]:
+ALPHABET = "the quick-brown fox jumps over a lazy dog, "
+
+
+def conversation(begin: str = "") -> list[LabelledText]:
     def text(kind: SourceKind, number: int) -> LabelledText:
-        words = " ".join(f"message {number} says word{item} and more" for item in range(70))[:1950]
+        words = (begin + " ".join(f"message {number} says word{item} and more" for item in range(70)))[:1950]
         source = Source(kind=kind, name="bench", digest=str(number))
         fields = frozenset(f"{number}-{item}" for item in range(30))
         return LabelledText(words, label_for(source), fields if kind is SourceKind.TOOL_RESULT else frozenset())
@@ -51,10 +56,14 @@ def conversation() -> list[LabelledText]:
     return [text(SourceKind.SYSTEM_PROMPT, 0), asked, *(text(kind, n) for n, kind in enumerate(kinds, 1))]
 
 
-def test_cost_of_a_decision_with_attribution() -> None:
-    """Print the median of attribution, of the rules, and of both."""
+@pytest.mark.parametrize("begin", ["", ALPHABET], ids=["few letters", "every letter"])
+def test_cost_of_a_decision_with_attribution(begin: str) -> None:
+    """Print the median of attribution, of the rules, and of both.
+
+    Where the content holds every letter, no value is ruled out by one that stands nowhere, and all of it is searched.
+    """
     policy = parse_policy(json.dumps(BUNDLE))
-    contents = conversation()
+    contents = conversation(begin)
     context = join_all(item.label for item in contents)
     spent: dict[str, list[float]] = {"index": [], "attribution": [], "rules": [], "together": []}
     for number in range(ROUNDS):
@@ -90,6 +99,6 @@ def test_cost_of_a_decision_with_attribution() -> None:
             ("together", decided - begun),
         ):
             spent[name].append(elapsed / 1000)
-    print()
+    print("\nevery letter:" if begin else "\nfew letters:")
     for name, values in spent.items():
         print(f"  {name:12} p50 {statistics.median(values):7.1f} us")

@@ -19,6 +19,7 @@ from aisecops_langchain.provenance import (
     attribute_in,
     fields_of,
     only_values,
+    spelling,
     structured,
 )
 from aisecops_langchain.sealing import Sealer
@@ -271,3 +272,25 @@ def test_fields_in_state_open_only_as_they_were_sealed(change):
     assert seals.open_whole("t2", "m1", sealed) is None
     bare = seals.close_over("t1", "m1", POISON.label)
     assert seals.open_whole("t1", "m1", {**bare, "fields": sealed["fields"]}) is None
+
+
+@LAW
+@given(st.lists(st.text("ab\n-", max_size=8), max_size=5), st.text("ab\n-", min_size=3, max_size=5))
+def test_a_search_through_all_texts_at_once_names_the_same_sources(texts, value):
+    """A value that only stands across two of them stands in none."""
+    kind = SourceKind.RETRIEVAL_CHUNK
+    seen = [LabelledText(text, label_for(Source(kind=kind, name=str(n), digest="d"))) for n, text in enumerate(texts)]
+    index = ContentIndex(seen, join_all(item.label for item in seen))
+    expected = {str(number) for number, text in enumerate(texts) if value in text}
+    assert {source.name for source in index.untrusted_sources(value)} == expected
+
+
+@LAW
+@given(st.from_regex(r"[0-9a-z.:/ -]{1,14}", fullmatch=True) | st.sampled_from(["may 5", "sept. 3rd, 2024", "3 pm"]))
+def test_what_is_passed_over_as_plain_words_has_no_other_spelling(value):
+    """The short cut before the patterns leaves out nothing that one of them would read."""
+    if not spelling._may_mean(value):
+        assert not any(
+            form.fullmatch(value) for form in (*spelling._DATES, spelling._TIME, spelling._IBAN, spelling._URL)
+        )
+        assert spelling._decimal(value) is None
