@@ -103,6 +103,10 @@ class PermitError(AisecopsError):
         super().__init__(message, expected=expected, got=got, remedy=remedy)
 
 
+class ReconcileError(AisecopsError):
+    """An effect cannot be settled as asked: it never began, is running, or has its outcome already."""
+
+
 class IdentityError(AisecopsError):
     """Nobody could be identified; nothing may be done in anybody's name.
 

@@ -20,6 +20,7 @@ _COMMANDS: Final = {
     "demo": LazyCommand(
         "aisecops_langchain.cli.demo:demo", "Run a governed agent over documents that ship along.", "demo"
     ),
+    "effects": LazyCommand("aisecops_langchain.cli.effects:effects_group", "List effects and settle unknown ones."),
     "eval": LazyCommand("aisecops_langchain.cli.eval:eval_group", "Judge the layer with published suites.", "eval"),
     "policy": LazyCommand("aisecops_langchain.cli.policy:policy_group", "Check, test and compare policy bundles."),
     "replay": LazyCommand("aisecops_langchain.cli.replay:replay_group", "Tell from the log what a run did, and why."),

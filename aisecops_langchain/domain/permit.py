@@ -34,6 +34,13 @@ NEXT_STATES: Final[dict[EffectState, frozenset[EffectState]]] = {
 """Lawful transitions; leaving ``unknown`` takes a person or a reconciler."""
 
 
+class Resolver(StrEnum):
+    """Whose word settled an unknown effect."""
+
+    PERSON = "person"
+    RECONCILER = "reconciler"
+
+
 class Binding(Frozen):
     """Exactly what an approval or a permit is good for."""
 

@@ -7,10 +7,12 @@ did not happen.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 from aisecops_langchain.domain.base import Frozen
 from aisecops_langchain.domain.events import (
     AnyEvent,
+    EffectResolved,
     ExecutionBlocked,
     ExecutionCompleted,
     ExecutionFailed,
@@ -80,22 +82,39 @@ def effects_of(trace: Trace) -> tuple[EffectRecord, ...]:
 
 
 _EffectEvent = (
-    PermitIssued | ExecutionStarted | ExecutionCompleted | ExecutionFailed | ExecutionUnknown | ExecutionBlocked
+    PermitIssued
+    | ExecutionStarted
+    | ExecutionCompleted
+    | ExecutionFailed
+    | ExecutionUnknown
+    | ExecutionBlocked
+    | EffectResolved
 )
+
+
+_STATES: Final = {
+    "permit_issued": RecordedState.RESERVED,
+    "execution_started": RecordedState.UNKNOWN,
+    "execution_unknown": RecordedState.UNKNOWN,
+    "execution_completed": RecordedState.COMPLETED,
+    "execution_failed": RecordedState.FAILED,
+    "execution_blocked": RecordedState.BLOCKED,
+}
 
 
 def _state_after(event: AnyEvent) -> tuple[_EffectEvent, RecordedState] | None:
     """State of an effect after an event about it."""
     match event:
-        case PermitIssued():
-            return event, RecordedState.RESERVED
-        case ExecutionStarted() | ExecutionUnknown():
-            return event, RecordedState.UNKNOWN
-        case ExecutionCompleted():
-            return event, RecordedState.COMPLETED
-        case ExecutionFailed():
-            return event, RecordedState.FAILED
-        case ExecutionBlocked():
-            return event, RecordedState.BLOCKED
+        case EffectResolved():
+            return event, RecordedState(event.outcome)
+        case (
+            PermitIssued()
+            | ExecutionStarted()
+            | ExecutionUnknown()
+            | ExecutionCompleted()
+            | ExecutionFailed()
+            | ExecutionBlocked()
+        ):
+            return event, _STATES[event.kind]
         case _:
             return None

@@ -17,6 +17,7 @@ from aisecops_langchain.domain.events import (
     ApprovalRejected,
     ApprovalRequested,
     DecisionMade,
+    EffectResolved,
     ExecutionCompleted,
     ExecutionFailed,
     ExecutionStarted,
@@ -72,7 +73,7 @@ class _Walk:
                 yield from self._permit(event)
             case ExecutionStarted():
                 yield from self._start(event)
-            case ExecutionCompleted() | ExecutionFailed() | ExecutionUnknown():
+            case ExecutionCompleted() | ExecutionFailed() | ExecutionUnknown() | EffectResolved():
                 yield from self._end(event)
             case _:
                 pass
@@ -159,7 +160,9 @@ class _Walk:
         self._starts[key] = event
         self._ends.pop(key, None)
 
-    def _end(self, event: ExecutionCompleted | ExecutionFailed | ExecutionUnknown) -> Iterator[Problem]:
+    def _end(
+        self, event: ExecutionCompleted | ExecutionFailed | ExecutionUnknown | EffectResolved
+    ) -> Iterator[Problem]:
         key = effect_key(event)
         start = self._starts.get(key)
         if start is None or (call_key(start), start.permit) != (call_key(event), event.permit):

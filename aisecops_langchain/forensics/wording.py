@@ -24,6 +24,7 @@ from aisecops_langchain.domain.events import (
     ContentBlocked,
     ContentSanitized,
     DecisionMade,
+    EffectResolved,
     Event,
     ExecutionBlocked,
     ExecutionCompleted,
@@ -268,6 +269,11 @@ class Narrator:
     @_tell.register
     def _(self, event: ExecutionUnknown) -> str:
         return f"Nobody knows whether {self._calls.show(event)} took effect{_because(event.reason)}"
+
+    @_tell.register
+    def _(self, event: EffectResolved) -> str:
+        who = f"{event.resolver.capitalize()} {name(event.by)}"
+        return f"{who} found out that {self._calls.show(event)} {event.outcome}{_because(event.reason)}"
 
     @_tell.register
     def _(self, event: ExecutionBlocked) -> str:

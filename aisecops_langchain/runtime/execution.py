@@ -272,6 +272,14 @@ class Execution:
     def _is_carried_out_elsewhere(self, record: EffectRecord) -> bool:
         return record.owner != self._effects.owner and self._effects.is_alive(record.owner)
 
+    def is_carried_out(self, record: EffectRecord) -> bool:
+        """Whether an effect that counts as started is under way, in this process or in another one that is alive.
+
+        Raises:
+            LedgerError: If that cannot be told.
+        """
+        return self.is_running_here(record) or self._is_carried_out_elsewhere(record)
+
     def is_running_here(self, record: EffectRecord) -> bool:
         """Whether this very process is carrying the effect out."""
         with self._here_lock:

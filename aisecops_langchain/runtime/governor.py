@@ -39,6 +39,7 @@ from aisecops_langchain.runtime.ledger_choice import open_ledger
 from aisecops_langchain.runtime.planning import Planner
 from aisecops_langchain.runtime.policy_in_force import PolicyInForce
 from aisecops_langchain.runtime.ports import AuditSink, CheckedClock, Clock, Ledger, SystemClock
+from aisecops_langchain.runtime.reconcile import EffectReconciler, ReconcileReport, Reconciliation
 from aisecops_langchain.runtime.recorder import Recorder
 from aisecops_langchain.runtime.stops import Stops
 from aisecops_langchain.runtime.tasks import FixedScopes, TaskReader
@@ -62,6 +63,7 @@ class Governor:
         environment: Facts from configuration that rules may ask for; ``today`` (a date like 2024-05-15) also resolves
             dates that the user spells without a year.
         scope_extractor: Reads the user's words for what they ask for, where a rule wants to know; key words by default.
+        reconcilers: For each tool that has one, a function that finds out how an unknown effect ended.
 
     Attributes:
         policy: The policy in force; ``reload`` brings another one into force.
@@ -71,6 +73,7 @@ class Governor:
         gate: Decides and issues permits.
         approvals: Asks people.
         execution: Begins and ends effects.
+        effects: Lists effects and settles unknown ones.
         labels: Seals labels for keeping in state.
         messages: Seals labels of messages between agents.
         stops: The kill switch.
@@ -88,6 +91,7 @@ class Governor:
         sanitizer: Sanitizer | None = None,
         environment: Mapping[str, JsonValue] | None = None,
         scope_extractor: ScopeExtractor | None = None,
+        reconcilers: Mapping[str, EffectReconciler] | None = None,
     ) -> None:
         clock = CheckedClock(clock or SystemClock())
         limits = policy.limits
@@ -118,6 +122,10 @@ class Governor:
             in_force=lambda: self._policy.digest,
             require=self._authority.require,
         )
+        self._reconcilers = _checked(reconcilers or {})
+        self.effects = Reconciliation(
+            ledger, effects, self.recorder, sealer, clock, is_running=self.execution.is_carried_out
+        )
         self._budgets = Budgets(ledger, clock)
         self.gate = Gate(
             policy=self._policy,
@@ -144,6 +152,7 @@ class Governor:
         sanitizer: Sanitizer | None = None,
         environment: Mapping[str, JsonValue] | None = None,
         scope_extractor: ScopeExtractor | None = None,
+        reconcilers: Mapping[str, EffectReconciler] | None = None,
     ) -> Governor:
         """Open a governor: JSONL segments in a directory, and a ledger in the same one or shared with other hosts.
 
@@ -158,6 +167,7 @@ class Governor:
             sanitizer: Inspects content; the default rule pack by default.
             environment: Facts from configuration that rules may ask for.
             scope_extractor: Reads the user's words for what they ask for; key words by default.
+            reconcilers: For each tool that has one, a function that finds out how an unknown effect ended.
 
         Returns:
             The governor; close it, or use it in a ``with`` statement.
@@ -191,6 +201,7 @@ class Governor:
             sanitizer=sanitizer,
             environment=environment,
             scope_extractor=scope_extractor,
+            reconcilers=reconcilers,
         )
         governor.home = root
         return governor
@@ -354,6 +365,18 @@ class Governor:
         """
         self._budgets.meter(self._policy.bounds, scope, tokens)
 
+    def reconcile(self) -> ReconcileReport:
+        """Ask the reconcilers about every effect of which nobody saw the end; nothing is run again.
+
+        Returns:
+            What was settled, and what is still unknown.
+
+        Raises:
+            AuditWriteError: If a settlement could not be recorded; that effect stays unknown.
+            LedgerError: If the ledger could not be used, or a row was edited at rest.
+        """
+        return self.effects.run(self._reconcilers)
+
     def close(self) -> None:
         """Close the ledger and the log; the log signs its last head."""
         for part in (self._ledger, self._sink):
@@ -372,6 +395,13 @@ class Governor:
 
 def _load(policy: PolicySource) -> PolicyEngine:
     return load_policy(policy) if isinstance(policy, str | os.PathLike) else policy
+
+
+def _checked(reconcilers: Mapping[str, EffectReconciler]) -> Mapping[str, EffectReconciler]:
+    for tool, hook in reconcilers.items():
+        if not callable(hook):
+            raise ConfigurationError("no reconciler", expected="a function", got=f"{tool}: {type(hook).__name__}")
+    return dict(reconcilers)
 
 
 def _today(environment: Mapping[str, JsonValue] | None) -> date | None:

@@ -15,7 +15,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from aisecops_langchain.domain.base import Frozen
 from aisecops_langchain.domain.decision import Obligation
-from aisecops_langchain.domain.permit import ApprovalState, Binding, EffectState, Permit
+from aisecops_langchain.domain.permit import ApprovalState, Binding, EffectState, Permit, Resolver
 from aisecops_langchain.domain.principal import Approver
 from aisecops_langchain.domain.stop import StopRegister
 from aisecops_langchain.domain.task import TaskScope
@@ -24,6 +24,20 @@ from aisecops_langchain.runtime.ports import Row, Table
 from aisecops_langchain.sealing import Sealer
 
 _DOMAIN: Final = "ledger"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """Somebody's word on how an unknown effect ended; claimed in the effect's row before it is recorded."""
+
+    outcome: EffectState
+    by: str
+    resolver: Resolver
+    reason: str
+    at: int
+    """Nanoseconds since the Unix epoch."""
+    lost: bool
+    """Whether the effect still counted as started, so that losing sight of it has to be recorded, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +59,8 @@ class EffectRecord:
     """Whether the user's own words name every target of the call, such as the very file that it reads."""
     charges: tuple[tuple[str, int], ...] = ()
     """Counters and amounts that were charged with the permit, for giving back if the call never begins."""
+    resolution: Resolution | None = None
+    """The first word on how it ended, where nobody saw it end."""
 
     def to_json(self, permit: bytes) -> bytes:
         """Return the record as JSON.

@@ -9,16 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from aisecops_langchain.audit import AuditLog
-from aisecops_langchain.errors import ConfigurationError
-from aisecops_langchain.keyfile import load_key
-from aisecops_langchain.runtime.ledger_choice import existing_ledger, is_governed
-from aisecops_langchain.runtime.ports import CheckedClock, Clock, SystemClock
-from aisecops_langchain.runtime.recorder import Recorder
+from aisecops_langchain.runtime.home import open_home
+from aisecops_langchain.runtime.ports import Clock
 from aisecops_langchain.runtime.stops import Stops
-from aisecops_langchain.sealing import Sealer
 
 
 @contextmanager
@@ -46,19 +40,5 @@ def open_stops(
         LedgerError: If the ledger cannot be opened.
         AuditWriteError: If the log cannot be written.
     """
-    root = Path(home)
-    seal_key = root / "keys" / "seal.key"
-    if not (is_governed(root) and seal_key.is_file()):
-        raise ConfigurationError(
-            "this is no governance home",
-            expected="a directory with a ledger, or a mark of a shared one, and keys/seal.key",
-            got=root.name,
-            remedy="pass the directory that the governor was opened with",
-        )
-    checked = CheckedClock(clock or SystemClock())
-    sealer = Sealer(load_key(seal_key))
-    with (
-        AuditLog.open(root / "audit", key=load_key(root / "keys" / "audit.key"), clock=checked.now) as log,
-        existing_ledger(ledger, root, schema=schema) as opened,
-    ):
-        yield Stops(opened, Recorder(log, checked, sealer), sealer, checked)
+    with open_home(home, ledger=ledger, schema=schema, clock=clock) as parts:
+        yield Stops(parts.ledger, parts.recorder, parts.sealer, parts.clock)

@@ -86,7 +86,7 @@ def test_arguments_that_the_log_does_not_hold_are_not_invented() -> None:
 def _poisoned(value: object, text: str) -> object:
     """Replace every free text in an event's data, keeping what the schema fixes."""
     fixed = {"kind", "v", "time", "expires_at", "effect", "stage", "integrity", "confidentiality", "outcome", "trace"}
-    fixed |= {"stop"}
+    fixed |= {"stop", "resolver"}
     if isinstance(value, dict):
         return {key: item if key in fixed else _poisoned(item, text) for key, item in value.items()}
     if isinstance(value, list):
@@ -129,7 +129,7 @@ def every_kind() -> list[AnyEvent]:
     shared |= {"claims": CLAIMS, "warrant": "w", "stop": "agent", "target": "clerk", "by": "bob", **counts}
     shared |= {"bundle": "b", "previous": "sha256:p", "fault": "why"}
     shared |= {"asked": {"request": "sha256:x", "tools": ["pay"]}}
-    shared |= {"budgets": ["money"]}
+    shared |= {"budgets": ["money"], "outcome": "completed", "resolver": "person"}
     endorsed = {"argument": "to", "label": {"integrity": "user", "confidentiality": "internal"}, "method": "verbatim"}
     shared |= {"endorsed": [endorsed]}
     for kind in get_args(get_args(AnyEvent)[0]):

@@ -44,6 +44,7 @@ from aisecops_langchain.domain.events.control import (
     WarrantRefused,
 )
 from aisecops_langchain.domain.events.execution import (
+    EffectResolved,
     ExecutionBlocked,
     ExecutionCompleted,
     ExecutionFailed,
@@ -105,6 +106,7 @@ AnyEvent: TypeAlias = Annotated[
     | ExecutionFailed
     | ExecutionUnknown
     | ExecutionBlocked
+    | EffectResolved
     | ModelStarted
     | ModelFinished
     | ModelFailed
@@ -179,6 +181,7 @@ __all__ = [
     "ContentBlocked",
     "ContentSanitized",
     "DecisionMade",
+    "EffectResolved",
     "Event",
     "ExecutionBlocked",
     "ExecutionCompleted",

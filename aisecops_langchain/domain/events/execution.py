@@ -6,6 +6,7 @@ from typing import Literal
 
 from aisecops_langchain.domain.events.base import Event
 from aisecops_langchain.domain.labels import Label
+from aisecops_langchain.domain.permit import Resolver
 
 
 class _EffectEvent(Event):
@@ -51,6 +52,17 @@ class ExecutionUnknown(_EffectEvent):
 
     kind: Literal["execution_unknown"] = "execution_unknown"
     reason: str
+
+
+class EffectResolved(_EffectEvent):
+    """Somebody found out how an unknown effect ended; it is settled, and never run again."""
+
+    kind: Literal["effect_resolved"] = "effect_resolved"
+    outcome: Literal["completed", "failed"]
+    by: str
+    """Who said so; not verified."""
+    resolver: Resolver
+    reason: str = ""
 
 
 class ExecutionBlocked(_EffectEvent):
