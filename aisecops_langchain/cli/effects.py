@@ -24,9 +24,16 @@ _OUTCOMES = click.Choice(["completed", "failed"])
 def _home(command: Callable[..., Any]) -> Callable[..., Any]:
     folder = click.Path(exists=True, file_okay=False, path_type=Path)
     home = click.option("--home", type=folder, default=Path(".aisecops"), show_default=True, help="Governance home.")
-    ledger = click.option("--ledger", default=None, metavar="URL", help="PostgreSQL ledger that the home goes by.")
+    ledger = click.option(
+        "--ledger",
+        envvar="AISECOPS_LEDGER_URL",
+        default=None,
+        metavar="URL",
+        help="PostgreSQL ledger of the home; better in AISECOPS_LEDGER_URL, because others can see a command.",
+    )
+    schema = click.option("--schema", default="aisecops", show_default=True, help="Schema of that ledger.")
     as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object for programs.")
-    return home(ledger(as_json(command)))
+    return home(ledger(schema(as_json(command))))
 
 
 @click.group("effects")
@@ -37,12 +44,12 @@ def effects_group() -> None:
 @effects_group.command("list")
 @click.option("--state", type=_STATES, default=None, help="Only effects in this state.")
 @_home
-def list_command(*, state: str | None, home: Path, ledger: str | None, as_json: bool) -> None:
+def list_command(*, state: str | None, home: Path, ledger: str | None, schema: str, as_json: bool) -> None:
     """List effects, the earliest permitted first. An effect whose process is gone is unknown."""
     from aisecops_langchain.domain.permit import EffectState
     from aisecops_langchain.runtime.reconcile import open_reconciliation
 
-    with open_reconciliation(home, ledger=ledger) as effects:
+    with open_reconciliation(home, ledger=ledger, schema=schema) as effects:
         found = effects.find(EffectState(state) if state else None)
     if as_json:
         from aisecops_langchain.cli.output import print_json
@@ -62,14 +69,14 @@ def list_command(*, state: str | None, home: Path, ledger: str | None, as_json: 
 @click.option("--reason", default="", help="How that is known, for the record.")
 @_home
 def resolve_command(
-    *, key: str, outcome: str, by: str, reason: str, home: Path, ledger: str | None, as_json: bool
+    *, key: str, outcome: str, by: str, reason: str, home: Path, ledger: str | None, schema: str, as_json: bool
 ) -> None:
     """Settle an unknown effect. It is never run again, whatever its outcome."""
     from aisecops_langchain.errors import ReconcileError
     from aisecops_langchain.runtime.reconcile import open_reconciliation
 
     try:
-        with open_reconciliation(home, ledger=ledger) as effects:
+        with open_reconciliation(home, ledger=ledger, schema=schema) as effects:
             settled = effects.resolve(key, outcome, by=by, reason=reason)
     except ReconcileError as refusal:
         raise UnsoundError(str(refusal)) from None
