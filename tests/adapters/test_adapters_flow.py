@@ -63,6 +63,7 @@ async def test_the_happy_path_is_recorded_from_first_to_last(office: Office) -> 
         "content_admitted",
         "execution_completed",
         "plan_created",
+        "arguments_endorsed",
         "capability_allowed",
         "decision_made",
         "approval_requested",
