@@ -5,6 +5,7 @@ Invariant: starting the command loads neither LangChain nor any command that was
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import sys
@@ -27,6 +28,9 @@ _COMMANDS: Final = {
     "stop": LazyCommand("aisecops_langchain.cli.stop:stop_group", "Stop a run, an agent or a tenant."),
 }
 
+_YOUNG: Final = 100_000
+"""Objects made before the garbage collector looks for cycles: a start makes many objects that all stay."""
+
 cli = LazyGroup(name="aisecops", lazy=_COMMANDS, about="Runtime governance for LangChain and LangGraph agents.")
 cli = click.version_option(__version__, prog_name="aisecops")(cli)
 
@@ -35,6 +39,7 @@ def main() -> NoReturn:
     """Run the command line and end the process with its exit code."""
     # Plugins of other packages have no business in a command that judges logs, and looking for them delays its start.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    gc.set_threshold(_YOUNG)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # an ASCII terminal must not make a log unreadable
     cli.main(prog_name="aisecops")
