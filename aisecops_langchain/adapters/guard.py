@@ -23,7 +23,8 @@ from aisecops_langchain.domain.labels import NEUTRAL, UNLABELLED
 from aisecops_langchain.domain.plan import ExecutionPlan, RejectedCall
 from aisecops_langchain.errors import AisecopsError
 from aisecops_langchain.provenance import LabelledText, SealedLabel
-from aisecops_langchain.runtime.gate import Denied, NeedsApproval, Permitted, Proposal, Verdict
+from aisecops_langchain.runtime.case import Proposal
+from aisecops_langchain.runtime.gate import Denied, NeedsApproval, Permitted, Verdict
 from aisecops_langchain.runtime.governor import Governor
 from aisecops_langchain.runtime.planning import PlanReference, context_name
 from aisecops_langchain.runtime.tasks import Toolbox

@@ -9,35 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
-from aisecops_langchain.canonical import JsonValue, digest_texts
-from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect, Stage
-from aisecops_langchain.domain.events import (
-    CapabilityAllowed,
-    CapabilityBlocked,
-    DecisionMade,
-    Event,
-    PermitIssued,
-    PolicyAllowed,
-    PolicyBlocked,
-)
-from aisecops_langchain.domain.labels import Integrity, Label
+from aisecops_langchain.canonical import JsonValue
+from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect
+from aisecops_langchain.domain.labels import Integrity
 from aisecops_langchain.domain.permit import ApprovalState, Binding, EffectState, Permit
 from aisecops_langchain.domain.plan import Method, PlanStep
 from aisecops_langchain.domain.scope import Scope
-from aisecops_langchain.domain.task import NO_TASK, TaskScope
+from aisecops_langchain.domain.task import NO_TASK
 from aisecops_langchain.domain.usage import Usage
 from aisecops_langchain.errors import LedgerError
 from aisecops_langchain.runtime.approvals import Approvals
 from aisecops_langchain.runtime.authority import Authority
 from aisecops_langchain.runtime.budgets import Budgets, Demand, kept
+from aisecops_langchain.runtime.case import Case, Proposal, bind
+from aisecops_langchain.runtime.decision_events import brief, describe, describe_permit
 from aisecops_langchain.runtime.effects import Effects, KnownEffect
 from aisecops_langchain.runtime.execution import Execution
 from aisecops_langchain.runtime.permits import is_genuine, mint
 from aisecops_langchain.runtime.policy_in_force import PolicyInForce
 from aisecops_langchain.runtime.ports import Change, Charge, Clock, Table
-from aisecops_langchain.runtime.recorder import PreparedEvent, Recorder, at
+from aisecops_langchain.runtime.recorder import PreparedEvent, Recorder
 from aisecops_langchain.runtime.records import ApprovalRecord, Briefing, EffectRecord
 from aisecops_langchain.sealing import Sealer
 
@@ -79,23 +72,8 @@ _NOT_TRACED: Final = (Method.CONTEXT, Method.UNTRUSTED)
 Verdict = Permitted | NeedsApproval | Denied
 
 _CONFLICT: Final = Denied("conflict", "Another worker is carrying out this step of the plan.")
-_AFTER_CAPABILITY: Final = frozenset({Stage.RULES, Stage.BOUNDS})
 _ATTEMPTS: Final = 3
 """How often a call is decided on anew when somebody else draws on the same budget at the same moment."""
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """A step as it stands before the gate."""
-
-    step: PlanStep
-    plan: str
-    context: Label
-    planned_call: str
-    """Digest of the call as planned; differs from the step's where a person edited it."""
-    parents: tuple[str, ...] = ()
-    task: TaskScope | None = None
-    """What the user's words ask for, where policy wants to know."""
 
 
 class Gate:
@@ -179,7 +157,7 @@ class Gate:
             LedgerError: If the ledger could not be used or was edited; no permit was issued.
             ClockError: If there is no time to give a permit; none was issued.
         """
-        case = _Case(proposal, scope)
+        case = Case(proposal, scope)
         if proposal.step.call.digest != proposal.planned_call and not self._edited_by_person(case):
             return Denied("changed_after_planning", "The call was changed after it was planned.")
         for _ in range(_ATTEMPTS):
@@ -188,10 +166,10 @@ class Gate:
                 break  # else another worker may have drawn on the same budget: what is left now is decided on anew
         return verdict
 
-    def _decide_once(self, case: _Case, proposal: Proposal, scope: Scope) -> Verdict:
+    def _decide_once(self, case: Case, proposal: Proposal, scope: Scope) -> Verdict:
         request = self.request_for(proposal, scope)
         decision = self._authority.narrow(request, self._policy.decide(request), scope)
-        events = self._describe(case, request, decision)
+        events = describe(self._recorder, case, request, decision)
         if decision.policy != scope.policy:  # a permit would bind a policy that did not give it
             self._recorder.write(events)
             return Denied("policy_changed", "The policy changed while the call was being decided on.")
@@ -202,7 +180,7 @@ class Gate:
             return self._by_approval(case, decision, events[-1][0])
         return Denied("policy", "Policy does not allow this call.")
 
-    def _edited_by_person(self, case: _Case) -> bool:
+    def _edited_by_person(self, case: Case) -> bool:
         record = self._approvals.find(case.asked.approval_key())
         return (
             record is not None
@@ -211,7 +189,7 @@ class Gate:
             and record.binding.claims() == case.asked.claims()
         )
 
-    def _allow(self, case: _Case, decision: Decision, events: list[PreparedEvent]) -> Verdict:
+    def _allow(self, case: Case, decision: Decision, events: list[PreparedEvent]) -> Verdict:
         """Permit a call that policy allows, unless a person said no to it or it was permitted before.
 
         The permit is reserved first, so that decision and permit go to the log in one write; until that is done
@@ -230,28 +208,28 @@ class Gate:
             self._recorder.write(events)
             raise
         if new is not None:
-            self._recorder.write([*events, self._describe_permit(case, effect, events[-1][0])])
+            self._recorder.write([*events, describe_permit(self._recorder, case, effect, events[-1][0])])
             return Permitted(effect.permit)
         self._recorder.write(events)
         record = self._approvals.find(case.asked.approval_key())
         refused = None if record is None else _REFUSED.get(record.state)  # a no stands even if policy asks no more
         return refused or self._issue(case, decision, events[-1][0], approval=None)
 
-    def _by_approval(self, case: _Case, decision: Decision, event: str) -> Verdict:
+    def _by_approval(self, case: Case, decision: Decision, event: str) -> Verdict:
         record = self._approvals.find(case.asked.approval_key())
         if record is None:
             if self._approvals.was_rejected(case.asked):
                 return Denied("rejected", "A person already rejected this call in this run.")
-            return NeedsApproval(case.asked, _brief(case.proposal, decision), event)
+            return NeedsApproval(case.asked, brief(case.proposal, decision), event)
         if record.state in _REFUSED:
             return _REFUSED[record.state]
         if record.binding.claims() != case.asked.claims():
             return Denied("approval_void", "The approval was asked for in another context.")
         if record.state is ApprovalState.PENDING:
-            return NeedsApproval(case.asked, _brief(case.proposal, decision), event)
+            return NeedsApproval(case.asked, brief(case.proposal, decision), event)
         return self._approved(case, decision, record)
 
-    def _approved(self, case: _Case, decision: Decision, record: ApprovalRecord) -> Verdict:
+    def _approved(self, case: Case, decision: Decision, record: ApprovalRecord) -> Verdict:
         approved_call = record.edited_call or record.binding.call
         if case.proposal.step.call.digest != approved_call:
             return Denied("approval_mismatch", "The approval is for another call than this one.")
@@ -260,7 +238,7 @@ class Gate:
         answered = self._approvals.record_answer(record)  # before the permit, even if a crash lost it the first time
         return self._issue(case, decision, answered or "", approval=record)
 
-    def _issue(self, case: _Case, decision: Decision, event: str, *, approval: ApprovalRecord | None) -> Verdict:
+    def _issue(self, case: Case, decision: Decision, event: str, *, approval: ApprovalRecord | None) -> Verdict:
         """Permit a call once: under the permit that it has already, or under a new one."""
         before = self._effects.read(case.key)
         if before is not None:
@@ -287,11 +265,11 @@ class Gate:
             return _CONFLICT
         return self._permit(case, effect, event)
 
-    def _permit(self, case: _Case, effect: EffectRecord, event: str) -> Permitted:
-        self._recorder.write([self._describe_permit(case, effect, event)])
+    def _permit(self, case: Case, effect: EffectRecord, event: str) -> Permitted:
+        self._recorder.write([describe_permit(self._recorder, case, effect, event)])
         return Permitted(effect.permit)
 
-    def _reserved(self, case: _Case, decision: Decision, *, approval: str | None) -> EffectRecord:
+    def _reserved(self, case: Case, decision: Decision, *, approval: str | None) -> EffectRecord:
         lifetime = self._policy.limits.permit_ttl_seconds
         permit = mint(self._sealer, case.binding, now=self._clock.now(), lifetime_seconds=lifetime)
         obligations = tuple(sorted(decision.obligations))
@@ -303,7 +281,7 @@ class Gate:
             named_by_user=self._is_named_by_user(case.proposal.step),
         )
 
-    def _charges(self, case: _Case, decision: Decision, *, approved: bool) -> tuple[Charge, ...]:
+    def _charges(self, case: Case, decision: Decision, *, approved: bool) -> tuple[Charge, ...]:
         bounds = self._policy.bounds
         if not bounds:
             return ()
@@ -314,7 +292,7 @@ class Gate:
         bounds = self._policy.bounds
         if not bounds:
             return None
-        key = _bind(proposal, scope, proposal.step.call.digest).effect_key()
+        key = bind(proposal, scope, proposal.step.call.digest).effect_key()
         known = self._effects.reserved_here(key) or self._effects.read(key)
         own = known.record.charges if known else ()
         return self._budgets.usage(bounds, self._demand(proposal, scope), own)
@@ -344,101 +322,3 @@ class Gate:
             and self._clock.now() < permit.expires_at
             and is_genuine(self._sealer, permit)
         )
-
-    def _describe(self, case: _Case, request: DecisionRequest, decision: Decision) -> list[PreparedEvent]:
-        """Prepare the events that tell how a call was decided on; the last one is the decision's."""
-        proposal, scope, about = case.proposal, case.scope, case.about
-        identity = (proposal.plan, about["call_id"], about["call"], _grounds(request, decision))
-        events: list[PreparedEvent] = []
-
-        def follow(kind: type[Event], **facts: Any) -> None:
-            parents = (events[-1][0],) if events else proposal.parents
-            events.append(self._recorder.prepare(kind, scope, *identity, parents=parents, **facts))
-
-        if decision.stage not in _AFTER_CAPABILITY or decision.capability is None:
-            follow(CapabilityBlocked, reasons=decision.reasons, **about)
-        else:
-            follow(CapabilityAllowed, capability=decision.capability, **about)
-            if decision.effect is Effect.ALLOW:
-                follow(PolicyAllowed, rules=decision.rules, **about)
-            elif decision.effect is Effect.DENY:
-                follow(PolicyBlocked, rules=decision.rules, reasons=decision.reasons, **about)
-        follow(
-            DecisionMade,
-            plan=proposal.plan,
-            call=self._recorder.call(proposal.step.call_id, proposal.step.call),
-            decision=decision,
-            context=request.context,
-            argument_labels=request.arguments,
-            environment=request.environment,
-            argument_methods=request.methods,
-            tool_profile=request.profile,
-            task=request.task,
-            usage=request.usage,
-        )
-        return events
-
-    def _describe_permit(self, case: _Case, effect: EffectRecord, event: str) -> PreparedEvent:
-        permit = effect.permit
-        return self._recorder.prepare(
-            PermitIssued,
-            case.scope,
-            permit.id,
-            parents=(event,),
-            permit=permit.id,
-            tool_definition=case.proposal.step.tool_definition,
-            expires_at=at(permit.expires_at),
-            approval=effect.approval,
-            **case.about,
-        )
-
-
-class _Case:
-    """One proposal on its way through the gate, with what is asked of it more than once."""
-
-    def __init__(self, proposal: Proposal, scope: Scope) -> None:
-        step = proposal.step
-        self.proposal = proposal
-        self.scope = scope
-        self.binding = _bind(proposal, scope, step.call.digest)
-        """What a permit would be good for."""
-        self.key = self.binding.effect_key()
-        edited = step.call.digest != proposal.planned_call
-        self.asked = _bind(proposal, scope, proposal.planned_call) if edited else self.binding
-        """What a person is or was asked about: the call as planned."""
-        self.about = {"plan": proposal.plan, "call_id": step.call_id, "tool": step.call.tool, "call": step.call.digest}
-
-
-def _grounds(request: DecisionRequest, decision: Decision) -> str:
-    """Name a decision by its answer and what it was made from, so that only the very same one is recorded once."""
-    labels = sorted(f"{name}:{label.integrity}:{label.confidentiality}" for name, label in request.arguments.items())
-    context = request.context
-    sources = sorted(source.digest for source in context.sources)
-    codes = (reason.code for reason in decision.reasons)
-    methods = sorted(f"{name}:{method}" for name, method in request.methods.items())
-    task = (request.task.scope, str(request.task.in_scope))
-    about = (context.integrity, context.confidentiality, *sources, *labels, *methods, *task)
-    return digest_texts("decision", decision.effect, decision.policy, *decision.rules, *codes, *about)
-
-
-def _bind(proposal: Proposal, scope: Scope, call: str) -> Binding:
-    step = proposal.step
-    return Binding(
-        call_id=step.call_id,
-        call=call,
-        tool=step.call.tool,
-        tool_definition=step.tool_definition,
-        plan=proposal.plan,
-        scope=scope,
-    )
-
-
-def _brief(proposal: Proposal, decision: Decision) -> Briefing:
-    return Briefing(
-        risk=decision.risk,
-        reasons=tuple(reason.message for reason in decision.reasons),
-        provenance=tuple(
-            {"argument": item.argument, "integrity": item.label.integrity.value, "method": item.method}
-            for item in proposal.step.provenance
-        ),
-    )

@@ -23,7 +23,8 @@ from aisecops_langchain.domain.labels import Source, SourceKind, label_for
 from aisecops_langchain.domain.permit import Binding
 from aisecops_langchain.domain.plan import CanonicalCall
 from aisecops_langchain.provenance import LabelledText
-from aisecops_langchain.runtime.gate import Permitted, Proposal
+from aisecops_langchain.runtime.case import Proposal
+from aisecops_langchain.runtime.gate import Permitted
 from aisecops_langchain.runtime.planning import ProposedCall
 
 ROUNDS = 400

@@ -17,7 +17,8 @@ from aisecops_langchain.errors import AisecopsError, AuditWriteError, LedgerErro
 from aisecops_langchain.policy import parse_policy
 from aisecops_langchain.provenance import LabelledText
 from aisecops_langchain.runtime.approvals import Approve
-from aisecops_langchain.runtime.gate import NeedsApproval, Permitted, Proposal
+from aisecops_langchain.runtime.case import Proposal
+from aisecops_langchain.runtime.gate import NeedsApproval, Permitted
 from aisecops_langchain.runtime.governor import Governor
 from aisecops_langchain.runtime.planning import ProposedCall
 from aisecops_langchain.runtime.ports import ClockError, Row, Table

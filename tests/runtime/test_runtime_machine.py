@@ -11,8 +11,9 @@ from runtime_kit import ALICE, APPROVAL_SECONDS, MALLORY, PERMIT_SECONDS, World,
 
 from aisecops_langchain.errors import LedgerError, PermitError
 from aisecops_langchain.runtime.approvals import Approve, Edit, Reject
+from aisecops_langchain.runtime.case import Proposal
 from aisecops_langchain.runtime.execution import Running
-from aisecops_langchain.runtime.gate import Denied, NeedsApproval, Permitted, Proposal
+from aisecops_langchain.runtime.gate import Denied, NeedsApproval, Permitted
 from aisecops_langchain.runtime.ports import Table
 
 RESULT = "sha256:" + "0" * 64
