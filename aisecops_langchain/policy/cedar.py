@@ -10,16 +10,15 @@ annotation ``@effect("require_approval")`` asks a person. ``@id`` names a policy
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Self
 
 import orjson
-from pydantic import JsonValue
 
-from aisecops_langchain.canonical import digest
-from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect, Reason, Stage
+from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect
 from aisecops_langchain.errors import ConfigurationError, PolicyError
+from aisecops_langchain.policy.external import ExternalEngine, engine_digest
 from aisecops_langchain.policy.model import Limits, Risk
 
 if TYPE_CHECKING:
@@ -31,16 +30,9 @@ _ESCAPES: Final = (b'"__entity"', b'"__extn"', b'"__expr"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class CedarPolicy:
+class CedarPolicy(ExternalEngine):
     """A policy engine over Cedar; make one with ``CedarPolicy.parse``."""
 
-    id: str
-    digest: str
-    agents: frozenset[str]
-    tools: frozenset[str]
-    limits: Limits
-    reveal: frozenset[str]
-    risks: Mapping[str, Risk]
     names: Mapping[str, str] = field(repr=False)
     """Name of each policy by Cedar's own id."""
     asking: frozenset[str] = field(repr=False)
@@ -93,18 +85,11 @@ class CedarPolicy:
         if not checked.validation_passed:
             raise PolicyError("; ".join(str(fault.error) for fault in checked.errors), file=name)
         bounds = limits or Limits()
-        content: JsonValue = [
-            policies,
-            schema,
-            name,
-            [*sorted(agents)],
-            {tool: risk.value for tool, risk in tools.items()},
-            bounds.model_dump(mode="json"),
-            [*sorted(reveal)],
-        ]
         return cls(
             id=name,
-            digest=digest("policy", ["cedar", content]),
+            digest=engine_digest(
+                "cedar", [policies, schema, name], agents=agents, tools=tools, limits=bounds, reveal=reveal
+            ),
             agents=frozenset(agents),
             tools=frozenset(tools),
             limits=bounds,
@@ -116,27 +101,9 @@ class CedarPolicy:
             schema=types,
         )
 
-    def decide(self, request: DecisionRequest) -> Decision:
-        """Decide a request. Never raises: what cannot be evaluated is denied with code ``engine_error``.
-
-        Args:
-            request: What is asked.
-
-        Returns:
-            The decision.
-        """
-        try:
-            return self._decide(request)
-        except Exception as error:  # noqa: BLE001 - code that cannot decide answers deny
-            return self._refuse(request, "engine_error", f"the request could not be evaluated: {type(error).__name__}")
-
-    def _decide(self, request: DecisionRequest) -> Decision:
+    def _answer(self, request: DecisionRequest) -> Decision:
         import cedarpy  # noqa: PLC0415 - an extra
 
-        if request.principal.agent not in self.agents:
-            return self._refuse(request, "unknown_agent", "the agent is not in the policy")
-        if request.call.tool not in self.tools:
-            return self._refuse(request, "no_capability", "the policy does not know this tool")
         if any(escape in request.call.arguments_json for escape in _ESCAPES):
             return self._refuse(request, "engine_error", "an argument holds a key that Cedar would interpret")
         answer = cedarpy.is_authorized(_laid_out(request), self.policies, [], self.schema)
@@ -144,51 +111,12 @@ class CedarPolicy:
             return self._refuse(request, "rule_error", "the policy could not be evaluated on this request")
         deciding = sorted(answer.diagnostics.reasons)
         if answer.decision is not cedarpy.Decision.Allow:
-            return self._decision(request, Effect.DENY, deciding)
+            return self._decision(request, Effect.DENY, self._named(deciding))
         asks = [key for key in deciding if key in self.asking]
-        return self._decision(request, Effect.REQUIRE_APPROVAL if asks else Effect.ALLOW, asks or deciding)
+        return self._decision(request, Effect.REQUIRE_APPROVAL if asks else Effect.ALLOW, self._named(asks or deciding))
 
-    def _decision(self, request: DecisionRequest, effect: Effect, deciding: list[str]) -> Decision:
-        rules = tuple(sorted(self.names[key] for key in deciding))
-        reasons = [Reason(code="rule", message=f"rule {rule!r} matched: {effect.value}", rule=rule) for rule in rules]
-        default = Reason(code="default_deny", message="no rule matched, and what no rule allows is denied")
-        return Decision(
-            effect=effect,
-            stage=Stage.RULES,
-            policy=self.digest,
-            capability=request.call.tool,
-            risk=self.risk(request.call.tool),
-            rules=rules,
-            reasons=tuple(reasons) or (default,),
-        )
-
-    def _refuse(self, request: DecisionRequest, code: str, message: str) -> Decision:
-        return Decision(
-            effect=Effect.DENY,
-            stage=Stage.CAPABILITY,
-            policy=self.digest,
-            risk=self.risk(request.call.tool),
-            reasons=(Reason(code=code, message=message),),
-        )
-
-    def idempotent(self, tool: str) -> bool:  # noqa: ARG002 - Cedar does not say, so the worst is assumed
-        """Tell whether a tool may be run again after a crash: no.
-
-        Args:
-            tool: The tool's name.
-        """
-        return False
-
-    def risk(self, tool: str) -> str:
-        """Return the risk class of a tool.
-
-        Args:
-            tool: The tool's name.
-
-        Returns:
-            The risk; critical for a tool that the policy does not know.
-        """
-        return self.risks.get(tool, Risk.CRITICAL).value
+    def _named(self, keys: Iterable[str]) -> list[str]:
+        return [self.names[key] for key in keys]
 
     def requires_approval_possible(self) -> bool:
         """Tell whether any policy asks a person."""

@@ -21,9 +21,10 @@ from typing import Final, Self
 
 from pydantic import JsonValue
 
-from aisecops_langchain.canonical import canonical_bytes, digest
-from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect, Reason, Stage
+from aisecops_langchain.canonical import canonical_bytes
+from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect
 from aisecops_langchain.errors import ConfigurationError, PolicyError
+from aisecops_langchain.policy.external import ExternalEngine, engine_digest
 from aisecops_langchain.policy.model import Limits, Risk
 from aisecops_langchain.policy.rego_process import RegoProcess, WorkerError
 
@@ -48,16 +49,9 @@ _KNOWN: Final = frozenset(_NUMBERS | _TEXTS | _LISTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class RegoPolicy:
+class RegoPolicy(ExternalEngine):
     """A policy engine over Rego; make one with ``RegoPolicy.parse``."""
 
-    id: str
-    digest: str
-    agents: frozenset[str]
-    tools: frozenset[str]
-    limits: Limits
-    reveal: frozenset[str]
-    risks: Mapping[str, Risk]
     arguments: Mapping[str, Mapping[str, str]] = field(repr=False)
     process: RegoProcess = field(repr=False)
 
@@ -95,46 +89,26 @@ class RegoPolicy:
         _check_declared(tools, arguments, name)
         process = _compiled(policy, name)
         bounds = limits or Limits()
-        content: JsonValue = [
-            policy,
-            name,
-            [*sorted(agents)],
-            {tool: risk.value for tool, risk in tools.items()},
-            {tool: dict(kinds) for tool, kinds in arguments.items()},
-            bounds.model_dump(mode="json"),
-            [*sorted(reveal)],
-        ]
+        kinds: JsonValue = {tool: dict(declared) for tool, declared in arguments.items()}
         return cls(
             id=name,
-            digest=digest("policy", ["rego", content]),
+            digest=engine_digest(
+                "rego", [policy, name, kinds], agents=agents, tools=tools, limits=bounds, reveal=reveal
+            ),
             agents=frozenset(agents),
             tools=frozenset(tools),
             limits=bounds,
             reveal=frozenset(reveal),
             risks=dict(tools),
-            arguments={tool: dict(kinds) for tool, kinds in arguments.items()},
+            arguments={tool: dict(declared) for tool, declared in arguments.items()},
             process=process,
         )
 
-    def decide(self, request: DecisionRequest) -> Decision:
-        """Decide a request. Never raises: what cannot be evaluated is denied with code ``engine_error``.
-
-        Args:
-            request: What is asked.
-
-        Returns:
-            The decision.
-        """
-        try:
-            return self._decide(request)
-        except Exception as error:  # noqa: BLE001 - code that cannot decide answers deny
-            return self._refuse(request, "engine_error", f"the request could not be evaluated: {type(error).__name__}")
-
-    def _decide(self, request: DecisionRequest) -> Decision:
+    def _answer(self, request: DecisionRequest) -> Decision:
         arguments = request.call.arguments()
-        refused = self._out_of_bounds(request, arguments)
-        if refused:
-            return self._refuse(request, *refused)
+        fault = _misfit(arguments, self.arguments[request.call.tool])
+        if fault:
+            return self._refuse(request, "argument_constraint", fault)
         asked = canonical_bytes(_laid_out(request, arguments))
         if len(asked) > MAX_INPUT_BYTES:
             return self._refuse(request, "engine_error", f"the request is larger than {MAX_INPUT_BYTES} bytes")
@@ -147,15 +121,6 @@ class RegoPolicy:
                 return self._decision(request, effect, matched)
         return self._decision(request, Effect.DENY, [])
 
-    def _out_of_bounds(self, request: DecisionRequest, arguments: Mapping[str, JsonValue]) -> tuple[str, str] | None:
-        """Find what keeps a request from being asked about: a code and a sentence."""
-        if request.principal.agent not in self.agents:
-            return "unknown_agent", "the agent is not in the policy"
-        if request.call.tool not in self.tools:
-            return "no_capability", "the policy does not know this tool"
-        fault = _misfit(arguments, self.arguments[request.call.tool])
-        return ("argument_constraint", fault) if fault else None
-
     def _ask(self, asked: str) -> dict[Effect, dict[str, bool]] | None:
         """Return what each rule says; ``None`` unless every one of them says true or false."""
         answer = self.process.ask(asked)
@@ -167,51 +132,10 @@ class RegoPolicy:
         told = {effect: plain for effect, plain in rules.items() if plain is not None}
         return told if len(told) == len(rules) else None
 
-    def _decision(self, request: DecisionRequest, effect: Effect, rules: list[str]) -> Decision:
-        reasons = [Reason(code="rule", message=f"rule {rule!r} matched: {effect.value}", rule=rule) for rule in rules]
-        default = Reason(code="default_deny", message="no rule matched, and what no rule allows is denied")
-        return Decision(
-            effect=effect,
-            stage=Stage.RULES,
-            policy=self.digest,
-            capability=request.call.tool,
-            risk=self.risk(request.call.tool),
-            rules=tuple(rules),
-            reasons=tuple(reasons) or (default,),
-        )
-
-    def _refuse(self, request: DecisionRequest, code: str, message: str) -> Decision:
-        return Decision(
-            effect=Effect.DENY,
-            stage=Stage.CAPABILITY,
-            policy=self.digest,
-            risk=self.risk(request.call.tool),
-            reasons=(Reason(code=code, message=message),),
-        )
-
     @property
     def asks_task(self) -> bool:
         """Whether a decision may depend on the task scope: Rego does not say, so it may."""
         return True
-
-    def idempotent(self, tool: str) -> bool:  # noqa: ARG002 - Rego does not say, so the worst is assumed
-        """Tell whether a tool may be run again after a crash: no.
-
-        Args:
-            tool: The tool's name.
-        """
-        return False
-
-    def risk(self, tool: str) -> str:
-        """Return the risk class of a tool.
-
-        Args:
-            tool: The tool's name.
-
-        Returns:
-            The risk; critical for a tool that the policy does not know.
-        """
-        return self.risks.get(tool, Risk.CRITICAL).value
 
     def requires_approval_possible(self) -> bool:
         """Tell whether any rule may ask a person: Rego does not say, so one may."""
