@@ -83,11 +83,11 @@ class LedgerError(AisecopsError):
     """The effect ledger is unreachable or refused a transition; nothing may run."""
 
 
-class PermitError(AisecopsError):
-    """No valid, unused permit exists for exactly this call in this context.
+class CodedError(AisecopsError):
+    """Base of the errors that programs tell apart by a code.
 
     Attributes:
-        code: A stable, machine-readable reason (``unknown``, ``used``, ``expired``, ``digest`` ...).
+        code: A stable, machine-readable reason.
     """
 
     def __init__(
@@ -103,11 +103,19 @@ class PermitError(AisecopsError):
         super().__init__(message, expected=expected, got=got, remedy=remedy)
 
 
+class PermitError(CodedError):
+    """No valid, unused permit exists for exactly this call in this context.
+
+    Attributes:
+        code: A stable, machine-readable reason (``unknown``, ``used``, ``expired``, ``digest`` ...).
+    """
+
+
 class ReconcileError(AisecopsError):
     """An effect cannot be settled as asked: it never began, is running, or has its outcome already."""
 
 
-class IdentityError(AisecopsError):
+class IdentityError(CodedError):
     """Nobody could be identified; nothing may be done in anybody's name.
 
     Attributes:
@@ -125,29 +133,16 @@ class IdentityError(AisecopsError):
         got: str | None = None,
         remedy: str | None = None,
     ) -> None:
-        self.code = code
         self.presented = presented
-        super().__init__(message, expected=expected, got=got, remedy=remedy)
+        super().__init__(code, message, expected=expected, got=got, remedy=remedy)
 
 
-class WarrantError(AisecopsError):
+class WarrantError(CodedError):
     """No sound warrant lets this agent act, or delegate, as asked.
 
     Attributes:
         code: A stable, machine-readable reason (``forged``, ``expired``, ``revoked``, ``widened``, ``cyclic`` ...).
     """
-
-    def __init__(
-        self,
-        code: str,
-        message: str,
-        *,
-        expected: str | None = None,
-        got: str | None = None,
-        remedy: str | None = None,
-    ) -> None:
-        self.code = code
-        super().__init__(message, expected=expected, got=got, remedy=remedy)
 
 
 class KeyStoreError(AisecopsError):

@@ -6,12 +6,12 @@ may not be settled; 2 for anything that could not be carried out.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from aisecops_langchain.cli.home import home_options
 from aisecops_langchain.cli.output import UnsoundError, one_line
 
 if TYPE_CHECKING:
@@ -21,19 +21,7 @@ _STATES = click.Choice(["reserved", "started", "completed", "failed", "unknown"]
 _OUTCOMES = click.Choice(["completed", "failed"])
 
 
-def _home(command: Callable[..., Any]) -> Callable[..., Any]:
-    folder = click.Path(exists=True, file_okay=False, path_type=Path)
-    home = click.option("--home", type=folder, default=Path(".aisecops"), show_default=True, help="Governance home.")
-    ledger = click.option(
-        "--ledger",
-        envvar="AISECOPS_LEDGER_URL",
-        default=None,
-        metavar="URL",
-        help="PostgreSQL ledger of the home; better in AISECOPS_LEDGER_URL, because others can see a command.",
-    )
-    schema = click.option("--schema", default="aisecops", show_default=True, help="Schema of that ledger.")
-    as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object for programs.")
-    return home(ledger(schema(as_json(command))))
+_home = home_options(default=Path(".aisecops"))
 
 
 @click.group("effects")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aisecops_langchain.cli.home import home_options
 from aisecops_langchain.cli.output import UnsoundError, one_line
 
 if TYPE_CHECKING:
@@ -22,20 +23,7 @@ if TYPE_CHECKING:
 _KINDS = click.Choice(["run", "agent", "tenant", "warrant"])
 
 
-def _home(command: Callable[..., Any]) -> Callable[..., Any]:
-    option = click.option(
-        "--home", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True, help="Governance home."
-    )
-    ledger = click.option(
-        "--ledger",
-        envvar="AISECOPS_LEDGER_URL",
-        default=None,
-        metavar="URL",
-        help="PostgreSQL ledger of the home; better in AISECOPS_LEDGER_URL, because others can see a command.",
-    )
-    schema = click.option("--schema", default="aisecops", show_default=True, help="Schema of that ledger.")
-    as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object for programs.")
-    return option(ledger(schema(as_json(command))))
+_home = home_options()
 
 
 def _why(command: Callable[..., Any]) -> Callable[..., Any]:

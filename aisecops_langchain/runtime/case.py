@@ -35,26 +35,16 @@ class Case:
         step = proposal.step
         self.proposal = proposal
         self.scope = scope
-        self.binding = bind(proposal, scope, step.call.digest)
+        self.binding = _bind(proposal, scope, step.call.digest)
         """What a permit would be good for."""
         self.key = self.binding.effect_key()
         edited = step.call.digest != proposal.planned_call
-        self.asked = bind(proposal, scope, proposal.planned_call) if edited else self.binding
+        self.asked = _bind(proposal, scope, proposal.planned_call) if edited else self.binding
         """What a person is or was asked about: the call as planned."""
         self.about = {"plan": proposal.plan, "call_id": step.call_id, "tool": step.call.tool, "call": step.call.digest}
 
 
-def bind(proposal: Proposal, scope: Scope, call: str) -> Binding:
-    """Name exactly what an approval or a permit would be good for.
-
-    Args:
-        proposal: The step.
-        scope: Where it was proposed.
-        call: Digest of the call: as it stands, or as it was planned.
-
-    Returns:
-        The binding.
-    """
+def _bind(proposal: Proposal, scope: Scope, call: str) -> Binding:
     step = proposal.step
     return Binding(
         call_id=step.call_id,

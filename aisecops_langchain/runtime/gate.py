@@ -23,7 +23,7 @@ from aisecops_langchain.errors import LedgerError
 from aisecops_langchain.runtime.approvals import Approvals
 from aisecops_langchain.runtime.authority import Authority
 from aisecops_langchain.runtime.budgets import Budgets, Demand, kept
-from aisecops_langchain.runtime.case import Case, Proposal, bind
+from aisecops_langchain.runtime.case import Case, Proposal
 from aisecops_langchain.runtime.decision_events import brief, describe, describe_permit
 from aisecops_langchain.runtime.effects import Effects, KnownEffect
 from aisecops_langchain.runtime.execution import Execution
@@ -127,11 +127,14 @@ class Gate:
         Returns:
             The request.
         """
-        step = proposal.step
+        return self._request(Case(proposal, scope))
+
+    def _request(self, case: Case) -> DecisionRequest:
+        proposal, step = case.proposal, case.proposal.step
         profile = self._policy.profile(step.call.tool, step.profile)
         task = proposal.task.standing(step.call.tool, profile.effects) if proposal.task else NO_TASK
         return DecisionRequest(
-            principal=scope.principal,
+            principal=case.scope.principal,
             call=step.call,
             context=proposal.context,
             arguments=step.argument_labels(),
@@ -139,7 +142,7 @@ class Gate:
             profile=step.profile,
             task=task,
             environment=self._environment,
-            usage=self._usage(proposal, scope),
+            usage=self._usage(case),
         )
 
     def decide(self, proposal: Proposal, scope: Scope) -> Verdict:
@@ -161,13 +164,13 @@ class Gate:
         if proposal.step.call.digest != proposal.planned_call and not self._edited_by_person(case):
             return Denied("changed_after_planning", "The call was changed after it was planned.")
         for _ in range(_ATTEMPTS):
-            verdict = self._decide_once(case, proposal, scope)
+            verdict = self._decide_once(case)
             if verdict is not _CONFLICT or not self._policy.bounds:
                 break  # else another worker may have drawn on the same budget: what is left now is decided on anew
         return verdict
 
-    def _decide_once(self, case: Case, proposal: Proposal, scope: Scope) -> Verdict:
-        request = self.request_for(proposal, scope)
+    def _decide_once(self, case: Case) -> Verdict:
+        scope, request = case.scope, self._request(case)
         decision = self._authority.narrow(request, self._policy.decide(request), scope)
         events = describe(self._recorder, case, request, decision)
         if decision.policy != scope.policy:  # a permit would bind a policy that did not give it
@@ -285,19 +288,19 @@ class Gate:
         bounds = self._policy.bounds
         if not bounds:
             return ()
-        return self._budgets.charges(bounds, self._demand(case.proposal, case.scope), decision, approved=approved)
+        return self._budgets.charges(bounds, self._demand(case), decision, approved=approved)
 
-    def _usage(self, proposal: Proposal, scope: Scope) -> Usage | None:
+    def _usage(self, case: Case) -> Usage | None:
         """Read what was used so far, without what this very step was charged with when it was first permitted."""
         bounds = self._policy.bounds
         if not bounds:
             return None
-        key = bind(proposal, scope, proposal.step.call.digest).effect_key()
-        known = self._effects.reserved_here(key) or self._effects.read(key)
+        known = self._effects.reserved_here(case.key) or self._effects.read(case.key)
         own = known.record.charges if known else ()
-        return self._budgets.usage(bounds, self._demand(proposal, scope), own)
+        return self._budgets.usage(bounds, self._demand(case), own)
 
-    def _demand(self, proposal: Proposal, scope: Scope) -> Demand:
+    def _demand(self, case: Case) -> Demand:
+        proposal, scope = case.proposal, case.scope
         call = proposal.step.call
         profile = self._policy.profile(call.tool, proposal.step.profile)
         ceilings = self._authority.ceilings(scope.principal)
@@ -305,7 +308,10 @@ class Gate:
 
     def _is_named_by_user(self, step: PlanStep) -> bool:
         """Whether the user's own words name all that the call reaches, which policy may let vouch for its result."""
-        targets, arguments = self._policy.profile(step.call.tool).targets, step.call.arguments()
+        targets = self._policy.profile(step.call.tool).targets
+        if not targets:
+            return False
+        arguments = step.call.arguments()
         traced = {item.argument: item for item in step.provenance if item.method not in _NOT_TRACED}
         present = [traced.get(name) for name in targets if arguments.get(name) is not None]
         return bool(present) and all(item and item.label.integrity.rank >= Integrity.USER.rank for item in present)

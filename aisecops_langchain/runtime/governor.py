@@ -7,7 +7,7 @@ keys or the policy are not usable, there is no governor.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from threading import Lock
@@ -21,7 +21,6 @@ from aisecops_langchain.domain.effects import ToolProfile
 from aisecops_langchain.domain.events import BudgetExhausted, PolicyLoaded
 from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.domain.scope import Scope
-from aisecops_langchain.domain.warrant import Warrant
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.keyfile import load_or_create_key
 from aisecops_langchain.policy import PolicyEngine, Suspended, load_policy
@@ -34,7 +33,6 @@ from aisecops_langchain.runtime.delegation import Delegations
 from aisecops_langchain.runtime.effects import Effects
 from aisecops_langchain.runtime.execution import Execution
 from aisecops_langchain.runtime.gate import Gate
-from aisecops_langchain.runtime.grants import Limits
 from aisecops_langchain.runtime.ledger_choice import open_ledger
 from aisecops_langchain.runtime.planning import Planner
 from aisecops_langchain.runtime.policy_in_force import PolicyInForce
@@ -78,6 +76,7 @@ class Governor:
         messages: Seals labels of messages between agents.
         stops: The kill switch.
         delegations: Gives and judges warrants.
+        delegate: Lets another agent act in an agent's place: ``delegations.delegate``.
     """
 
     def __init__(
@@ -112,6 +111,7 @@ class Governor:
         effects = Effects(ledger, sealer)
         self.stops = Stops(ledger, self.recorder, sealer, clock)
         self.delegations = Delegations(WarrantSigner(sealer), self.stops, self.recorder, clock, policy=self._policy)
+        self.delegate = self.delegations.delegate
         self._authority = Authority(self._policy, self.stops, self.delegations)
         self.execution = Execution(
             effects,
@@ -278,39 +278,6 @@ class Governor:
         """
         return Scope(
             trace=trace, thread=thread, checkpoint_ns=checkpoint_ns, principal=principal, policy=self.policy.digest
-        )
-
-    def delegate(
-        self,
-        parent: Scope | Principal,
-        *,
-        agent: str,
-        tools: Collection[str],
-        expires_in: int = 600,
-        values: Limits | None = None,
-        budget: Mapping[str, int] | None = None,
-        depth: int = 0,
-    ) -> Warrant:
-        """Let another agent act in an agent's place; the same as ``delegations.delegate``.
-
-        Args:
-            parent: Who delegates: the scope of its run, or the principal alone.
-            agent: The agent that is to act.
-            tools: The only tools that it may call.
-            expires_in: Seconds until the warrant is void.
-            values: Arguments that may have only some values.
-            budget: Ceilings by name.
-            depth: How many agents further down it may delegate to in turn.
-
-        Returns:
-            The warrant.
-
-        Raises:
-            WarrantError: If the parent may not act, or not pass on what is asked.
-            AuditWriteError: If it could not be recorded.
-        """
-        return self.delegations.delegate(
-            parent, agent=agent, tools=tools, expires_in=expires_in, values=values, budget=budget, depth=depth
         )
 
     def must_stop(self, scope: Scope, call: str) -> bool:
