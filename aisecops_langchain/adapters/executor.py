@@ -34,8 +34,8 @@ from aisecops_langchain.domain.effects import ResultProfile
 from aisecops_langchain.domain.labels import NEUTRAL, Label, SourceKind, join_all
 from aisecops_langchain.errors import AisecopsError, PermitError, SanitizeError
 from aisecops_langchain.provenance import UNKNOWN_SENDER, FieldValue, SealedLabel, fields_of, only_values
-from aisecops_langchain.runtime.execution import Running
 from aisecops_langchain.runtime.governor import Governor
+from aisecops_langchain.runtime.running import Running
 
 _LOG = logging.getLogger(__name__)
 

@@ -7,55 +7,34 @@ declares its tool idempotent.
 
 from __future__ import annotations
 
-import hmac
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from aisecops_langchain.domain.events import (
-    ExecutionBlocked,
     ExecutionCompleted,
     ExecutionFailed,
     ExecutionStarted,
     ExecutionUnknown,
 )
 from aisecops_langchain.domain.labels import Label
-from aisecops_langchain.domain.permit import NEXT_STATES, Binding, EffectState, Permit
-from aisecops_langchain.errors import AisecopsError, AuditError, LedgerError, PermitError
+from aisecops_langchain.domain.permit import NEXT_STATES, Binding, EffectState
+from aisecops_langchain.errors import AisecopsError, LedgerError, PermitError
 from aisecops_langchain.runtime.budgets import given_back
 from aisecops_langchain.runtime.effects import Effects, KnownEffect
-from aisecops_langchain.runtime.permits import is_genuine
+from aisecops_langchain.runtime.execution_events import Outcome, record_blocked, record_effect
+from aisecops_langchain.runtime.permits import require_match
 from aisecops_langchain.runtime.ports import Charge, Clock
 from aisecops_langchain.runtime.recorder import Recorder
 from aisecops_langchain.runtime.records import EffectRecord
+from aisecops_langchain.runtime.running import ALREADY_RUNNING, Running, Underway
 from aisecops_langchain.sealing import Sealer
 
 _MESSAGES: Final = {
-    "already_running": "the call is running right now",
     "completed": "the call was already carried out",
     "failed": "the call was already tried and failed",
     "unknown": "the call was started before and its outcome is unknown",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """An effect that was begun and not ended yet."""
-
-    key: str
-    """Its key in the ledger."""
-    binding: Binding
-    record: EffectRecord
-    version: str
-    """Seal of its row in the ledger."""
-    event: str
-    """Id of the intent's event."""
-
-    @property
-    def permit(self) -> Permit:
-        """The permit that it was begun under."""
-        return self.record.permit
 
 
 class Execution:
@@ -89,9 +68,7 @@ class Execution:
         self._clock = clock
         self._idempotent = idempotent
         self._in_force = in_force
-        self._here: dict[str, str] = {}
-        """Version of each effect that this process carries out, by permit; empty while it is being claimed."""
-        self._here_lock = threading.Lock()
+        self._underway = Underway()
 
     def begin(self, permit_id: str, binding: Binding) -> Running:
         """Use a permit up and record the intent; only after this returns may the tool run.
@@ -111,17 +88,17 @@ class Execution:
         try:
             running = self._claim(permit_id, binding)
         except PermitError as refusal:
-            self._record_blocked(permit_id, binding, refusal)
+            record_blocked(self._recorder, permit_id, binding, refusal)
             raise
         try:
             again = {"attempt": running.record.attempt, "idempotent": self._idempotent(binding.tool)}
-            event = self._record(ExecutionStarted, running, **again)
+            event = record_effect(self._recorder, ExecutionStarted, running, **again)
             self._recorder.commit()
         except AisecopsError:
             try:
                 self._never_ran(running)
             finally:
-                self._leave(running.record)
+                self._underway.leave(running.permit.id)
             raise
         return replace(running, event=event)
 
@@ -184,17 +161,14 @@ class Execution:
         found = kept or self._read(key)
         self._check(found.record, permit_id, binding, genuine=kept is not None)
         self._require(binding)
-        with self._here_lock:
-            if permit_id in self._here:
-                raise PermitError("already_running", _MESSAGES["already_running"])
-            self._here[permit_id] = ""
+        self._underway.enter(permit_id)
         try:
             running = self._start(key, binding, found) or self._start_as_read(key, permit_id, binding)
             self._still_allowed(running)
         except BaseException:
-            self._leave(found.record)
+            self._underway.leave(found.record.permit.id)
             raise
-        self._here[permit_id] = running.version
+        self._underway.set(running)
         return running
 
     def _still_allowed(self, running: Running) -> None:
@@ -232,16 +206,7 @@ class Execution:
         return None if new is None else Running(key, binding, started, new.version, "")
 
     def _check(self, record: EffectRecord, permit_id: str, binding: Binding, *, genuine: bool = False) -> None:
-        """Compare a permit with what is asked; one that never left this process needs no proof of being genuine."""
-        permit = record.permit
-        if not hmac.compare_digest(permit.id.encode(), permit_id.encode("utf-8", "surrogatepass")):
-            raise PermitError("forged", "the permit is not the one that was issued", expected="the issued permit")
-        if not genuine and not is_genuine(self._sealer, permit):
-            raise PermitError("forged", "the permit does not carry our seal", expected="an unchanged permit")
-        issued, asked = permit.binding.claims(), binding.claims()
-        for claim, value in issued.items():
-            if asked[claim] != value:
-                raise PermitError(claim, f"the permit is for another {claim}", expected="exactly what was allowed")
+        require_match(self._sealer, record.permit, permit_id, binding, genuine=genuine)
         if binding.scope.policy != self._in_force():
             raise PermitError("policy", "the permit is of a policy that is no longer in force", expected="a new permit")
 
@@ -282,8 +247,7 @@ class Execution:
 
     def is_running_here(self, record: EffectRecord) -> bool:
         """Whether this very process is carrying the effect out."""
-        with self._here_lock:
-            return record.permit.id in self._here
+        return record.permit.id in self._underway
 
     def _refuse_restart(self, binding: Binding, found: KnownEffect) -> None:
         """Refuse to begin an effect that was begun before, unless that is known to be harmless."""
@@ -291,32 +255,28 @@ class Execution:
         if record.state is not EffectState.STARTED:
             raise PermitError(record.state.value, _MESSAGES[record.state.value])
         if self._is_carried_out_elsewhere(record):
-            raise PermitError("already_running", _MESSAGES["already_running"])
+            raise PermitError("already_running", ALREADY_RUNNING)
         if not self.may_begin_again(binding, found):
             raise PermitError(
                 "unknown", _MESSAGES["unknown"], remedy="find out whether it took place, then reconcile it"
             )
 
-    def _finish(self, running: Running, state: EffectState, kind: _OutcomeKind, facts: dict[str, Any]) -> str:
+    def _finish(self, running: Running, state: EffectState, kind: Outcome, facts: dict[str, Any]) -> str:
         try:
             self._require_current(running)
-            event = self._record(kind, running, **facts)
+            event = record_effect(self._recorder, kind, running, **facts)
             self._end(running, state)
         finally:
-            self._leave(running.record)
+            self._underway.leave(running.permit.id)
         return event
 
     def _require_current(self, running: Running) -> None:
         """Refuse to record an end for an effect that has ended; nobody else ends one that this process carries out."""
-        if self._here.get(running.permit.id) == running.version:
+        if self._underway.is_current(running):
             return
         found = self._effects.read(running.key)
         if found is None or found.version != running.version:
             raise LedgerError("the effect's row changed while it ran", expected="the version that was started")
-
-    def _leave(self, record: EffectRecord) -> None:
-        with self._here_lock:
-            self._here.pop(record.permit.id, None)
 
     def _never_ran(self, running: Running) -> None:
         """Spend the permit of a call that did not run, and give back what was charged for it."""
@@ -332,37 +292,3 @@ class Execution:
         ended_row = self._effects.write(running.key, ended, replaces=running.version, durable=False, charges=charges)
         if ended_row is None:
             raise LedgerError("the effect's row changed while it ran", expected="the version that was started")
-
-    def _record(self, kind: _OutcomeKind | type[ExecutionStarted], running: Running, **facts: Any) -> str:
-        binding = running.binding
-        return self._recorder.record(
-            kind,
-            binding.scope,
-            running.permit.id,
-            str(running.record.attempt),
-            parents=(running.event,) if running.event else (),
-            **_about(binding, running.permit.id),
-            **facts,
-        )
-
-    def _record_blocked(self, permit_id: str, binding: Binding, refusal: PermitError) -> None:
-        which = (binding.effect_key(), binding.call)
-        shown = permit_id if permit_id.isalnum() and len(permit_id) <= 64 else "malformed"
-        facts = {**_about(binding, shown), "code": refusal.code, "reason": refusal.message}
-        try:
-            self._recorder.record(ExecutionBlocked, binding.scope, shown, *which, refusal.code, **facts)
-        except AuditError:
-            raise refusal from None  # nothing ran; the refusal stands whether or not it could be written
-
-
-_OutcomeKind = type[ExecutionCompleted] | type[ExecutionFailed] | type[ExecutionUnknown]
-
-
-def _about(binding: Binding, permit_id: str) -> dict[str, Any]:
-    return {
-        "plan": binding.plan,
-        "call_id": binding.call_id,
-        "tool": binding.tool,
-        "call": binding.call,
-        "permit": permit_id,
-    }
