@@ -218,6 +218,24 @@ class Reconciliation:
         return facts_of(key, replace(now, state=EffectState.UNKNOWN) if now.state is EffectState.STARTED else now)
 
 
+def checked_reconcilers(hooks: Mapping[str, EffectReconciler]) -> Mapping[str, EffectReconciler]:
+    """Take a copy of reconcilers by tool.
+
+    Args:
+        hooks: What was configured.
+
+    Returns:
+        The copy.
+
+    Raises:
+        ConfigurationError: If one of them cannot be called.
+    """
+    for tool, hook in hooks.items():
+        if not callable(hook):
+            raise ConfigurationError("no reconciler", expected="a function", got=f"{tool}: {type(hook).__name__}")
+    return dict(hooks)
+
+
 @contextmanager
 def open_reconciliation(
     home: str | os.PathLike[str], *, ledger: str | None = None, schema: str = "aisecops", clock: Clock | None = None
