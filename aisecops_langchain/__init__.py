@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from aisecops_langchain.adapters.acting import current_scope
+    from aisecops_langchain.adapters.acting import current_idempotency_key, current_scope
     from aisecops_langchain.adapters.approval import ApprovalNode
     from aisecops_langchain.adapters.callbacks import AuditCallbackHandler
     from aisecops_langchain.adapters.delegation import subagent_tool
@@ -69,6 +69,7 @@ _HOMES: Final = {
     "LangGraphAuthIdentity": "adapters.identity",
     "StaticIdentity": "runtime.identity",
     "Warrant": "domain.warrant",
+    "current_idempotency_key": "adapters.acting",
     "current_scope": "adapters.acting",
     "subagent_tool": "adapters.delegation",
     "warrant_of": "adapters.identity",
@@ -102,6 +103,7 @@ __all__ = [
     "after_guard",
     "after_intake",
     "after_planning",
+    "current_idempotency_key",
     "current_scope",
     "effects",
     "govern",

@@ -14,6 +14,7 @@ from typing import Any, Final
 from aisecops_langchain.domain.events import (
     ExecutionCompleted,
     ExecutionFailed,
+    ExecutionRetried,
     ExecutionStarted,
     ExecutionUnknown,
 )
@@ -23,6 +24,8 @@ from aisecops_langchain.errors import AisecopsError, LedgerError, PermitError
 from aisecops_langchain.runtime.budgets import given_back
 from aisecops_langchain.runtime.effects import Effects, KnownEffect
 from aisecops_langchain.runtime.execution_events import Outcome, record_blocked, record_effect
+from aisecops_langchain.runtime.idempotency import idempotency_key
+from aisecops_langchain.runtime.late import LateResults
 from aisecops_langchain.runtime.permits import require_match
 from aisecops_langchain.runtime.ports import Charge, Clock
 from aisecops_langchain.runtime.recorder import Recorder
@@ -48,6 +51,9 @@ class Execution:
         idempotent: Whether a tool may be begun again after a crash.
         require: Raises if a stop or a warrant keeps a permitted call from beginning.
         in_force: Tells the digest of the policy in force; a permit of another policy is void.
+
+    Attributes:
+        late: Keeps what is heard of an effect after it was lost.
     """
 
     def __init__(
@@ -69,6 +75,7 @@ class Execution:
         self._idempotent = idempotent
         self._in_force = in_force
         self._underway = Underway()
+        self.late = LateResults(effects, recorder)
 
     def begin(self, permit_id: str, binding: Binding) -> Running:
         """Use a permit up and record the intent; only after this returns may the tool run.
@@ -91,9 +98,7 @@ class Execution:
             record_blocked(self._recorder, permit_id, binding, refusal)
             raise
         try:
-            again = {"attempt": running.record.attempt, "idempotent": self._idempotent(binding.tool)}
-            event = record_effect(self._recorder, ExecutionStarted, running, **again)
-            self._recorder.commit()
+            event = self._record_intent(running)
         except AisecopsError:
             try:
                 self._never_ran(running)
@@ -101,6 +106,39 @@ class Execution:
                 self._underway.leave(running.permit.id)
             raise
         return replace(running, event=event)
+
+    def again(self, running: Running, *, error: str) -> Running:
+        """Begin one more attempt of an effect whose tool raised, under the same permit.
+
+        Args:
+            running: The effect, in the attempt that raised.
+            error: Type of the error.
+
+        Returns:
+            The running effect, in its next attempt; only after this returns may the tool run again.
+
+        Raises:
+            PermitError: If the tool is not idempotent, the permit has expired or its policy is not in force.
+            AisecopsError: If a stop or a warrant forbids it.
+            AuditWriteError: If the intent could not be made durable.
+            LedgerError: If it could not be kept.
+        """
+        self._require_current(running)
+        if not self._idempotent(running.binding.tool):
+            raise PermitError("retry", "the tool is not declared idempotent", expected="one attempt")
+        self._check(running.record, running.permit.id, running.binding, genuine=True)
+        self._require_unexpired(running.record)
+        self._require(running.binding)
+        facts = {"attempt": running.record.attempt, "error": error}
+        told = record_effect(self._recorder, ExecutionRetried, running, **facts)
+        following = replace(running, record=replace(running.record, attempt=running.record.attempt + 1), event=told)
+        event = self._record_intent(following)
+        new = self._effects.write(running.key, following.record, replaces=running.version, durable=True)
+        if new is None:
+            raise LedgerError("the effect's row changed while it ran", expected="the version that was started")
+        following = replace(following, version=new.version, event=event)
+        self._underway.set(following)
+        return following
 
     def complete(self, running: Running, *, result: str, label: Label) -> str:
         """Record that the tool returned.
@@ -198,12 +236,26 @@ class Execution:
         record = found.record
         if record.state is not EffectState.RESERVED:
             self._refuse_restart(binding, found)
-        if self._clock.now() >= record.permit.expires_at:
-            raise PermitError("expired", "the permit has expired", remedy="propose the call again")
+        self._require_unexpired(record)
         owner, attempt = self._effects.owner, record.attempt + 1
         started = replace(record, state=EffectState.STARTED, owner=owner, attempt=attempt)
         new = self._effects.write(key, started, replaces=found.version, durable=True)
-        return None if new is None else Running(key, binding, started, new.version, "")
+        return None if new is None else self._running(key, binding, KnownEffect(started, new.version))
+
+    def _running(self, key: str, binding: Binding, known: KnownEffect) -> Running:
+        return Running(key, binding, known.record, known.version, "", idempotency_key(self._sealer, key))
+
+    def _require_unexpired(self, record: EffectRecord) -> None:
+        if self._clock.now() >= record.permit.expires_at:
+            raise PermitError("expired", "the permit has expired", remedy="propose the call again")
+
+    def _record_intent(self, running: Running) -> str:
+        """Make durable what is about to run."""
+        attempt = {"attempt": running.record.attempt, "idempotent": self._idempotent(running.binding.tool)}
+        key = running.idempotency_key
+        event = record_effect(self._recorder, ExecutionStarted, running, **attempt, idempotency_key=key)
+        self._recorder.commit()
+        return event
 
     def _check(self, record: EffectRecord, permit_id: str, binding: Binding, *, genuine: bool = False) -> None:
         require_match(self._sealer, record.permit, permit_id, binding, genuine=genuine)
@@ -230,7 +282,7 @@ class Execution:
             return False
         if self._idempotent(binding.tool) and self._clock.now() < record.permit.expires_at:
             return True
-        running = Running(binding.effect_key(), binding, record, found.version, "")
+        running = self._running(binding.effect_key(), binding, found)
         self.lose(running, reason="whoever started it ended before it recorded an outcome")
         return False
 

@@ -11,6 +11,7 @@ from aisecops_langchain.domain.events import (
     ExecutionBlocked,
     ExecutionCompleted,
     ExecutionFailed,
+    ExecutionRetried,
     ExecutionStarted,
     ExecutionUnknown,
 )
@@ -20,6 +21,8 @@ from aisecops_langchain.runtime.recorder import Recorder
 from aisecops_langchain.runtime.running import Running
 
 Outcome = type[ExecutionCompleted] | type[ExecutionFailed] | type[ExecutionUnknown]
+
+Between = type[ExecutionStarted] | type[ExecutionRetried]
 
 
 def about(binding: Binding, permit_id: str) -> dict[str, Any]:
@@ -41,7 +44,7 @@ def about(binding: Binding, permit_id: str) -> dict[str, Any]:
     }
 
 
-def record_effect(recorder: Recorder, kind: Outcome | type[ExecutionStarted], running: Running, **facts: Any) -> str:
+def record_effect(recorder: Recorder, kind: Outcome | Between, running: Running, **facts: Any) -> str:
     """Record the intent or the end of one attempt.
 
     Args:

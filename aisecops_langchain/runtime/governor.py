@@ -38,6 +38,7 @@ from aisecops_langchain.runtime.reconcile import EffectReconciler, ReconcileRepo
 from aisecops_langchain.runtime.recorder import Recorder
 from aisecops_langchain.runtime.stops import Stops
 from aisecops_langchain.runtime.tasks import FixedScopes, TaskReader
+from aisecops_langchain.runtime.terms import Terms, terms_of
 from aisecops_langchain.runtime.warrants import WarrantSigner
 from aisecops_langchain.sanitize import Sanitizer
 from aisecops_langchain.sealing import Sealer
@@ -211,6 +212,24 @@ class Governor:
             The profile; the worst where nobody declares one.
         """
         return self._policy.profile(tool, declared)
+
+    def terms(self, tool: str, scope: Scope, declared: ToolProfile | None = None) -> Terms:
+        """Tell how long is waited for a tool, and how often it may be tried.
+
+        Args:
+            tool: The tool's name.
+            scope: Where it runs.
+            declared: What the tool's own code declares.
+
+        Returns:
+            The terms.
+
+        Raises:
+            LedgerError: If the run's wall time cannot be told.
+        """
+        left = self._budgets.seconds_left(self._policy.bounds, scope)
+        profile, idempotent = self.profile(tool, declared), self._policy.idempotent(tool)
+        return terms_of(profile, self.policy.limits, idempotent=idempotent, seconds_left=left)
 
     def reload(self, policy: PolicySource) -> None:
         """Bring another policy into force; permits and approvals of the one before are void from then on.

@@ -27,6 +27,8 @@ class Running:
     """Seal of its row in the ledger."""
     event: str
     """Id of the intent's event."""
+    idempotency_key: str = ""
+    """For a target system that does the same request only once; the same in every attempt."""
 
     @property
     def permit(self) -> Permit:
