@@ -11,7 +11,7 @@ import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from langchain_core.messages import BaseMessage, ToolCall, ToolMessage, convert_to_messages
 from langchain_core.runnables import RunnableConfig
@@ -38,6 +38,10 @@ from aisecops_langchain.runtime.execution import Running
 from aisecops_langchain.runtime.governor import Governor
 
 _LOG = logging.getLogger(__name__)
+
+_READ_STATE: Final = "__pregel_read_state"
+"""Where LangGraph (1.2.24 on) lets tools read state as far as this node's input schema shows it, and that is an order;
+without it, a tool that wants state is given all of it."""
 
 _UNRECORDED = "It was started, but its outcome could not be recorded; do not assume either way."
 
@@ -72,7 +76,7 @@ class ExecutorNode(GovernanceNode):
             return started
         try:
             with acting(self._acting(started)):
-                output = self._node.invoke([_tool_call(started.reading)], traced(config, started.place))
+                output = self._node.invoke([_tool_call(started.reading)], _for_tools(config, started.place))
         except BaseException as error:  # noqa: BLE001 - the effect must be accounted for, whatever ended it
             return self._fail(started, error)
         return self._complete(started, output)
@@ -84,7 +88,7 @@ class ExecutorNode(GovernanceNode):
             return started
         try:
             with acting(self._acting(started)):
-                output = await self._node.ainvoke([_tool_call(started.reading)], traced(config, started.place))
+                output = await self._node.ainvoke([_tool_call(started.reading)], _for_tools(config, started.place))
         except BaseException as error:  # noqa: BLE001 - as above; cancellation included, so not in another thread
             return self._fail(started, error)
         return await asyncio.to_thread(self._complete, started, output)
@@ -239,6 +243,15 @@ def _as_messages(found: list[Any]) -> list[BaseMessage]:
         return convert_to_messages(found)
     except (ValueError, TypeError, NotImplementedError) as error:
         raise SanitizeError("a tool added something that is no message", got=type(error).__name__) from None
+
+
+def _for_tools(config: RunnableConfig | None, place: Place) -> RunnableConfig:
+    """Derive the configuration that tools run with."""
+    known = traced(config, place)
+    return {
+        **known,
+        "configurable": {key: item for key, item in known.get("configurable", {}).items() if key != _READ_STATE},
+    }
 
 
 def _tool_call(reading: Reading) -> ToolCall:
