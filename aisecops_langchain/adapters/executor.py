@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from langchain_core.messages import BaseMessage, ToolCall, ToolMessage, convert_to_messages
 from langchain_core.runnables import RunnableConfig
@@ -42,6 +42,10 @@ from aisecops_langchain.runtime.terms import Terms
 from aisecops_langchain.runtime.waiting import undisturbed
 
 _LOG = logging.getLogger(__name__)
+
+_READ_STATE: Final = "__pregel_read_state"
+"""Where LangGraph (1.2.24 on) lets tools read state as far as this node's input schema shows it, and that is an order;
+without it, a tool that wants state is given all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +80,9 @@ class ExecutorNode(GovernanceNode):
         started = self._begin(state, config)
         if not isinstance(started, _Started):
             return started
-        given, traced_config = [self._tool_call(started)], traced(config, started.place)
+        given, for_tools = [self._tool_call(started)], _for_tools(config, started.place)
         with acting(self._acting(started)):
-            ended = self._carrier.run(started.running, started.terms, lambda: self._node.invoke(given, traced_config))
+            ended = self._carrier.run(started.running, started.terms, lambda: self._node.invoke(given, for_tools))
         return self._account(started, ended)
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002, ARG002
@@ -86,13 +90,13 @@ class ExecutorNode(GovernanceNode):
         started = await undisturbed(lambda: self._begin(mapping_of(input), config), undo=self._never_called)
         if not isinstance(started, _Started):
             return started
-        given, traced_config = [self._tool_call(started)], traced(config, started.place)
-        blocking = None if has_coroutine(started.tool.tool) else partial(self._node.invoke, given, traced_config)
+        given, for_tools = [self._tool_call(started)], _for_tools(config, started.place)
+        blocking = None if has_coroutine(started.tool.tool) else partial(self._node.invoke, given, for_tools)
         with acting(self._acting(started)):
             ended = await self._carrier.arun(
                 started.running,
                 started.terms,
-                lambda: self._node.ainvoke(given, traced_config),
+                lambda: self._node.ainvoke(given, for_tools),
                 blocking=blocking,
             )
         return await undisturbed(lambda: self._account(started, ended))
@@ -249,3 +253,12 @@ def _as_messages(found: list[Any]) -> list[BaseMessage]:
         return convert_to_messages(found)
     except (ValueError, TypeError, NotImplementedError) as error:
         raise SanitizeError("a tool added something that is no message", got=type(error).__name__) from None
+
+
+def _for_tools(config: RunnableConfig | None, place: Place) -> RunnableConfig:
+    """Derive the configuration that tools run with."""
+    known = traced(config, place)
+    return {
+        **known,
+        "configurable": {key: item for key, item in known.get("configurable", {}).items() if key != _READ_STATE},
+    }
