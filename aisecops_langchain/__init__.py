@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from aisecops_langchain.domain.warrant import Warrant
     from aisecops_langchain.errors import AisecopsError
     from aisecops_langchain.policy import Policy, load_policy, parse_policy
+    from aisecops_langchain.runtime.files import open_under
     from aisecops_langchain.runtime.governor import Governor
     from aisecops_langchain.runtime.identity import IdentityProvider, StaticIdentity
     from aisecops_langchain.runtime.jwt_identity import JwtIdentity
@@ -63,6 +64,7 @@ _HOMES: Final = {
     "govern": "adapters.govern",
     "govern_tools": "adapters.tools",
     "load_policy": "policy",
+    "open_under": "runtime.files",
     "parse_policy": "policy",
     "IdentityProvider": "runtime.identity",
     "JwtIdentity": "runtime.jwt_identity",
@@ -109,6 +111,7 @@ __all__ = [
     "govern",
     "govern_tools",
     "load_policy",
+    "open_under",
     "parse_policy",
     "subagent_tool",
     "verify_log",
