@@ -38,7 +38,7 @@ from aisecops_langchain.runtime.reconcile import EffectReconciler, ReconcileRepo
 from aisecops_langchain.runtime.recorder import Recorder
 from aisecops_langchain.runtime.stops import Stops
 from aisecops_langchain.runtime.tasks import FixedScopes, TaskReader
-from aisecops_langchain.runtime.terms import Terms, terms_of
+from aisecops_langchain.runtime.terms import TermSheet
 from aisecops_langchain.runtime.warrants import WarrantSigner
 from aisecops_langchain.sanitize import Sanitizer
 from aisecops_langchain.sealing import Sealer
@@ -74,6 +74,7 @@ class Governor:
         messages: Seals labels of messages between agents.
         stops: The kill switch.
         delegations: Gives and judges warrants.
+        terms: Tells how long is waited for a tool, and how often it may be tried: ``TermSheet.of``.
         delegate: Lets another agent act in an agent's place: ``delegations.delegate``.
     """
 
@@ -121,16 +122,17 @@ class Governor:
         )
         self._reconcilers = checked_reconcilers(reconcilers or {})
         self.effects = Reconciliation(
-            ledger, effects, self.recorder, sealer, clock, is_running=self.execution.is_carried_out
+            ledger, effects, self.recorder, sealer, clock, is_running=self.execution.claims.is_carried_out
         )
         self._change = PolicyChange(self._policy, self.recorder, adopt=self._adopt)
         self._insistence = Insistence(ledger)
         self._budgets = Budgets(ledger, clock)
+        self.terms = TermSheet(self._policy, self._budgets).of
         self.gate = Gate(
             policy=self._policy,
             effects=effects,
             approvals=self.approvals,
-            execution=self.execution,
+            claims=self.execution.claims,
             recorder=self.recorder,
             sealer=sealer,
             clock=clock,
@@ -212,24 +214,6 @@ class Governor:
             The profile; the worst where nobody declares one.
         """
         return self._policy.profile(tool, declared)
-
-    def terms(self, tool: str, scope: Scope, declared: ToolProfile | None = None) -> Terms:
-        """Tell how long is waited for a tool, and how often it may be tried.
-
-        Args:
-            tool: The tool's name.
-            scope: Where it runs.
-            declared: What the tool's own code declares.
-
-        Returns:
-            The terms.
-
-        Raises:
-            LedgerError: If the run's wall time cannot be told.
-        """
-        left = self._budgets.seconds_left(self._policy.bounds, scope)
-        profile, idempotent = self.profile(tool, declared), self._policy.idempotent(tool)
-        return terms_of(profile, self.policy.limits, idempotent=idempotent, seconds_left=left)
 
     def reload(self, policy: PolicySource) -> None:
         """Bring another policy into force; permits and approvals of the one before are void from then on.

@@ -8,7 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aisecops_langchain.domain.effects import ToolProfile
+from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.policy.model import Limits
+from aisecops_langchain.runtime.budgets import Budgets
+from aisecops_langchain.runtime.policy_in_force import PolicyInForce
 
 _LEAST_SECONDS = 1.0
 
@@ -57,3 +60,34 @@ def terms_of(profile: ToolProfile, limits: Limits, *, idempotent: bool, seconds_
     timeout = min(bounds) if bounds else None
     retries = profile.retries if idempotent else None
     return Terms(timeout) if retries is None else Terms(timeout, retries.attempts, retries.backoff_seconds)
+
+
+class TermSheet:
+    """Tells the terms of tools under the policy in force.
+
+    Args:
+        policy: The policy in force.
+        budgets: Knows what is left of wall-clock budgets.
+    """
+
+    def __init__(self, policy: PolicyInForce, budgets: Budgets) -> None:
+        self._policy = policy
+        self._budgets = budgets
+
+    def of(self, tool: str, scope: Scope, declared: ToolProfile | None = None) -> Terms:
+        """Tell how long is waited for a tool, and how often it may be tried.
+
+        Args:
+            tool: The tool's name.
+            scope: Where it runs.
+            declared: What the tool's own code declares.
+
+        Returns:
+            The terms.
+
+        Raises:
+            LedgerError: If the run's wall time cannot be told.
+        """
+        left = self._budgets.seconds_left(self._policy.bounds, scope)
+        profile, idempotent = self._policy.profile(tool, declared), self._policy.idempotent(tool)
+        return terms_of(profile, self._policy.limits, idempotent=idempotent, seconds_left=left)
