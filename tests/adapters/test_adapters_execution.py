@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import pytest
 from adapter_kit import Driver, Office, answers, open_governor, read_events, says
+from click.testing import CliRunner
 from langchain_core.tools import tool
 from langgraph.cache.memory import InMemoryCache
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
@@ -20,6 +21,7 @@ from langgraph.types import CachePolicy, RetryPolicy
 
 from aisecops_langchain import current_idempotency_key, effects
 from aisecops_langchain.adapters.effects import declared_effects
+from aisecops_langchain.cli.main import cli
 from aisecops_langchain.domain.permit import EffectState
 from aisecops_langchain.errors import ConfigurationError, LedgerError
 from aisecops_langchain.testing import call
@@ -100,6 +102,18 @@ def until(condition: Any) -> None:
 
 
 FORM = pytest.mark.parametrize("coroutine", [False, True])
+
+
+async def test_an_operator_is_shown_what_came_late(quick: Office) -> None:
+    bank = bank_for(quick, "wait", coroutine=False)
+    home = quick.home / "own"
+    with open_governor(home, policy(", timeout_seconds: 0.1")) as governor:
+        await quick.run(quick.agent(PAY, "done", tools=[bank.tool()], governor=governor), says("pay"))
+        bank.go.set()
+        until(lambda: all(item.late for item in governor.effects.find()))
+    shown = CliRunner().invoke(cli, ["effects", "list", "--state", "unknown", "--home", str(home)])
+    assert "the tool returned after nobody waited for it any more" in shown.output
+    assert f"idempotency key {bank.keys[0]}" in shown.output
 
 
 @FORM

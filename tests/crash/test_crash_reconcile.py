@@ -71,12 +71,12 @@ def schema(request):
         connection.execute(f'DROP SCHEMA IF EXISTS "{name}" CASCADE')
 
 
-def killed_while_paying(home, schema, moment):
-    """Start a payment in another process, and kill it in the middle."""
+def killed_while_paying(home, schema, moment, how=signal.SIGKILL):
+    """Start a payment in another process, and kill it in the middle, or ask it to end as a server is asked."""
     worker = subprocess.Popen([sys.executable, "-c", WORKER, str(home), schema, POLICY, moment])
     wait_for(home / "started")
-    os.kill(worker.pid, signal.SIGKILL)
-    assert worker.wait() == -signal.SIGKILL
+    os.kill(worker.pid, how)
+    assert worker.wait() == -how
 
 
 @pytest.mark.parametrize(("moment", "outcome"), [("after", "completed"), ("before", "failed")])
@@ -112,7 +112,7 @@ def test_a_reconciler_finds_the_effect_of_a_killed_process_by_its_key(tmp_path, 
 
 
 def test_an_operator_sees_the_key_and_settles_the_effect(tmp_path, schema):
-    killed_while_paying(tmp_path, schema, "after")
+    killed_while_paying(tmp_path, schema, "after", signal.SIGTERM)
     where = ["--home", str(tmp_path / "governance"), *(["--ledger", URL, "--schema", schema] if schema else [])]
     shown = CliRunner().invoke(cli, ["effects", "list", "--state", "unknown", "--json", *where])
     (effect,) = json.loads(shown.stdout)["effects"]
