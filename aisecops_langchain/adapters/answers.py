@@ -11,9 +11,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, TypeAdapter, ValidationError
 
+from aisecops_langchain.domain.grant import GrantRequest
 from aisecops_langchain.domain.plan import CanonicalCall
 from aisecops_langchain.errors import AisecopsError
 from aisecops_langchain.runtime.approvals import Answer, Approve, Edit, Reject
+from aisecops_langchain.runtime.grant_bounds import read_wish
 from aisecops_langchain.runtime.tasks import Toolbox
 
 _MAX_TEXT = 10_000
@@ -25,6 +27,7 @@ class _Part(BaseModel):
 
 class _ApproveDecision(_Part):
     type: Literal["approve"]
+    grant: object = None
 
 
 class _Action(_Part):
@@ -35,6 +38,8 @@ class _Action(_Part):
 class _EditDecision(_Part):
     type: Literal["edit"]
     edited_action: _Action
+    grant: None = None
+    """A grant goes with the very call that was shown, never with an edit of it."""
 
 
 class _RejectDecision(_Part):
@@ -51,12 +56,13 @@ class _Response(_Part):
 _RESPONSE = TypeAdapter(_Response)
 
 
-def read_answer(answer: object, tools: Toolbox) -> tuple[Answer, Mapping[str, object] | None]:
+def read_answer(answer: object, tools: Toolbox, shown: CanonicalCall) -> tuple[Answer, Mapping[str, object] | None]:
     """Understand what a run was resumed with.
 
     Args:
         answer: Anything: ``{"decisions": [{"type": "approve" | "reject" | "edit", ...}]}`` with exactly one decision.
         tools: The tools within reach, to give edited arguments their canonical form.
+        shown: The call that was asked about.
 
     Returns:
         The answer, and the edited arguments where there are any.
@@ -66,7 +72,7 @@ def read_answer(answer: object, tools: Toolbox) -> tuple[Answer, Mapping[str, ob
     except (ValidationError, RecursionError):
         return Reject("The answer could not be understood, so it counts as a no."), None
     if isinstance(decision, _ApproveDecision):
-        return Approve(), None
+        return _approve(decision.grant, shown), None
     if isinstance(decision, _RejectDecision):
         return Reject(decision.message), None
     action = decision.edited_action
@@ -78,3 +84,13 @@ def read_answer(answer: object, tools: Toolbox) -> tuple[Answer, Mapping[str, ob
         return Edit(CanonicalCall.of(tool.name, arguments)), arguments
     except AisecopsError:
         return Reject("The edited arguments do not fit the tool."), None
+
+
+def _approve(grant: object, shown: CanonicalCall) -> Answer:
+    """Take a yes with what is granted beside it as a whole: where the grant cannot be read, there is no yes."""
+    if grant is None:
+        return Approve()
+    try:
+        return Approve(GrantRequest(wish=read_wish(grant), call=shown))
+    except AisecopsError:
+        return Reject("The grant beside the yes could not be understood, so the answer counts as a no.")

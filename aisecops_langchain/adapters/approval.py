@@ -72,7 +72,7 @@ class ApprovalNode(GovernanceNode):
 
     def _keep(self, reading: Reading, answer: object, config: RunnableConfig | None) -> dict[str, Any]:
         """Keep an answer; whatever goes wrong here leaves the call unapproved and the thread alive."""
-        understood, arguments = read_answer(answer, self._tools)
+        understood, arguments = read_answer(answer, self._tools, reading.call)
         try:
             record = self._governor.approvals.answer(reading.binding, understood, self._who(config))
         except AisecopsError as error:

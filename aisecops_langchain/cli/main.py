@@ -23,6 +23,9 @@ _COMMANDS: Final = {
     ),
     "effects": LazyCommand("aisecops_langchain.cli.effects:effects_group", "List effects and settle unknown ones."),
     "eval": LazyCommand("aisecops_langchain.cli.eval:eval_group", "Judge the layer with published suites.", "eval"),
+    "grants": LazyCommand(
+        "aisecops_langchain.cli.grants:grants_group", "List and revoke what runs without asking again."
+    ),
     "policy": LazyCommand("aisecops_langchain.cli.policy:policy_group", "Check, test and compare policy bundles."),
     "replay": LazyCommand("aisecops_langchain.cli.replay:replay_group", "Tell from the log what a run did, and why."),
     "stop": LazyCommand("aisecops_langchain.cli.stop:stop_group", "Stop a run, an agent or a tenant."),

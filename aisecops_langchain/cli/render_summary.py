@@ -14,6 +14,7 @@ from rich.table import Table
 
 from aisecops_langchain.cli.render_log import line
 from aisecops_langchain.forensics.approvals import ApprovalAsked, ApprovalSummary
+from aisecops_langchain.forensics.grants import GrantSeen
 from aisecops_langchain.forensics.problems import Problem
 from aisecops_langchain.forensics.summary import Outcome, Summary
 from aisecops_langchain.forensics.text import name, said, short
@@ -90,6 +91,7 @@ def show_summary(out: Console, summary: Summary) -> None:
         ],
     )
     _show_approvals(out, summary.approvals)
+    _show_grants(out, summary.grants)
     _show_effects_and_times(out, summary)
 
 
@@ -133,6 +135,21 @@ def _show_approvals(out: Console, approvals: ApprovalSummary) -> None:
             for item in approvals.requests
         ],
     )
+
+
+def _show_grants(out: Console, grants: Sequence[GrantSeen]) -> None:
+    rows = [
+        (
+            name(item.tool),
+            short(item.grant),
+            name(item.approver.id) if item.approver else "",
+            "in this run" if item.given else "before",
+            str(item.used),
+            item.ended or "",
+        )
+        for item in grants
+    ]
+    _show_table(out, "Standing grants", ("tool", "grant", "by", "given", "used", "ended"), rows)
 
 
 def _show_effects_and_times(out: Console, summary: Summary) -> None:

@@ -13,6 +13,7 @@ from pydantic import Field
 from aisecops_langchain.canonical import JsonValue
 from aisecops_langchain.domain.base import Frozen
 from aisecops_langchain.domain.effects import ToolProfile
+from aisecops_langchain.domain.grant import GrantTerms
 from aisecops_langchain.domain.labels import Label
 from aisecops_langchain.domain.plan import CanonicalCall
 from aisecops_langchain.domain.principal import Principal
@@ -97,6 +98,8 @@ class Decision(Frozen):
     """What the call would take below the ceilings of its warrant."""
     chain: ChainStep | None = None
     """What the call would add to the risk of its chain."""
+    grants: GrantTerms | None = None
+    """What an approver of the call may grant beside his yes, and standing grants for it must keep to."""
 
     @property
     def allowed(self) -> bool:

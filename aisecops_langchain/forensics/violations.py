@@ -22,6 +22,7 @@ from aisecops_langchain.domain.events import (
     ExecutionFailed,
     ExecutionStarted,
     ExecutionUnknown,
+    GrantUsed,
     PermitIssued,
 )
 from aisecops_langchain.forensics.calls import CallKey, Calls, EffectKey, NamesCall, call_key, effect_key, recorded_in
@@ -55,6 +56,7 @@ class _Walk:
         self._requests: dict[str, ApprovalRequested] = {}
         self._answers: dict[str, AnyEvent] = {}
         self._granted: dict[str, set[CallKey]] = {}
+        self._covered: set[tuple[str, str, CallKey]] = set()
         self._permits: dict[str, PermitIssued] = {}
         self._used: set[str] = set()
         self._starts: dict[EffectKey, ExecutionStarted] = {}
@@ -69,6 +71,8 @@ class _Walk:
                 self._requests.setdefault(event.approval, event)
             case ApprovalGranted() | ApprovalRejected() | ApprovalExpired():
                 yield from self._answer(event)
+            case GrantUsed():
+                self._covered.add((event.grant, event.permit, call_key(event)))
             case PermitIssued():
                 yield from self._permit(event)
             case ExecutionStarted():
@@ -130,6 +134,9 @@ class _Walk:
         self._permits.setdefault(event.permit, event)
 
     def _approved(self, event: PermitIssued) -> bool:
+        """Whether an approval of this call, or a grant that was counted for it, accounts for a permit."""
+        if event.grant is not None:
+            return (event.grant, event.permit, call_key(event)) in self._covered
         return event.approval is not None and call_key(event) in self._granted.get(event.approval, set())
 
     def _start(self, event: ExecutionStarted) -> Iterator[Problem]:

@@ -32,6 +32,10 @@ from aisecops_langchain.domain.events import (
     ExecutionStarted,
     ExecutionUnknown,
     FindingRecord,
+    GrantEnded,
+    GrantGiven,
+    GrantRevoked,
+    GrantUsed,
     IdentityRefused,
     ModelFailed,
     ModelFinished,
@@ -65,6 +69,7 @@ from aisecops_langchain.domain.events import (
 )
 from aisecops_langchain.domain.principal import Approver
 from aisecops_langchain.forensics.calls import Calls
+from aisecops_langchain.forensics.grants import grant_text
 from aisecops_langchain.forensics.text import call_text, name, names, reasons, said, short
 from aisecops_langchain.forensics.trace import Trace
 
@@ -251,8 +256,31 @@ class Narrator:
     @_tell.register
     def _(self, event: PermitIssued) -> str:
         basis = f" on approval {short(event.approval)}" if event.approval is not None else ""
+        basis = f" on grant {short(event.grant)}" if event.grant is not None else basis
         until = event.expires_at.isoformat()
         return f"Permit {short(event.permit)} was issued{basis} for {self._calls.show(event)} until {until}"
+
+    @_tell.register
+    def _(self, event: GrantGiven) -> str:
+        like = grant_text(event)
+        until = event.expires_at.isoformat()
+        return f"{_person(event.approver)} granted {like} until {until} as {short(event.grant)}{_because(event.reason)}"
+
+    @_tell.register
+    def _(self, event: GrantUsed) -> str:
+        taken = ", ".join(f"{said(amount)} of {name(item)}" for item, amount in event.amounts.items())
+        counted = f", and takes {taken}" if taken else ""
+        who = _person(event.approver)
+        return f"{self._calls.show(event)} is covered by grant {short(event.grant)} of {who}{counted}"
+
+    @_tell.register
+    def _(self, event: GrantEnded) -> str:
+        return f"Grant {short(event.grant)} for {name(event.tool)} is {event.why}"
+
+    @_tell.register
+    def _(self, event: GrantRevoked) -> str:
+        who = name(event.by) or "Somebody"
+        return f"{who} revoked grant {short(event.grant)} for {name(event.tool)}{_because(event.reason)}"
 
     @_tell.register
     def _(self, event: ExecutionStarted) -> str:

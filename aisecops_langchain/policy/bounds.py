@@ -261,7 +261,7 @@ def _reason(code: str, message: str) -> Reason:
 
 
 def _stricter(decision: Decision, effect: Effect, reasons: list[Reason]) -> Decision:
-    """Restrict a decision; one that asks for a person already keeps its own reasons too."""
+    """Restrict a decision; one that asks for a person keeps its own reasons, and no grant answers the new ones."""
     obligations = frozenset() if effect is Effect.DENY else decision.obligations
     return decision.model_copy(
         update={
@@ -269,5 +269,6 @@ def _stricter(decision: Decision, effect: Effect, reasons: list[Reason]) -> Deci
             "stage": Stage.BOUNDS,
             "reasons": (*reasons, *decision.reasons),
             "obligations": obligations,
+            "grants": None,
         }
     )

@@ -15,6 +15,7 @@ from pydantic import JsonValue
 
 from aisecops_langchain.domain.decision import Decision, Effect, Obligation, Reason
 from aisecops_langchain.domain.effects import ToolProfile
+from aisecops_langchain.domain.grant import GrantTerms
 from aisecops_langchain.policy.attributes import Attribute, Facts
 from aisecops_langchain.policy.conditions import GRANTED_BY, Condition, Leaf, Predicate, all_of
 from aisecops_langchain.policy.constraints import Constraint
@@ -66,6 +67,8 @@ class CompiledRule:
     holds: Predicate
     matched: Reason
     obligations: frozenset[Obligation]
+    grants: GrantTerms | None = None
+    """What an approver may grant, where it asks for one."""
 
 
 class Judgement(NamedTuple):
@@ -248,6 +251,7 @@ def _compile_rule(rule: Rule, when: Condition | None) -> CompiledRule:
             code="rule", message=f"{message} ({rule.description})" if rule.description else message, rule=rule.id
         ),
         obligations=frozenset(rule.obligations),
+        grants=rule.grants,
     )
 
 

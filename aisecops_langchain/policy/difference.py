@@ -102,7 +102,7 @@ def difference(old: Policy, new: Policy, *, max_requests: int = MAX_REQUESTS) ->
         for request in _requests(space, allowance):
             tried += 1
             one, other = old.decide(request), new.decide(request)
-            if (one.effect, one.obligations) != (other.effect, other.obligations):
+            if _answer(one) != _answer(other):
                 return Difference(
                     request=request, old=one, new=other, exhaustive=False, tried=tried, settings=_settings(old, new)
                 )
@@ -110,12 +110,17 @@ def difference(old: Policy, new: Policy, *, max_requests: int = MAX_REQUESTS) ->
     return Difference(exhaustive=not gaps, tried=tried, gaps=tuple(gaps), settings=_settings(old, new))
 
 
+def _answer(decision: Decision) -> object:
+    """What becomes of a call by a decision, and what a person may grant beside a yes to it."""
+    return decision.effect, decision.obligations, decision.grants
+
+
 def _hidden(space: _Space, request: DecisionRequest, old: Policy, new: Policy) -> Iterator[str]:
     """Tell what budgets and chain risk hide: requests are tried with nothing used, where one call may be too much."""
     if not (old.bounds or new.bounds):
         return
     one, other = (replace(policy, bounds=NO_BOUNDS).decide(request) for policy in (old, new))
-    if (one.effect, one.obligations) != (other.effect, other.obligations):
+    if _answer(one) != _answer(other):
         yield f"{space.agent} and {space.tool}: rules differ where budgets or chain risk decide"
     elif one.risk != other.risk and one.effect is not Effect.DENY:
         yield f"{space.agent} and {space.tool}: the risk class differs, so the risk of a chain adds up differently"
@@ -137,7 +142,9 @@ def _spaces(old: Policy, new: Policy) -> Iterator[_Space]:
 def _sentences(gate: Gate) -> object:
     """All that a gate's answers depend on, in comparable form."""
     rights = [(item.id, item.risk, [constraint.text for constraint in item.constraints]) for item in gate.capabilities]
-    rules = [(rule.effect, sorted(rule.obligations), _sentence(rule.condition)) for rule in gate.rules]
+    rules = [
+        (rule.effect, sorted(rule.obligations), _sentence(rule.condition), repr(rule.grants)) for rule in gate.rules
+    ]
     return rights, sorted(rules, key=repr)
 
 

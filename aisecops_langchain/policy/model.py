@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, JsonValue, PositiveInt, model_valida
 from aisecops_langchain.domain.base import Frozen
 from aisecops_langchain.domain.decision import Effect, Obligation
 from aisecops_langchain.domain.effects import ToolProfile
+from aisecops_langchain.domain.grant import GrantTerms
 from aisecops_langchain.policy.bounds_model import Budget, ChainRisk
 
 EVERY_TOOL: Final = "*"
@@ -103,6 +104,8 @@ class Rule(Frozen):
     when: dict[str, JsonValue] = Field(default_factory=dict, min_length=1)
     """Conditions that must all hold; left out, the rule always matches."""
     obligations: Annotated[tuple[Obligation, ...], Field(min_length=1), AfterValidator(_distinct)] = ()
+    grants: GrantTerms | None = None
+    """What an approver may grant beside his yes; left out, nothing."""
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
@@ -110,7 +113,18 @@ class Rule(Frozen):
             raise ValueError(f"rule {self.id!r} names neither tools nor capabilities")
         if self.effect is Effect.DENY and self.obligations:
             raise ValueError(f"rule {self.id!r} denies, so it cannot carry obligations")
+        if self.grants is not None:
+            self._permits_grants(self.grants)
         return self
+
+    def _permits_grants(self, grants: GrantTerms) -> None:
+        given = grants.model_dump(exclude_unset=True)
+        if self.effect is not Effect.REQUIRE_APPROVAL:
+            raise ValueError(f"rule {self.id!r} asks nobody, so it cannot permit grants")
+        if any(item in (None, (), {}) for item in given.values()):
+            raise ValueError(f"grants of rule {self.id!r} have an empty entry; fill it in, or leave it out")
+        if set(grants.any) & (grants.up_to or {}).keys():
+            raise ValueError(f"grants of rule {self.id!r} name an argument twice")
 
 
 class Limits(Frozen):
@@ -221,7 +235,7 @@ class Bundle(Frozen):
         """Return the content that the digest covers: defaults spelled out, rules in order of id, nothing empty."""
         content = self.model_dump(mode="json", by_alias=True)
         content["capabilities"] = {name: _filled(item) for name, item in content["capabilities"].items()}
-        content["rules"] = [_filled(item) for item in sorted(content["rules"], key=lambda item: str(item["id"]))]
+        content["rules"] = [_filled_rule(item) for item in sorted(content["rules"], key=lambda item: str(item["id"]))]
         content["record"] = _filled(content["record"])
         content["tools"] = {name: _filled_profile(item) for name, item in content["tools"].items()}
         content["budgets"] = {name: _filled(item) for name, item in content["budgets"].items()}
@@ -237,6 +251,13 @@ class Bundle(Frozen):
 def _filled_profile(item: dict[str, JsonValue]) -> dict[str, JsonValue]:
     results = item["results"]
     return _filled({**item, "results": _filled(results) if isinstance(results, dict) else results})
+
+
+def _filled_rule(item: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    grants = item["grants"]
+    if not isinstance(grants, dict):
+        return _filled({**item, "grants": {}})
+    return _filled({**item, "grants": _filled({key: value for key, value in grants.items() if value is not None})})
 
 
 def _filled(item: dict[str, JsonValue]) -> dict[str, JsonValue]:

@@ -18,22 +18,28 @@ from aisecops_langchain.domain.events import (
     RunPaused,
     RunResumed,
 )
+from aisecops_langchain.domain.grant import GrantRequest, StandingGrant
 from aisecops_langchain.domain.permit import ApprovalState, Binding
 from aisecops_langchain.domain.plan import CanonicalCall
 from aisecops_langchain.domain.principal import Approver
-from aisecops_langchain.errors import LedgerError
+from aisecops_langchain.errors import GrantError, LedgerError
 from aisecops_langchain.runtime.ports import Change, Clock, Ledger, Table
 from aisecops_langchain.runtime.recorder import Recorder, at
 from aisecops_langchain.runtime.records import ApprovalRecord, Briefing, close_row, open_row
+from aisecops_langchain.runtime.standing_grants import StandingGrants
 from aisecops_langchain.sealing import Sealer
 
 _SECOND = 1_000_000_000
 _REASON_LIMIT = 500
+_ATTEMPTS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Approve:
     """Yes, to exactly the call that was shown."""
+
+    grant: GrantRequest | None = None
+    """What later calls like it are to be let run without asking; all of the answer counts, or nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +69,21 @@ class Approvals:
         recorder: Writes them to the log.
         sealer: Seals them.
         clock: Tells when they expire.
+        grants: Keeps what is granted beside a yes.
         lifetime_seconds: How long an answer is waited for.
     """
 
     def __init__(
-        self, ledger: Ledger, recorder: Recorder, sealer: Sealer, clock: Clock, *, lifetime_seconds: int
+        self,
+        ledger: Ledger,
+        recorder: Recorder,
+        sealer: Sealer,
+        clock: Clock,
+        *,
+        grants: StandingGrants,
+        lifetime_seconds: int,
     ) -> None:
+        self._grants = grants
         self._ledger = ledger
         self._recorder = recorder
         self._sealer = sealer
@@ -164,7 +179,7 @@ class Approvals:
         changes = [Change(close_row(self._sealer, Table.APPROVALS, key, settled), replaces=row.seal)]
         if settled.state is ApprovalState.REJECTED:
             changes += self._remember_rejection(settled)
-        if not self._ledger.apply(changes, durable=True):
+        if not self._keep(changes, settled.grant):
             return self.find(key) or record
         self.record_answer(settled)
         return settled
@@ -192,6 +207,8 @@ class Approvals:
             event = self._record(ApprovalExpired, binding)
         if event is not None:
             key = binding.approval_key()
+            if record.grant is not None:
+                self._grants.record_given(record.grant)
             self._recorder.record(RunResumed, binding.scope, key, parents=(event,), answered=key)
             self._recorder.commit()
         return event
@@ -224,6 +241,13 @@ class Approvals:
         used = record.model_copy(update={"state": ApprovalState.CONSUMED})
         return Change(close_row(self._sealer, Table.APPROVALS, key, used), replaces=row.seal)
 
+    def _keep(self, changes: list[Change], grant: StandingGrant | None) -> bool:
+        """Keep an answer, along with what was granted beside others that are being given in the same place."""
+        if grant is None:
+            return self._ledger.apply(changes, durable=True)
+        attempts = (self._ledger.apply([*changes, self._grants.keeping(grant)], durable=True) for _ in range(_ATTEMPTS))
+        return any(attempts)
+
     def _settle(self, record: ApprovalRecord, binding: Binding, answer: Answer, approver: Approver) -> ApprovalRecord:
         if self._clock.now() >= record.expires_at:
             return record.model_copy(update={"state": ApprovalState.EXPIRED})
@@ -238,6 +262,11 @@ class Approvals:
             if answer.call.tool != record.binding.tool:
                 return record.model_copy(update={**rejected, "reason": "an edit may not change the tool"})
             granted["edited_call"] = answer.call.digest
+        elif answer.grant is not None:
+            try:
+                granted["grant"] = self._grants.make(record.binding, answer.grant, record.briefing.grants, approver)
+            except GrantError as error:
+                return record.model_copy(update={**rejected, "reason": error.message})
         return record.model_copy(update=granted)
 
     def _remember_rejection(self, record: ApprovalRecord) -> list[Change]:

@@ -100,6 +100,7 @@ def describe_permit(recorder: Recorder, case: Case, effect: EffectRecord, event:
         tool_definition=case.proposal.step.tool_definition,
         expires_at=at(permit.expires_at),
         approval=effect.approval,
+        grant=effect.grant,
         **case.about,
     )
 
@@ -121,6 +122,7 @@ def brief(proposal: Proposal, decision: Decision) -> Briefing:
             {"argument": item.argument, "integrity": item.label.integrity.value, "method": item.method}
             for item in proposal.step.provenance
         ),
+        grants=decision.grants,
     )
 
 

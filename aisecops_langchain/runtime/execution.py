@@ -67,7 +67,7 @@ class Execution:
         sealer: Checks permits, seals rows.
         clock: Tells whether a permit expired.
         idempotent: Whether a tool may be begun again after a crash.
-        require: Raises if a stop or a warrant keeps a permitted call from beginning.
+        require: Raises if a stop, a warrant or the grant of a permit keeps a permitted call from beginning.
         in_force: Tells the digest of the policy in force; a permit of another policy is void.
     """
 
@@ -80,7 +80,7 @@ class Execution:
         *,
         idempotent: Callable[[str], bool],
         in_force: Callable[[], str],
-        require: Callable[[Binding], None],
+        require: Callable[[Binding, str | None], None],
     ) -> None:
         self._require = require
         self._effects = effects
@@ -183,7 +183,7 @@ class Execution:
             kept = None  # what the ledger says of a permit that is no good any more decides how it is refused
         found = kept or self._read(key)
         self._check(found.record, permit_id, binding, genuine=kept is not None)
-        self._require(binding)
+        self._require(binding, found.record.grant)
         with self._here_lock:
             if permit_id in self._here:
                 raise PermitError("already_running", _MESSAGES["already_running"])
@@ -200,7 +200,7 @@ class Execution:
     def _still_allowed(self, running: Running) -> None:
         """Look for stops once more, now that whoever orders one would see the start."""
         try:
-            self._require(running.binding)
+            self._require(running.binding, running.record.grant)
         except AisecopsError:
             self._never_ran(running)
             raise

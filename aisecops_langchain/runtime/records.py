@@ -15,6 +15,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from aisecops_langchain.domain.base import Frozen
 from aisecops_langchain.domain.decision import Obligation
+from aisecops_langchain.domain.grant import GrantRegister, GrantTerms, StandingGrant
 from aisecops_langchain.domain.permit import ApprovalState, Binding, EffectState, Permit, Resolver
 from aisecops_langchain.domain.principal import Approver
 from aisecops_langchain.domain.stop import StopRegister
@@ -53,6 +54,8 @@ class EffectRecord:
     attempt: int = 0
     """How often it was started; more than once only where the tool is declared idempotent."""
     approval: str | None = None
+    grant: str | None = None
+    """The standing grant that it was permitted under; begun only while that was not revoked."""
     obligations: tuple[Obligation, ...] = ()
     """What the executor owes; kept here, because state could lose them."""
     named_by_user: bool = False
@@ -79,6 +82,8 @@ class Briefing(Frozen):
     """What policy said."""
     provenance: tuple[dict[str, str], ...] = ()
     """For each argument its name, the integrity of its source and how it was traced there."""
+    grants: GrantTerms | None = None
+    """What may be granted beside the yes."""
 
 
 class ApprovalRecord(Frozen):
@@ -95,6 +100,8 @@ class ApprovalRecord(Frozen):
     reason: str = ""
     edited_call: str | None = None
     """Digest of the call that the person put in its place, where there is one."""
+    grant: StandingGrant | None = None
+    """What the person granted beside his yes."""
 
 
 class ScopeRecord(Frozen):
@@ -104,10 +111,10 @@ class ScopeRecord(Frozen):
     task: TaskScope
 
 
-Record = TypeVar("Record", EffectRecord, ApprovalRecord, StopRegister, ScopeRecord)
+Record = TypeVar("Record", EffectRecord, ApprovalRecord, StopRegister, ScopeRecord, GrantRegister)
 
 _FORMS: Final[Mapping[type, TypeAdapter[Any]]] = {
-    kind: TypeAdapter(kind) for kind in (EffectRecord, ApprovalRecord, StopRegister, ScopeRecord)
+    kind: TypeAdapter(kind) for kind in (EffectRecord, ApprovalRecord, StopRegister, ScopeRecord, GrantRegister)
 }
 
 
@@ -115,7 +122,7 @@ def close_row(
     sealer: Sealer,
     table: Table,
     key: str,
-    record: EffectRecord | ApprovalRecord | StopRegister | ScopeRecord,
+    record: EffectRecord | ApprovalRecord | StopRegister | ScopeRecord | GrantRegister,
     body: bytes | None = None,
 ) -> Row:
     """Seal a record into a row.

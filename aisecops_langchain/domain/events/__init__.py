@@ -51,6 +51,7 @@ from aisecops_langchain.domain.events.execution import (
     ExecutionStarted,
     ExecutionUnknown,
 )
+from aisecops_langchain.domain.events.grants import GrantEnded, GrantGiven, GrantRevoked, GrantUsed
 from aisecops_langchain.domain.events.planning import (
     ArgumentsEndorsed,
     PlanCreated,
@@ -100,6 +101,10 @@ AnyEvent: TypeAlias = Annotated[
     | ApprovalRejected
     | ApprovalExpired
     | BudgetExhausted
+    | GrantGiven
+    | GrantUsed
+    | GrantEnded
+    | GrantRevoked
     | PermitIssued
     | ExecutionStarted
     | ExecutionCompleted
@@ -189,6 +194,10 @@ __all__ = [
     "ExecutionStarted",
     "ExecutionUnknown",
     "FindingRecord",
+    "GrantEnded",
+    "GrantGiven",
+    "GrantRevoked",
+    "GrantUsed",
     "IdentityRefused",
     "ModelFailed",
     "ModelFinished",

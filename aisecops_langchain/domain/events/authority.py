@@ -126,3 +126,5 @@ class PermitIssued(_CallEvent):
     expires_at: AwareDatetime
     approval: str | None = None
     """The approval that it rests on, where one was needed."""
+    grant: str | None = None
+    """The standing grant that it rests on, where one stood for the approval."""
