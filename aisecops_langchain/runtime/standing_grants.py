@@ -282,6 +282,7 @@ class StandingGrants:
             revoked = entry.model_copy(update=ended)
             entries = [revoked if item is entry else item for item in known.entries]
             if self._ledger.apply([self._registers.change(known, entries)], durable=True):
+                self._registers.read(known.place)  # from here on this process takes no older register
                 return revoked
         raise LedgerError("the grants of this place keep changing", expected="to be the next to write them once")
 
