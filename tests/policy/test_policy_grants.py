@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,7 +89,8 @@ def test_terms_are_part_of_the_digest_and_read_back():
 
 def test_a_bundle_without_grants_has_the_digest_that_it_had():
     """The key is left out of the normalised content where nothing is granted."""
-    plain = re.sub(r"(, |    )grants: {.*?}(?=}?\n)", "", BUNDLE).replace("id: grants", "id: plain")
+    rules = "rules: [{id: pay, effect: require_approval, tools: [pay]}]"
+    plain = BUNDLE.partition("rules:")[0].replace("id: grants", "id: plain") + rules
     assert b"grants" not in parse_policy(plain).bundle_json()
 
 
