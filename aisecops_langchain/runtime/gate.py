@@ -236,11 +236,11 @@ class Gate:
 
     def _by_grant(self, case: Case, decision: Decision, event: str) -> Verdict | None:
         """Permit a call that a standing grant covers; where others use it up at the same moment, see what is left."""
-        if decision.grants is None:
-            return None
         for _ in range(_ATTEMPTS):
             known = self._effects.read(case.key)
             before = known.record if known else None
+            if before is not None and before.grant and before.state is not EffectState.RESERVED:
+                return self._issue(case, decision, event)  # it was begun: nobody is asked about it now
             use = self._grants.find(case.binding, case.proposal.step.call, decision.grants, before)
             if use is None:
                 return None

@@ -29,11 +29,17 @@ rules:
   - {id: sync, effect: require_approval, tools: [sync]}
   - {id: never, effect: deny, tools: [pay], when: {args.note: {eq: never}}}
   - {id: odd, effect: require_approval, tools: [pay], when: {args.note: {eq: odd}}}
+  - id: tight
+    effect: require_approval
+    tools: [pay]
+    when: {args.to: {eq: alice}, args.amount: {eq: 77}}
+    grants: {max_seconds: 60, max_uses: 20, any: [note]}
+  - {id: boss, effect: require_approval, tools: [pay], agents: [clerk], when: {args.note: {eq: boss}}}
 limits: {permit_ttl_seconds: 60}
 """
 POLICY = parse_policy(BUNDLE)
-PLAIN = parse_policy("\n".join(line for line in BUNDLE.splitlines() if "args.note" not in line))
-"""Without rules that need the note, so that a call without one is a question and no error."""
+PLAIN = parse_policy(BUNDLE.partition("  - {id: never")[0])
+"""Without rules that need an argument, so that a call without it is a question and no error."""
 
 WISH = {"for_seconds": 3600, "uses": 10, "same": ["to"], "up_to": {"amount": "500"}, "any": ["note"]}
 CALL = {"to": "alice", "amount": 100, "note": "rent"}
@@ -68,9 +74,13 @@ class GrantWorld(World):
         request = GrantRequest(wish=read_wish(wish), call=proposal.step.call)
         return self.governor.approvals.answer(binding, Approve(request), approver)
 
+    def answer_to(self, call, wish: object):
+        """Propose a call, and answer with a yes and a wish."""
+        return self.answer(self.step(**call), wish)
+
     def give(self, call=CALL, **wish):
         """Approve one call with a grant beside it, and return the grant."""
-        record = self.answer(self.step(**call), {**WISH, **wish})
+        record = self.answer_to(call, {**WISH, **wish})
         assert record.grant is not None, record.reason
         return record.grant
 

@@ -187,6 +187,23 @@ def test_a_second_rule_that_permits_no_grants_asks(world):
     assert world.runs(note="even")
 
 
+def test_a_second_rule_with_tighter_terms_asks_where_the_grant_goes_beyond_them(world):
+    """The same grant, for an amount about which another rule lets nobody grant more than a minute."""
+    world.give()
+    assert isinstance(world.use(amount=77), NeedsApproval)
+    assert world.runs(amount=78)
+
+
+def test_a_delegator_who_would_have_to_ask_each_time_makes_the_delegate_ask(world):
+    """The terms of everybody in the chain count; the chain itself may hold a grant of its own."""
+    warrant = world.governor.delegate(world.scope, agent="helper", tools=["pay"], depth=1)
+    principal = world.governor.delegations.present(warrant)
+    world.scope = world.scope.model_copy(update={"principal": principal})
+    world.give()
+    assert world.runs()
+    assert isinstance(world.use(note="boss"), NeedsApproval)
+
+
 def test_a_call_that_a_person_rejected_stays_rejected(world):
     """A no in this run is stronger than a standing yes."""
     first = world.step(**{**CALL, "amount": 7})
@@ -241,6 +258,17 @@ def test_the_permit_is_single_use_and_expires_with_the_grant(world):
     late = world.decide(world.step(**CALL))
     assert isinstance(late, Permitted)
     assert late.permit.expires_at == grant.expires_at
+
+
+def test_nobody_is_asked_about_a_call_that_ran_on_a_grant(world):
+    """Decided on once more, as after a resume at an old checkpoint, it is refused, though the grant is used up."""
+    world.give(uses=1)
+    step = world.step(**CALL)
+    running = world.begin(step)
+    assert world.decide(step).code == "already_used"
+    world.governor.execution.complete(running, result="sha256:r", label=step.context)
+    assert isinstance(world.use(), NeedsApproval)
+    assert world.decide(step).code == "already_used"
 
 
 def test_a_permit_that_expired_unused_is_replaced_at_no_charge(world):
@@ -303,6 +331,15 @@ class TestTime:
         world.clock.advance(-30)
         assert isinstance(world.use(), NeedsApproval)
 
+    def test_nor_does_it_where_the_time_was_only_seen_elsewhere(self, world):
+        """A process knows how late it has been, also from calls that have nothing to do with the grant."""
+        world.give(for_seconds=60)
+        world.clock.advance(61)
+        world.give({**CALL, "to": "bob"}, any_thread=True)
+        assert world.runs(to="bob", scope=world.elsewhere(thread="thread-2"))
+        world.clock.advance(-30)
+        assert isinstance(world.use(), NeedsApproval)
+
     def test_nor_in_another_process_once_anybody_noticed(self, world):
         world.give(for_seconds=60)
         world.clock.advance(61)
@@ -346,6 +383,7 @@ class TestRevoking:
             world.begin(step, permit.id)
         assert refused.value.code == "grant_revoked"
         assert world.only("execution_blocked").code == "grant_revoked"
+        assert world.effect(step).state is EffectState.RESERVED
         assert "execution_started" not in world.kinds()
 
     def test_a_revocation_between_the_check_and_the_start_is_seen_after_the_start(self, world):
@@ -430,6 +468,21 @@ class TestGiving:
         assert (record.state, record.grant) == (ApprovalState.REJECTED, None)
         assert isinstance(world.decide(step), Denied)
         assert list(world.ledger.scan(Table.GRANTS)) == []
+
+    @pytest.mark.parametrize(
+        ("terms", "wish", "fits"),
+        [
+            ("", {"any_thread": True}, False),
+            ("any_thread: true, ", {"any_thread": True}, True),
+            ('up_to: {amount: "500"}, ', {}, True),
+            ('up_to: {amount: "499.999999"}, ', {}, False),
+            ('up_to: {other: "9999"}, ', {}, False),
+        ],
+    )
+    def test_threads_and_sums_are_for_policy_to_permit(self, terms, wish, fits):
+        text = BUNDLE.replace("any: [note], any_thread: true", f"{terms}any: [note]")
+        record = GrantWorld(policy=parse_policy(text)).answer_to(CALL, {**WISH, **wish})
+        assert (record.grant is not None) is fits
 
     def test_where_a_rule_permits_none_the_whole_answer_is_a_no(self, world):
         step = world.step("sync", to="alice")
