@@ -269,6 +269,8 @@ def test_nobody_is_asked_about_a_call_that_ran_on_a_grant(world):
     world.governor.execution.complete(running, result="sha256:r", label=step.context)
     assert isinstance(world.use(), NeedsApproval)
     assert world.decide(step).code == "already_used"
+    world.clock.advance(HOUR)
+    assert world.decide(step).code == "already_used"
 
 
 def test_a_permit_that_expired_unused_is_replaced_at_no_charge(world):
