@@ -152,7 +152,8 @@ class ToolGuardNode(GovernanceNode):
             _LOG.error("a call of %s needs approval: compile the graph with a checkpointer", binding.tool)
             self._record_rejected(place, binding.plan, binding.call_id, binding.tool, _NOBODY_TO_ASK)
             return _NOBODY_TO_ASK
-        self._governor.approvals.request(verdict.binding, verdict.briefing, parents=(verdict.event,))
+        approvals = self._governor.approvals
+        approvals.request(verdict.binding, verdict.briefing, verdict.requires, parents=(verdict.event,))
         return verdict
 
     def _settle(self, outcome: _Outcome, place: Place, plan: ExecutionPlan, position: int, verdict: Verdict) -> None:

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from pydantic import JsonValue
 
+from aisecops_langchain.domain.approval import DEFAULT_REQUIREMENT, ApprovalRequirement
 from aisecops_langchain.domain.decision import Decision, Effect, Obligation, Reason
 from aisecops_langchain.domain.effects import ToolProfile
 from aisecops_langchain.policy.attributes import Attribute, Facts
@@ -66,6 +67,8 @@ class CompiledRule:
     holds: Predicate
     matched: Reason
     obligations: frozenset[Obligation]
+    approval: ApprovalRequirement = DEFAULT_REQUIREMENT
+    """What a person's yes takes, where the rule asks for one."""
 
 
 class Judgement(NamedTuple):
@@ -248,6 +251,7 @@ def _compile_rule(rule: Rule, when: Condition | None) -> CompiledRule:
             code="rule", message=f"{message} ({rule.description})" if rule.description else message, rule=rule.id
         ),
         obligations=frozenset(rule.obligations),
+        approval=rule.approval.requirement(rule.id) if rule.approval else DEFAULT_REQUIREMENT,
     )
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from pydantic import JsonValue
 
+from aisecops_langchain.domain.approval import ApprovalRequirement, joined
 from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect, Reason, Stage
 from aisecops_langchain.domain.effects import UNDECLARED
 from aisecops_langchain.errors import InvalidCallError
@@ -157,7 +158,12 @@ def _combine(policy: str, capability: CompiledCapability, judgements: tuple[Judg
         rules=tuple(judgement.rule.id for judgement in judgements),
         reasons=tuple(judgement.reason for judgement in decisive_first) or (_DEFAULT_DENY,),
         obligations=frozenset().union(*obligations),
+        approvals=_approvals(judgements) if effect is Effect.REQUIRE_APPROVAL else (),
     )
+
+
+def _approvals(judgements: tuple[Judgement, ...]) -> tuple[ApprovalRequirement, ...]:
+    return joined(judgement.rule.approval for judgement in judgements if judgement.effect is Effect.REQUIRE_APPROVAL)
 
 
 def _reason(code: str, message: str) -> Reason:

@@ -18,6 +18,7 @@ from aisecops_langchain.canonical import canonical_bytes, digest_bytes
 from aisecops_langchain.domain.decision import Effect
 from aisecops_langchain.domain.effects import ResultProfile, ToolProfile
 from aisecops_langchain.errors import PolicyError
+from aisecops_langchain.policy.approval_model import ApprovalTerms, EscalationTerms
 from aisecops_langchain.policy.bounds import Bounds
 from aisecops_langchain.policy.bounds_model import Budget, ChainRisk
 from aisecops_langchain.policy.compiled import build_index
@@ -123,7 +124,21 @@ def _policy(
     )
 
 
-_MODELS = (Bundle, Agent, Capability, Rule, Limits, Record, TaskBounds, ToolProfile, ResultProfile, Budget, ChainRisk)
+_MODELS = (
+    Bundle,
+    Agent,
+    Capability,
+    Rule,
+    ApprovalTerms,
+    EscalationTerms,
+    Limits,
+    Record,
+    TaskBounds,
+    ToolProfile,
+    ResultProfile,
+    Budget,
+    ChainRisk,
+)
 _KEYS = frozenset(key for model in _MODELS for key in model.model_fields)
 
 

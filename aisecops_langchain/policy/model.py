@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, JsonValue, PositiveInt, model_valida
 from aisecops_langchain.domain.base import Frozen
 from aisecops_langchain.domain.decision import Effect, Obligation
 from aisecops_langchain.domain.effects import ToolProfile
+from aisecops_langchain.policy.approval_model import ApprovalTerms
 from aisecops_langchain.policy.bounds_model import Budget, ChainRisk
 
 EVERY_TOOL: Final = "*"
@@ -103,6 +104,8 @@ class Rule(Frozen):
     when: dict[str, JsonValue] = Field(default_factory=dict, min_length=1)
     """Conditions that must all hold; left out, the rule always matches."""
     obligations: Annotated[tuple[Obligation, ...], Field(min_length=1), AfterValidator(_distinct)] = ()
+    approval: ApprovalTerms | None = None
+    """What a person's yes takes, where the rule asks for one."""
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
@@ -110,6 +113,8 @@ class Rule(Frozen):
             raise ValueError(f"rule {self.id!r} names neither tools nor capabilities")
         if self.effect is Effect.DENY and self.obligations:
             raise ValueError(f"rule {self.id!r} denies, so it cannot carry obligations")
+        if self.approval is not None and self.effect is not Effect.REQUIRE_APPROVAL:
+            raise ValueError(f"rule {self.id!r} asks nobody, so it cannot say what an approval takes")
         return self
 
 
@@ -221,7 +226,7 @@ class Bundle(Frozen):
         """Return the content that the digest covers: defaults spelled out, rules in order of id, nothing empty."""
         content = self.model_dump(mode="json", by_alias=True)
         content["capabilities"] = {name: _filled(item) for name, item in content["capabilities"].items()}
-        content["rules"] = [_filled(item) for item in sorted(content["rules"], key=lambda item: str(item["id"]))]
+        content["rules"] = [_filled_rule(item) for item in sorted(self.rules, key=lambda item: item.id)]
         content["record"] = _filled(content["record"])
         content["tools"] = {name: _filled_profile(item) for name, item in content["tools"].items()}
         content["budgets"] = {name: _filled(item) for name, item in content["budgets"].items()}
@@ -232,6 +237,11 @@ class Bundle(Frozen):
         if isinstance(chain, dict) and chain["approval_at"] is None:
             del chain["approval_at"]
         return _filled(content)
+
+
+def _filled_rule(rule: Rule) -> dict[str, JsonValue]:
+    content: dict[str, JsonValue] = rule.model_dump(mode="json", exclude={"approval"})
+    return _filled({**content, "approval": rule.approval.normalised() if rule.approval else {}})
 
 
 def _filled_profile(item: dict[str, JsonValue]) -> dict[str, JsonValue]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from aisecops_langchain.domain.approval import DEFAULT_REQUIREMENT, ApprovalRequirement, joined
 from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect, Reason, Stage
 from aisecops_langchain.domain.permit import Binding
 from aisecops_langchain.domain.principal import Principal
@@ -116,13 +117,21 @@ def _delegator(principal: Principal, position: int) -> Principal:
 
 
 def _meet(mine: Decision, theirs: Decision, agent: str) -> Decision:
-    obligations = mine.obligations | theirs.obligations
-    if theirs.effect is Effect.ALLOW or mine.effect is Effect.REQUIRE_APPROVAL:
-        return mine.model_copy(update={"obligations": obligations}) if obligations != mine.obligations else mine
-    asks = Reason(code="delegator_requires_approval", message=f"delegator {agent!r} would have to ask a person")
-    return mine.model_copy(
-        update={"effect": Effect.REQUIRE_APPROVAL, "reasons": (asks, *mine.reasons), "obligations": obligations}
-    )
+    update: dict[str, object] = {
+        "obligations": mine.obligations | theirs.obligations,
+        "approvals": joined((*_asked(mine), *_asked(theirs))),
+    }
+    if theirs.effect is Effect.REQUIRE_APPROVAL and mine.effect is not Effect.REQUIRE_APPROVAL:
+        asks = Reason(code="delegator_requires_approval", message=f"delegator {agent!r} would have to ask a person")
+        update |= {"effect": Effect.REQUIRE_APPROVAL, "reasons": (asks, *mine.reasons)}
+    return mine.model_copy(update=update)
+
+
+def _asked(decision: Decision) -> tuple[ApprovalRequirement, ...]:
+    """What a decision takes from a person, with the default spelled out so that joining loses nothing of it."""
+    if decision.effect is not Effect.REQUIRE_APPROVAL:
+        return ()
+    return decision.approvals or (DEFAULT_REQUIREMENT,)
 
 
 def _denied(decision: Decision, stage: Stage, reason: Reason) -> Decision:
@@ -132,5 +141,6 @@ def _denied(decision: Decision, stage: Stage, reason: Reason) -> Decision:
             "stage": stage,
             "reasons": (reason, *decision.reasons),
             "obligations": frozenset(),
+            "approvals": (),
         }
     )

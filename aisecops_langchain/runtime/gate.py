@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from aisecops_langchain.canonical import JsonValue
+from aisecops_langchain.domain.approval import ApprovalRequirement
 from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect
 from aisecops_langchain.domain.labels import Integrity
 from aisecops_langchain.domain.permit import ApprovalState, Binding, EffectState, Permit
@@ -22,9 +23,10 @@ from aisecops_langchain.domain.usage import Usage
 from aisecops_langchain.errors import LedgerError
 from aisecops_langchain.runtime.approvals import Approvals
 from aisecops_langchain.runtime.authority import Authority
+from aisecops_langchain.runtime.briefing import Briefings
 from aisecops_langchain.runtime.budgets import Budgets, Demand, kept
 from aisecops_langchain.runtime.case import Case, Proposal
-from aisecops_langchain.runtime.decision_events import brief, describe, describe_permit
+from aisecops_langchain.runtime.decision_events import describe, describe_permit
 from aisecops_langchain.runtime.effects import Effects, KnownEffect
 from aisecops_langchain.runtime.execution import Execution
 from aisecops_langchain.runtime.permits import is_genuine, mint
@@ -48,6 +50,8 @@ class NeedsApproval:
 
     binding: Binding
     briefing: Briefing
+    requires: tuple[ApprovalRequirement, ...]
+    """What a yes takes."""
     event: str
     """Id of the decision's event."""
 
@@ -64,6 +68,7 @@ class Denied:
 _REFUSED: Final = {
     ApprovalState.EXPIRED: Denied("approval_expired", "Nobody approved this call in time."),
     ApprovalState.REJECTED: Denied("rejected", "A person rejected this call."),
+    ApprovalState.RESPONDED: Denied("answered", "A person answered instead of approving this call."),
 }
 
 _NOT_TRACED: Final = (Method.CONTEXT, Method.UNTRUSTED)
@@ -90,6 +95,7 @@ class Gate:
         environment: Facts from configuration that rules may ask for.
         authority: Narrows each decision by stops and by the chain of delegators.
         budgets: Counts what calls use.
+        briefings: Says what approvers are told.
     """
 
     def __init__(
@@ -105,7 +111,9 @@ class Gate:
         environment: Mapping[str, JsonValue],
         authority: Authority,
         budgets: Budgets,
+        briefings: Briefings,
     ) -> None:
+        self._briefings = briefings
         self._budgets = budgets
         self._authority = authority
         self._policy = policy
@@ -219,17 +227,18 @@ class Gate:
         return refused or self._issue(case, decision, events[-1][0], approval=None)
 
     def _by_approval(self, case: Case, decision: Decision, event: str) -> Verdict:
-        record = self._approvals.find(case.asked.approval_key())
+        record = self._approvals.look(case.asked.approval_key())
         if record is None:
             if self._approvals.was_rejected(case.asked):
                 return Denied("rejected", "A person already rejected this call in this run.")
-            return NeedsApproval(case.asked, brief(case.proposal, decision), event)
+            briefing = self._briefings.brief(case, decision)
+            return NeedsApproval(case.asked, briefing, decision.approvals, event)
         if record.state in _REFUSED:
             return _REFUSED[record.state]
         if record.binding.claims() != case.asked.claims():
             return Denied("approval_void", "The approval was asked for in another context.")
         if record.state is ApprovalState.PENDING:
-            return NeedsApproval(case.asked, brief(case.proposal, decision), event)
+            return NeedsApproval(case.asked, record.briefing, record.requires, event)
         return self._approved(case, decision, record)
 
     def _approved(self, case: Case, decision: Decision, record: ApprovalRecord) -> Verdict:
@@ -238,6 +247,8 @@ class Gate:
             return Denied("approval_mismatch", "The approval is for another call than this one.")
         if record.state is ApprovalState.GRANTED and self._clock.now() >= record.expires_at:
             return _REFUSED[ApprovalState.EXPIRED]
+        if not self._approvals.suffices(record, decision.approvals):
+            return Denied("approval_insufficient", "The approval is not what policy asks for now.")
         answered = self._approvals.record_answer(record)  # before the permit, even if a crash lost it the first time
         return self._issue(case, decision, answered or "", approval=record)
 

@@ -132,6 +132,8 @@ def every_kind() -> list[AnyEvent]:
     shared |= {"budgets": ["money"], "outcome": "completed", "resolver": "person"}
     endorsed = {"argument": "to", "label": {"integrity": "user", "confidentiality": "internal"}, "method": "verbatim"}
     shared |= {"endorsed": [endorsed]}
+    shared |= {"missing": 1, "answer": "approve", "response": "sha256:x", "rule": "r", "after_seconds": 60}
+    shared |= {"roles": ["ciso"], "votes": 1, "waited_seconds": 2.0}
     for kind in get_args(get_args(AnyEvent)[0]):
         tag = kind.model_fields["kind"].default
         known = made.get(tag)
