@@ -98,7 +98,8 @@ def govern(
         principal: Who acts, instead of the three above: fixed, or a function of the run's configuration.
         identity: Tells user and tenant from the configuration of each call, and vouches for them.
         warrant: What another agent lets this one do in its place, or how to find it in the configuration of a call.
-        approver: Tells who answers an approval, from the configuration of the resuming call; ``identity`` unless said.
+        approver: Tells who answers an approval, from the configuration of the resuming call: an identity provider,
+            or a function. Where ``identity`` vouches for users, only somebody who is vouched for may approve.
         approval_format: How questions look: ``hitl`` as LangChain's middleware has them, or the older ``agent_inbox``.
         system_prompt: The agent's own instructions.
         state_schema: A ``TypedDict`` of your own with a ``messages`` channel; the governance channel is added to it.
@@ -134,7 +135,7 @@ def govern(
     graph.add_node(PLAN, PlanningNode(bound, governed, governor, who, system_prompt=system_prompt))
     guard = ToolGuardNode(governed, governor, who, system_prompt=system_prompt, require_plan=True)
     graph.add_node(GUARD, guard)
-    asking = ApprovalNode(governed, governor, who, approver=approver or identity, approval_format=approval_format)
+    asking = ApprovalNode(governed, governor, who, approver=approver, approval_format=approval_format)
     graph.add_node(APPROVE, asking, input_schema=Order)
     graph.add_node(EXECUTE, ExecutorNode(governed, governor, who), input_schema=Order)
     graph.add_node(FINISH, FinishNode(governor, who))
