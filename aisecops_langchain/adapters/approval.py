@@ -1,21 +1,21 @@
-"""The approval node: one interrupt for one call, asked again until the ledger holds an answer.
+"""The approval node: one interrupt for one call, and back to the guard, which asks again until the answers suffice.
 
 Invariant: the node asks only about what the guard asked for in the ledger, shows exactly the call that the answer will
-be bound to, takes each answer once and under the identity it came with, and never raises once an answer is there.
+be bound to, takes each answer once and under the identity it came with, and never raises once an answer is there. It
+interrupts once per execution: the host hands what came last to a second interrupt of the same node as if it were new.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from itertools import count
 from typing import Any, Final, Literal
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import interrupt
 
 from aisecops_langchain.adapters.agent_inbox import ask_inbox, read_inbox
-from aisecops_langchain.adapters.answers import ReadAnswer, read_answer
+from aisecops_langchain.adapters.answers import read_answer
 from aisecops_langchain.adapters.context import sealed
 from aisecops_langchain.adapters.node import GovernanceNode
 from aisecops_langchain.adapters.orders import Reading, read_order
@@ -28,12 +28,11 @@ from aisecops_langchain.domain.permit import ApprovalState
 from aisecops_langchain.domain.principal import Approver
 from aisecops_langchain.errors import AisecopsError, ConfigurationError
 from aisecops_langchain.runtime.approval_facts import described, facts_of, takes_one
-from aisecops_langchain.runtime.approvals import Edit, Reject, Respond, Taken
+from aisecops_langchain.runtime.approvals import Edit, Reject, Respond
 from aisecops_langchain.runtime.governor import Governor
 from aisecops_langchain.runtime.identity import Identity, IdentityProvider
 from aisecops_langchain.runtime.records import ApprovalRecord
 from aisecops_langchain.runtime.tasks import Toolbox
-from aisecops_langchain.runtime.votes import REFUSALS
 
 _LOG = logging.getLogger(__name__)
 
@@ -75,27 +74,22 @@ class ApprovalNode(GovernanceNode):
         self._inbox = approval_format == "agent_inbox"
 
     def run(self, state: Mapping[str, Any], config: RunnableConfig | None) -> dict[str, Any]:
-        """Interrupt until there is an answer that counts, and keep it."""
+        """Interrupt for an answer, and keep it."""
         place = self.locate(state, config)
-        refused: str | None = None
-        for position in count():
-            try:
-                reading = read_order(state, self._tools, place.scope)
-                record = self._waiting(reading, config)
-                if record is None:
-                    return {}
-                heard = f"{place.task}:{position}"
-                is_new = not self._governor.approvals.was_heard(reading.binding, heard)
-            except AisecopsError as error:
-                _LOG.warning("an approval order was dropped: %s", error)
-                return {}
-            answer = interrupt(self._question(reading, record, refused))
-            if is_new:  # else this place was answered before, perhaps by somebody else than who resumes now
-                taken = self._take(place, reading, answer, config, heard)
-                if not isinstance(taken, Taken):
-                    return taken
-                refused = taken.refused
-        return {}
+        try:
+            reading = read_order(state, self._tools, place.scope)
+            record = self._waiting(reading, config)
+            is_new = record is not None and not self._governor.approvals.was_heard(reading.binding, place.task)
+        except AisecopsError as error:
+            _LOG.warning("an approval order was dropped: %s", error)
+            return {}
+        if record is None:
+            return {}
+        question = _question(reading, record)
+        answer = interrupt(ask_inbox(question) if self._inbox else question)
+        if not is_new or record.state is not ApprovalState.PENDING:
+            return {}  # taken before, perhaps from somebody else than who resumes now; or the run only waited
+        return self._take(place, reading, answer, config)
 
     def _waiting(self, reading: Reading, config: RunnableConfig | None) -> ApprovalRecord | None:
         """Return the request if an answer to it is waited for here."""
@@ -113,31 +107,21 @@ class ApprovalNode(GovernanceNode):
             approvals.record_answer(record)
         return None  # somebody answered: the guard knows what follows
 
-    def _take(
-        self, place: Place, reading: Reading, answer: object, config: RunnableConfig | None, heard: str
-    ) -> Taken | dict[str, Any]:
+    def _take(self, place: Place, reading: Reading, answer: object, config: RunnableConfig | None) -> dict[str, Any]:
         """Take an answer; whatever goes wrong here leaves the call unapproved and the thread alive."""
         read = read_answer(read_inbox(answer) if self._inbox else answer, self._tools, reading.binding)
+        given = read.answer
         try:
-            taken = self._governor.approvals.take(reading.binding, read.answer, self._who(config), heard=heard)
-            if taken.record.binding.claims() != reading.binding.claims():
-                return taken  # the run goes on only for whom it was paused
-            if taken.record.state is ApprovalState.PENDING:
-                return taken
-            return self._left(place, reading, read, taken)
+            taken = self._governor.approvals.take(reading.binding, given, self._who(config), heard=place.task)
+            record = taken.record
+            if taken.refused is not None:
+                return {}
+            if isinstance(given, Edit) and record.edited_call == given.call.digest:
+                return {CHANNEL: {"edits": {reading.call_id: read.arguments}}}
+            if isinstance(given, Respond) and record.approver is not None:
+                return self._told(place, reading, read.words, record.approver)
         except AisecopsError as error:
             _LOG.error("an answer could not be kept, the call stays unapproved: %s", error)
-            return {}
-
-    def _left(self, place: Place, reading: Reading, read: ReadAnswer, taken: Taken) -> dict[str, Any]:
-        """Leave the node with what the answer brought along."""
-        answer, record = read.answer, taken.record
-        if taken.refused is not None:
-            return {}
-        if isinstance(answer, Edit) and record.edited_call == answer.call.digest:
-            return {CHANNEL: {"edits": {reading.call_id: read.arguments}}}
-        if isinstance(answer, Respond) and record.response == answer.digest and record.approver is not None:
-            return self._told(place, reading, read.words, record.approver)
         return {}
 
     def _told(self, place: Place, reading: Reading, words: str, approver: Approver) -> dict[str, Any]:
@@ -168,12 +152,8 @@ class ApprovalNode(GovernanceNode):
             return found.approver()
         return found if isinstance(found, Approver) else None
 
-    def _question(self, reading: Reading, record: ApprovalRecord, refused: str | None) -> object:
-        question = _question(reading, record, refused)
-        return ask_inbox(question) if self._inbox else question
 
-
-def _question(reading: Reading, record: ApprovalRecord, refused: str | None) -> dict[str, Any]:
+def _question(reading: Reading, record: ApprovalRecord) -> dict[str, Any]:
     """Build the payload that agent-chat-ui, deep-agents-ui and Studio show, with our binding beside it."""
     about = facts_of(record)
     about.pop("arguments")  # they stand in the action
@@ -181,8 +161,6 @@ def _question(reading: Reading, record: ApprovalRecord, refused: str | None) -> 
     if record.state is not ApprovalState.PENDING:
         who = record.binding.scope.principal.user
         description = f"Answered ({record.state}); the run goes on when it is resumed for {who}.\n{description}"
-    if refused is not None:
-        about["refused"] = REFUSALS[refused]
     decisions = ["approve", "edit", "reject", "respond"] if takes_one(record) else ["approve", "reject", "respond"]
     tool = reading.call.tool
     return {

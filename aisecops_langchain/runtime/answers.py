@@ -69,7 +69,7 @@ class Settled(NamedTuple):
 
     record: ApprovalRecord
     refused: str | None = None
-    """Why the answer does not count, as a code of ``votes.REFUSALS``; the record is then as it was."""
+    """Why the answer does not count, as a code of ``votes.REFUSALS``; but for this note the record is as it was."""
 
 
 def settle(record: ApprovalRecord, binding: Binding, answer: Answer, approver: Approver | None, now: int) -> Settled:
@@ -92,7 +92,7 @@ def settle(record: ApprovalRecord, binding: Binding, answer: Answer, approver: A
         return Settled(_no(record, approver or _NOBODY, reason, now))
     refused = _bar(record, binding, answer, approver, now)
     if refused is not None or approver is None:
-        return Settled(record, refused or "unidentified")
+        return _refusing(record, refused or "unidentified")
     return _applied(record, answer, approver, now)
 
 
@@ -165,6 +165,10 @@ def _is_approvers_own(record: ApprovalRecord, binding: Binding, approver: Approv
     )
 
 
+def _refusing(record: ApprovalRecord, code: str) -> Settled:
+    return Settled(record.model_copy(update={"last_refused": code}), code)
+
+
 def _no(record: ApprovalRecord, approver: Approver, reason: str, now: int) -> ApprovalRecord:
     return closed(record, ApprovalState.REJECTED, now, approver=approver, reason=reason[:_REASON_LIMIT])
 
@@ -174,8 +178,8 @@ def _vote(record: ApprovalRecord, approver: Approver, call: str, now: int, *, ed
     votes = (*record.votes, Vote(approver=approver, call=call, at=now))
     lacking = missing(demanded(record.requires), votes, record.binding.scope.principal, record.requested_at)
     if call != record.binding.call and (lacking or record.votes):
-        return Settled(record, "edit_needs_one")
+        return _refusing(record, "edit_needs_one")
     if lacking:
-        return Settled(record.model_copy(update={"votes": votes}))
+        return Settled(record.model_copy(update={"votes": votes, "last_refused": None}))
     facts = {"approver": approver, "votes": votes, "edited_call": edited}
     return Settled(closed(record, ApprovalState.GRANTED, now, **facts))

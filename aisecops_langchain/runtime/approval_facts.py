@@ -11,7 +11,7 @@ from aisecops_langchain.domain.permit import ApprovalState
 from aisecops_langchain.domain.principal import Approver
 from aisecops_langchain.runtime.recorder import at
 from aisecops_langchain.runtime.records import ApprovalRecord, Facts
-from aisecops_langchain.runtime.votes import demanded, missing
+from aisecops_langchain.runtime.votes import REFUSALS, demanded, missing
 
 
 def facts_of(record: ApprovalRecord) -> Facts:
@@ -44,6 +44,7 @@ def facts_of(record: ApprovalRecord) -> Facts:
         "requires": requires,
         "votes": votes,
         "missing": lacking(record) if record.state is ApprovalState.PENDING else 0,
+        "refused": REFUSALS.get(record.last_refused or "", ""),
         "answered_by": None if record.approver is None else _person(record.approver),
     }
 

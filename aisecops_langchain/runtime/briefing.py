@@ -118,6 +118,6 @@ def _blast_radius(profile: ToolProfile, arguments: dict[str, JsonValue]) -> Fact
         "declared": profile != UNDECLARED,
         "effects": [effect.value for effect in profile.effects],
         "reversible": profile.reversible,
-        "targets": {name: arguments.get(name) for name in targets},
-        "amounts": {name: arguments.get(name) for name in profile.amounts},
+        "targets": [*targets],
+        "amounts": [*profile.amounts],
     }

@@ -115,6 +115,8 @@ class ApprovalRecord(Frozen):
     """Every yes so far, each of a person who could give one."""
     escalated: tuple[str, ...] = ()
     """Rules whose escalation was noticed."""
+    last_refused: str | None = None
+    """Why the last answer did not count, if it did not; told to whoever is asked next."""
     answered_at: int | None = None
     """When the answer came that settled it; nanoseconds since the Unix epoch."""
     approver: Approver | None = None
