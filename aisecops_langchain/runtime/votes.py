@@ -59,11 +59,11 @@ def bar_of(requirement: ApprovalRequirement, approver: Approver, requester: Prin
     """
     if not one_spelling(approver.id):
         return "nameless"
-    if approver.tenant != requester.tenant and (approver.tenant or requester.verified):
-        return "other_tenant"
     roles = requirement.roles_after(waited / _SECOND)
     if not approver.verified and (requester.verified or roles or requirement.approvers > 1):
         return "not_verified"
+    if approver.tenant != requester.tenant and (approver.tenant or requester.verified):
+        return "other_tenant"
     if approver.is_person(requester.user) and not requirement.requester_may_approve:
         return "requester"
     if roles and set(roles).isdisjoint(approver.roles):
