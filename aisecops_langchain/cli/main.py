@@ -17,6 +17,7 @@ from aisecops_langchain import __version__
 from aisecops_langchain.cli.lazy import LazyCommand, LazyGroup
 
 _COMMANDS: Final = {
+    "approvals": LazyCommand("aisecops_langchain.cli.approvals:approvals_group", "See and answer what waits."),
     "audit": LazyCommand("aisecops_langchain.cli.audit:audit_group", "Check that an audit log is whole and untouched."),
     "demo": LazyCommand(
         "aisecops_langchain.cli.demo:demo", "Run a governed agent over documents that ship along.", "demo"

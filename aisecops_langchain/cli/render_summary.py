@@ -124,6 +124,7 @@ def _show_head(out: Console, summary: Summary) -> None:
 
 def _show_approvals(out: Console, approvals: ApprovalSummary) -> None:
     counts = f"granted {approvals.granted}, rejected {approvals.rejected}"
+    counts += f", answered otherwise {approvals.responded}" if approvals.responded else ""
     rest = f"expired {approvals.expired}, pending {approvals.pending}"
     _show_title(out, f"Approvals: asked {approvals.asked}, {counts}, {rest}")
     _show_table(
@@ -133,6 +134,20 @@ def _show_approvals(out: Console, approvals: ApprovalSummary) -> None:
         [
             (name(item.tool), name(item.call_id), item.state.value, _who(item), _wait(item))
             for item in approvals.requests
+        ],
+    )
+    _show_table(
+        out,
+        f"Who answered: {_share(approvals.share_approved)} approved, half within {_seconds(approvals.median_seconds)}",
+        ("person", "answered", "approved", "half within"),
+        [
+            (
+                name(item.approver) + ("" if item.verified else " (not verified)"),
+                str(item.answered),
+                str(item.approved),
+                _seconds(item.median_seconds),
+            )
+            for item in approvals.approvers
         ],
     )
 
@@ -210,11 +225,20 @@ def _who(item: ApprovalAsked) -> str:
     if item.approver is None:
         return "-"
     verified = "" if item.approver.verified else " (not verified)"
-    return f"{name(item.approver.id)}{verified}{', edited' if item.edited_call else ''}"
+    before = "".join(f"{name(person.id)}, " for person in item.voted)
+    return f"{before}{name(item.approver.id)}{verified}{', edited' if item.edited_call else ''}"
 
 
 def _wait(item: ApprovalAsked) -> str:
-    return "-" if item.answered_after_s is None else f"{item.answered_after_s:.1f} s"
+    return _seconds(item.answered_after_s)
+
+
+def _seconds(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds:.1f} s"
+
+
+def _share(share: float | None) -> str:
+    return "-" if share is None else f"{share:.0%}"
 
 
 def _milliseconds(value: float) -> str:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from aisecops_langchain.canonical import JsonValue
+from aisecops_langchain.domain.approval import ApprovalRequirement
 from aisecops_langchain.domain.base import Frozen
 from aisecops_langchain.domain.effects import ToolProfile
 from aisecops_langchain.domain.grant import GrantTerms
@@ -92,6 +93,8 @@ class Decision(Frozen):
     """Ids of every rule that matched or erred, sorted."""
     reasons: tuple[Reason, ...]
     obligations: frozenset[Obligation] = frozenset()
+    approvals: tuple[ApprovalRequirement, ...] = ()
+    """What a person's yes takes, rule by rule, where any rule says more than the default; all must be met."""
     demand: dict[str, int] = Field(default_factory=dict)
     """What the call would take from each budget, in the smallest unit of its measure."""
     shares: tuple[Share, ...] = ()

@@ -87,6 +87,8 @@ class StandingGrant(Frozen):
     each: dict[str, int]
     """By argument, what it may be in one use; in millionths."""
     uses: int
+    asked_at: int
+    """When the approval was asked for, in nanoseconds since the Unix epoch; who may answer depends on the wait."""
     given_at: int
     """Nanoseconds since the Unix epoch; before it the grant is not good."""
     expires_at: int

@@ -17,6 +17,7 @@ from aisecops_langchain.domain.events import (
     ApprovalExpired,
     ApprovalGranted,
     ApprovalRejected,
+    ApprovalResponded,
     DecisionMade,
     PlanRejected,
     RunFinished,
@@ -130,7 +131,7 @@ def _open_outcome(trace: Trace) -> Outcome:
         match event:
             case RunResumed():
                 waiting.discard(event.answered)
-            case ApprovalGranted() | ApprovalRejected() | ApprovalExpired():
+            case ApprovalGranted() | ApprovalRejected() | ApprovalResponded() | ApprovalExpired():
                 waiting.discard(event.approval)
             case _:
                 pass

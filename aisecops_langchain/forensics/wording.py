@@ -12,10 +12,14 @@ from functools import singledispatchmethod
 from aisecops_langchain.domain.decision import Effect
 from aisecops_langchain.domain.events import (
     AnyEvent,
+    ApprovalAnswerRefused,
+    ApprovalEscalated,
     ApprovalExpired,
     ApprovalGranted,
     ApprovalRejected,
     ApprovalRequested,
+    ApprovalResponded,
+    ApprovalVoted,
     ArgumentsEndorsed,
     BudgetExhausted,
     CapabilityAllowed,
@@ -236,7 +240,28 @@ class Narrator:
 
     @_tell.register
     def _(self, event: ApprovalRequested) -> str:
-        return f"A person is asked to approve {self._calls.show(event)} until {event.expires_at.isoformat()}"
+        persons = max((item.approvers for item in event.requires), default=1)
+        who = "A person is" if persons == 1 else f"At least {persons} persons are"
+        return f"{who} asked to approve {self._calls.show(event)} until {event.expires_at.isoformat()}"
+
+    @_tell.register
+    def _(self, event: ApprovalVoted) -> str:
+        return f"{_person(event.approver)} approved {self._calls.show(event)}; {event.missing} more must"
+
+    @_tell.register
+    def _(self, event: ApprovalResponded) -> str:
+        return f"{_person(event.approver)} told the model something instead of approving {self._calls.show(event)}"
+
+    @_tell.register
+    def _(self, event: ApprovalAnswerRefused) -> str:
+        what = f"{name(event.answer)} of {_person(event.approver)} for {self._calls.show(event)}"
+        return f"The answer {what} does not count ({name(event.code)}); the question stays"
+
+    @_tell.register
+    def _(self, event: ApprovalEscalated) -> str:
+        by = f" of rule {name(event.rule)}" if event.rule else ""
+        waited = f"after {event.after_seconds} seconds{by}"
+        return f"Nobody answered about {self._calls.show(event)}; {waited}, {names(event.roles)} may answer"
 
     @_tell.register
     def _(self, event: ApprovalGranted) -> str:

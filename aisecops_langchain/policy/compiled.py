@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from pydantic import JsonValue
 
+from aisecops_langchain.domain.approval import DEFAULT_REQUIREMENT, ApprovalRequirement
 from aisecops_langchain.domain.decision import Decision, Effect, Obligation, Reason
 from aisecops_langchain.domain.effects import ToolProfile
 from aisecops_langchain.domain.grant import GrantTerms
@@ -69,6 +70,8 @@ class CompiledRule:
     obligations: frozenset[Obligation]
     grants: GrantTerms | None = None
     """What an approver may grant, where it asks for one."""
+    approval: ApprovalRequirement = DEFAULT_REQUIREMENT
+    """What a person's yes takes, where the rule asks for one."""
 
 
 class Judgement(NamedTuple):
@@ -252,6 +255,7 @@ def _compile_rule(rule: Rule, when: Condition | None) -> CompiledRule:
         ),
         obligations=frozenset(rule.obligations),
         grants=rule.grants,
+        approval=rule.approval.requirement(rule.id) if rule.approval else DEFAULT_REQUIREMENT,
     )
 
 

@@ -17,6 +17,7 @@ from typing import Final, cast
 
 from pydantic import JsonValue
 
+from aisecops_langchain.domain.approval import DEFAULT_REQUIREMENT, ApprovalRequirement
 from aisecops_langchain.domain.base import Frozen
 from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect
 from aisecops_langchain.domain.labels import Confidentiality, Integrity, Label, Source, SourceKind
@@ -110,11 +111,6 @@ def difference(old: Policy, new: Policy, *, max_requests: int = MAX_REQUESTS) ->
     return Difference(exhaustive=not gaps, tried=tried, gaps=tuple(gaps), settings=_settings(old, new))
 
 
-def _answer(decision: Decision) -> object:
-    """What becomes of a call by a decision, and what a person may grant beside a yes to it."""
-    return decision.effect, decision.obligations, decision.grants
-
-
 def _hidden(space: _Space, request: DecisionRequest, old: Policy, new: Policy) -> Iterator[str]:
     """Tell what budgets and chain risk hide: requests are tried with nothing used, where one call may be too much."""
     if not (old.bounds or new.bounds):
@@ -143,9 +139,31 @@ def _sentences(gate: Gate) -> object:
     """All that a gate's answers depend on, in comparable form."""
     rights = [(item.id, item.risk, [constraint.text for constraint in item.constraints]) for item in gate.capabilities]
     rules = [
-        (rule.effect, sorted(rule.obligations), _sentence(rule.condition), repr(rule.grants)) for rule in gate.rules
+        (
+            rule.effect,
+            sorted(rule.obligations),
+            _terms(rule.approval),
+            repr(rule.grants),
+            _sentence(rule.condition),
+        )
+        for rule in gate.rules
     ]
     return rights, sorted(rules, key=repr)
+
+
+def _answer(decision: Decision) -> object:
+    """All of a decision that lets more or less happen: what it says, what is owed, what a yes takes and may grant."""
+    return (
+        decision.effect,
+        decision.obligations,
+        {_terms(item) for item in decision.approvals or (DEFAULT_REQUIREMENT,)},
+        decision.grants,
+    )
+
+
+def _terms(requirement: ApprovalRequirement) -> str:
+    """What a requirement takes, whatever rule it stands in."""
+    return requirement.model_copy(update={"rule": ""}).model_dump_json()
 
 
 def _sentence(condition: Condition | None) -> object:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from pydantic import JsonValue
 
+from aisecops_langchain.domain.approval import ApprovalRequirement, joined
 from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect, Reason, Stage
 from aisecops_langchain.domain.effects import UNDECLARED
 from aisecops_langchain.domain.grant import tightest
@@ -160,7 +161,12 @@ def _combine(policy: str, capability: CompiledCapability, judgements: tuple[Judg
         reasons=tuple(judgement.reason for judgement in decisive_first) or (_DEFAULT_DENY,),
         obligations=frozenset().union(*obligations),
         grants=tightest(asking) if effect is Effect.REQUIRE_APPROVAL else None,
+        approvals=_approvals(judgements) if effect is Effect.REQUIRE_APPROVAL else (),
     )
+
+
+def _approvals(judgements: tuple[Judgement, ...]) -> tuple[ApprovalRequirement, ...]:
+    return joined(judgement.rule.approval for judgement in judgements if judgement.effect is Effect.REQUIRE_APPROVAL)
 
 
 def _reason(code: str, message: str) -> Reason:

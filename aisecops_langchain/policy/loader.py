@@ -19,6 +19,7 @@ from aisecops_langchain.domain.decision import Effect
 from aisecops_langchain.domain.effects import ResultProfile, ToolProfile
 from aisecops_langchain.domain.grant import GrantTerms
 from aisecops_langchain.errors import PolicyError
+from aisecops_langchain.policy.approval_model import ApprovalTerms, EscalationTerms
 from aisecops_langchain.policy.bounds import Bounds
 from aisecops_langchain.policy.bounds_model import Budget, ChainRisk
 from aisecops_langchain.policy.compiled import build_index
@@ -129,6 +130,8 @@ _MODELS = (
     Agent,
     Capability,
     Rule,
+    ApprovalTerms,
+    EscalationTerms,
     Limits,
     Record,
     TaskBounds,

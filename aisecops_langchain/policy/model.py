@@ -16,6 +16,7 @@ from aisecops_langchain.domain.base import Frozen
 from aisecops_langchain.domain.decision import Effect, Obligation
 from aisecops_langchain.domain.effects import ToolProfile
 from aisecops_langchain.domain.grant import GrantTerms
+from aisecops_langchain.policy.approval_model import ApprovalTerms
 from aisecops_langchain.policy.bounds_model import Budget, ChainRisk
 
 EVERY_TOOL: Final = "*"
@@ -106,6 +107,8 @@ class Rule(Frozen):
     obligations: Annotated[tuple[Obligation, ...], Field(min_length=1), AfterValidator(_distinct)] = ()
     grants: GrantTerms | None = None
     """What an approver may grant beside his yes; left out, nothing."""
+    approval: ApprovalTerms | None = None
+    """What a person's yes takes, where the rule asks for one."""
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
@@ -115,6 +118,8 @@ class Rule(Frozen):
             raise ValueError(f"rule {self.id!r} denies, so it cannot carry obligations")
         if self.grants is not None:
             self._permits_grants(self.grants)
+        if self.approval is not None and self.effect is not Effect.REQUIRE_APPROVAL:
+            raise ValueError(f"rule {self.id!r} asks nobody, so it cannot say what an approval takes")
         return self
 
     def _permits_grants(self, grants: GrantTerms) -> None:
@@ -235,7 +240,7 @@ class Bundle(Frozen):
         """Return the content that the digest covers: defaults spelled out, rules in order of id, nothing empty."""
         content = self.model_dump(mode="json", by_alias=True)
         content["capabilities"] = {name: _filled(item) for name, item in content["capabilities"].items()}
-        content["rules"] = [_filled_rule(item) for item in sorted(content["rules"], key=lambda item: str(item["id"]))]
+        content["rules"] = [_filled_rule(item) for item in sorted(self.rules, key=lambda item: item.id)]
         content["record"] = _filled(content["record"])
         content["tools"] = {name: _filled_profile(item) for name, item in content["tools"].items()}
         content["budgets"] = {name: _filled(item) for name, item in content["budgets"].items()}
@@ -248,16 +253,16 @@ class Bundle(Frozen):
         return _filled(content)
 
 
+def _filled_rule(rule: Rule) -> dict[str, JsonValue]:
+    content: dict[str, JsonValue] = rule.model_dump(mode="json", exclude={"approval", "grants"})
+    content["approval"] = rule.approval.normalised() if rule.approval else {}
+    content["grants"] = _filled(rule.grants.model_dump(mode="json", exclude_none=True)) if rule.grants else {}
+    return _filled(content)
+
+
 def _filled_profile(item: dict[str, JsonValue]) -> dict[str, JsonValue]:
     results = item["results"]
     return _filled({**item, "results": _filled(results) if isinstance(results, dict) else results})
-
-
-def _filled_rule(item: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    grants = item["grants"]
-    if not isinstance(grants, dict):
-        return _filled({**item, "grants": {}})
-    return _filled({**item, "grants": _filled({key: value for key, value in grants.items() if value is not None})})
 
 
 def _filled(item: dict[str, JsonValue]) -> dict[str, JsonValue]:

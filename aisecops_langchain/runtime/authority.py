@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from aisecops_langchain.domain.approval import DEFAULT_REQUIREMENT, ApprovalRequirement, joined
 from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect, Reason, Stage
 from aisecops_langchain.domain.grant import tightest
 from aisecops_langchain.domain.permit import Binding
@@ -123,21 +124,22 @@ def _delegator(principal: Principal, position: int) -> Principal:
 
 
 def _meet(mine: Decision, theirs: Decision, agent: str) -> Decision:
-    obligations = mine.obligations | theirs.obligations
-    if theirs.effect is Effect.ALLOW:
-        return mine.model_copy(update={"obligations": obligations}) if obligations != mine.obligations else mine
-    if mine.effect is Effect.REQUIRE_APPROVAL:
-        grants = tightest((mine.grants, theirs.grants))
-        return mine.model_copy(update={"obligations": obligations, "grants": grants})
-    asks = Reason(code="delegator_requires_approval", message=f"delegator {agent!r} would have to ask a person")
-    return mine.model_copy(
-        update={
-            "effect": Effect.REQUIRE_APPROVAL,
-            "reasons": (asks, *mine.reasons),
-            "obligations": obligations,
-            "grants": theirs.grants,
-        }
-    )
+    update: dict[str, object] = {
+        "obligations": mine.obligations | theirs.obligations,
+        "approvals": joined((*_asked(mine), *_asked(theirs))),
+        "grants": tightest(item.grants for item in (mine, theirs) if item.effect is Effect.REQUIRE_APPROVAL),
+    }
+    if theirs.effect is Effect.REQUIRE_APPROVAL and mine.effect is not Effect.REQUIRE_APPROVAL:
+        asks = Reason(code="delegator_requires_approval", message=f"delegator {agent!r} would have to ask a person")
+        update |= {"effect": Effect.REQUIRE_APPROVAL, "reasons": (asks, *mine.reasons)}
+    return mine.model_copy(update=update)
+
+
+def _asked(decision: Decision) -> tuple[ApprovalRequirement, ...]:
+    """What a decision takes from a person, with the default spelled out so that joining loses nothing of it."""
+    if decision.effect is not Effect.REQUIRE_APPROVAL:
+        return ()
+    return decision.approvals or (DEFAULT_REQUIREMENT,)
 
 
 def _denied(decision: Decision, stage: Stage, reason: Reason) -> Decision:
@@ -148,5 +150,6 @@ def _denied(decision: Decision, stage: Stage, reason: Reason) -> Decision:
             "reasons": (reason, *decision.reasons),
             "obligations": frozenset(),
             "grants": None,
+            "approvals": (),
         }
     )

@@ -8,7 +8,7 @@ in the same transaction.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from aisecops_langchain.canonical import JsonValue
@@ -20,9 +20,10 @@ from aisecops_langchain.domain.usage import Usage
 from aisecops_langchain.errors import LedgerError
 from aisecops_langchain.runtime.approvals import Approvals
 from aisecops_langchain.runtime.authority import Authority
+from aisecops_langchain.runtime.briefing import Briefings
 from aisecops_langchain.runtime.budgets import Budgets, Demand, kept
 from aisecops_langchain.runtime.case import Case, Proposal, is_named_by_user
-from aisecops_langchain.runtime.decision_events import brief, describe, describe_permit
+from aisecops_langchain.runtime.decision_events import describe, describe_permit
 from aisecops_langchain.runtime.effects import Effects, KnownEffect
 from aisecops_langchain.runtime.execution import Execution
 from aisecops_langchain.runtime.grant_events import used_event
@@ -30,43 +31,17 @@ from aisecops_langchain.runtime.permits import is_genuine, mint
 from aisecops_langchain.runtime.policy_in_force import PolicyInForce
 from aisecops_langchain.runtime.ports import Change, Charge, Clock, Table
 from aisecops_langchain.runtime.recorder import PreparedEvent, Recorder
-from aisecops_langchain.runtime.records import ApprovalRecord, Briefing, EffectRecord
+from aisecops_langchain.runtime.records import ApprovalRecord, EffectRecord
 from aisecops_langchain.runtime.standing_grants import GrantUse, StandingGrants
+from aisecops_langchain.runtime.verdicts import Denied, NeedsApproval, Permitted, Verdict
 from aisecops_langchain.sealing import Sealer
-
-
-@dataclass(frozen=True, slots=True)
-class Permitted:
-    """The call may run once, under this permit."""
-
-    permit: Permit
-
-
-@dataclass(frozen=True, slots=True)
-class NeedsApproval:
-    """A person must be asked first, about exactly this."""
-
-    binding: Binding
-    briefing: Briefing
-    event: str
-    """Id of the decision's event."""
-
-
-@dataclass(frozen=True, slots=True)
-class Denied:
-    """The call must not run."""
-
-    code: str
-    message: str
-    """Neutral, safe to show to a model: no argument values, no advice on how to get round it."""
-
 
 _REFUSED: Final = {
     ApprovalState.EXPIRED: Denied("approval_expired", "Nobody approved this call in time."),
     ApprovalState.REJECTED: Denied("rejected", "A person rejected this call."),
+    ApprovalState.RESPONDED: Denied("answered", "A person answered instead of approving this call."),
 }
 
-Verdict = Permitted | NeedsApproval | Denied
 Basis = ApprovalRecord | GrantUse | None
 """What a permit rests on beside policy: a person's yes to this call, or a standing one."""
 
@@ -90,6 +65,7 @@ class Gate:
         authority: Narrows each decision by stops and by the chain of delegators.
         budgets: Counts what calls use.
         grants: Finds what people let run without being asked again.
+        briefings: Says what approvers are told.
     """
 
     def __init__(
@@ -106,8 +82,10 @@ class Gate:
         authority: Authority,
         budgets: Budgets,
         grants: StandingGrants,
+        briefings: Briefings,
     ) -> None:
         self._grants = grants
+        self._briefings = briefings
         self._budgets = budgets
         self._authority = authority
         self._policy = policy
@@ -221,18 +199,21 @@ class Gate:
         return refused or self._issue(case, decision, events[-1][0])
 
     def _by_approval(self, case: Case, decision: Decision, event: str) -> Verdict:
-        record = self._approvals.find(case.asked.approval_key())
+        record = self._approvals.look(case.asked.approval_key())
         if record is None:
             if self._approvals.was_rejected(case.asked):
                 return Denied("rejected", "A person already rejected this call in this run.")
-            return self._by_grant(case, decision, event) or _needs_approval(case, decision, event)
+            return self._by_grant(case, decision, event) or self._needs_approval(case, decision, event)
         if record.state in _REFUSED:
             return _REFUSED[record.state]
         if record.binding.claims() != case.asked.claims():
             return Denied("approval_void", "The approval was asked for in another context.")
         if record.state is ApprovalState.PENDING:
-            return _needs_approval(case, decision, event)
+            return NeedsApproval(case.asked, record.briefing, record.requires, event)
         return self._approved(case, decision, record)
+
+    def _needs_approval(self, case: Case, decision: Decision, event: str) -> NeedsApproval:
+        return NeedsApproval(case.asked, self._briefings.brief(case, decision), decision.approvals, event)
 
     def _by_grant(self, case: Case, decision: Decision, event: str) -> Verdict | None:
         """Permit a call that a standing grant covers; where others use it up at the same moment, see what is left."""
@@ -241,7 +222,7 @@ class Gate:
             before = known.record if known else None
             if before is not None and before.grant and before.state is not EffectState.RESERVED:
                 return self._issue(case, decision, event)  # it was begun: nobody is asked about it now
-            use = self._grants.find(case.binding, case.proposal.step.call, decision.grants, before)
+            use = self._grants.find(case.binding, case.proposal.step.call, decision, before)
             if use is None:
                 return None
             verdict = self._issue(case, decision, event, use)
@@ -255,6 +236,8 @@ class Gate:
             return Denied("approval_mismatch", "The approval is for another call than this one.")
         if record.state is ApprovalState.GRANTED and self._clock.now() >= record.expires_at:
             return _REFUSED[ApprovalState.EXPIRED]
+        if not self._approvals.suffices(record, decision.approvals):
+            return Denied("approval_insufficient", "The approval is not what policy asks for now.")
         answered = self._approvals.record_answer(record)  # before the permit, even if a crash lost it the first time
         return self._issue(case, decision, answered or "", record)
 
@@ -344,7 +327,3 @@ class Gate:
             and self._clock.now() < permit.expires_at
             and is_genuine(self._sealer, permit)
         )
-
-
-def _needs_approval(case: Case, decision: Decision, event: str) -> NeedsApproval:
-    return NeedsApproval(case.asked, brief(case.proposal, decision), event)

@@ -28,6 +28,7 @@ from aisecops_langchain.provenance import KeywordScope, LabelSeals, MessageSeals
 from aisecops_langchain.runtime.admission import Admission
 from aisecops_langchain.runtime.approvals import Approvals
 from aisecops_langchain.runtime.authority import Authority
+from aisecops_langchain.runtime.briefing import Briefings
 from aisecops_langchain.runtime.budgets import Budgets
 from aisecops_langchain.runtime.delegation import Delegations
 from aisecops_langchain.runtime.effects import Effects
@@ -149,6 +150,7 @@ class Governor:
             authority=self._authority,
             budgets=self._budgets,
             grants=self.grants,
+            briefings=Briefings(self._policy, effects, self.admission.findings_on),
         )
 
     @classmethod

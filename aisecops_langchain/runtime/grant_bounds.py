@@ -6,12 +6,13 @@ coerced, folded or left out on the way. A grant never says more than every rule 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from pydantic import ValidationError
 
 from aisecops_langchain.canonical import canonical_bytes, digest_texts
+from aisecops_langchain.domain.approval import ApprovalRequirement
 from aisecops_langchain.domain.grant import (
     GrantRequest,
     GrantTerms,
@@ -24,6 +25,8 @@ from aisecops_langchain.domain.permit import Binding
 from aisecops_langchain.domain.plan import CanonicalCall
 from aisecops_langchain.domain.principal import Approver
 from aisecops_langchain.errors import CanonicalizationError, GrantError
+from aisecops_langchain.runtime.records import ApprovalRecord
+from aisecops_langchain.runtime.votes import bar_of, demanded
 
 _SECOND: Final = 1_000_000_000
 _LARGEST_CALL: Final = 65_536
@@ -55,15 +58,12 @@ def read_wish(value: object) -> GrantWish:
         raise GrantError("malformed", "this is no grant", expected=expected, got=got) from None
 
 
-def make_grant(
-    binding: Binding, asked: GrantRequest, terms: GrantTerms | None, approver: Approver, *, now: int
-) -> StandingGrant:
+def make_grant(record: ApprovalRecord, asked: GrantRequest, approver: Approver, *, now: int) -> StandingGrant:
     """Make the grant that goes with an approval.
 
     Args:
-        binding: What is being approved.
+        record: The request, with what the rules permit that made it.
         asked: What the approver asks for, with the call that was shown.
-        terms: What the rules permit that asked for the approval.
         approver: Who gives it.
         now: Nanoseconds since the Unix epoch.
 
@@ -73,7 +73,7 @@ def make_grant(
     Raises:
         GrantError: If policy does not permit it, or it does not fit the call.
     """
-    wish = asked.wish
+    wish, binding = asked.wish, record.binding
     grant = StandingGrant(
         id=digest_texts("grant", binding.approval_key())[7:39],
         binding=binding,
@@ -83,12 +83,13 @@ def make_grant(
         up_to={name: micro(text) for name, text in wish.up_to.items()},
         each={name: micro(text) for name, text in wish.each.items()},
         uses=wish.uses,
+        asked_at=record.requested_at,
         given_at=now,
         expires_at=now + wish.for_seconds * _SECOND,
         approver=approver,
         reason=wish.reason,
     )
-    fault = next(excesses(grant, terms), None)
+    fault = next(excesses(grant, record.briefing.grants), None)
     if fault is not None:
         raise GrantError("not_permitted", f"policy does not permit this grant: {fault}", expected="less, or none")
     return grant
@@ -120,6 +121,22 @@ def excesses(grant: StandingGrant, terms: GrantTerms | None) -> Iterator[str]:
             yield "an argument may not vary below a sum"
         elif any(most > micro(terms.up_to[name]) for name, most in grant.up_to.items()):
             yield "a sum is too high"
+
+
+def answers_for(grant: StandingGrant, requires: Iterable[ApprovalRequirement]) -> bool:
+    """Tell whether a grant stands for the approval that a call takes.
+
+    Args:
+        grant: The grant.
+        requires: What policy takes for the call at hand.
+
+    Returns:
+        Whether one person's yes is enough for it, and whoever gave the grant might have given that.
+    """
+    requester, waited = grant.binding.scope.principal, grant.given_at - grant.asked_at
+    return all(
+        item.approvers == 1 and bar_of(item, grant.approver, requester, waited) is None for item in demanded(requires)
+    )
 
 
 def amounts_of(grant: StandingGrant, call: CanonicalCall) -> dict[str, int] | None:

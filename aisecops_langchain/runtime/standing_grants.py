@@ -12,20 +12,18 @@ from dataclasses import dataclass
 from typing import Final
 
 from aisecops_langchain.canonical import digest_texts
+from aisecops_langchain.domain.decision import Decision
 from aisecops_langchain.domain.grant import (
     GrantEntry,
-    GrantRequest,
     GrantState,
-    GrantTerms,
     StandingGrant,
     grant_place,
 )
 from aisecops_langchain.domain.permit import Binding
 from aisecops_langchain.domain.plan import CanonicalCall
-from aisecops_langchain.domain.principal import Approver
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.errors import GrantError, LedgerError, PermitError
-from aisecops_langchain.runtime.grant_bounds import amounts_of, excesses, make_grant
+from aisecops_langchain.runtime.grant_bounds import amounts_of, answers_for, excesses
 from aisecops_langchain.runtime.grant_events import end_event, given_event, revoked_event
 from aisecops_langchain.runtime.grant_registers import GrantRegisters
 from aisecops_langchain.runtime.ports import Change, Charge, Clock, Ledger
@@ -77,29 +75,6 @@ class StandingGrants:
         self._clock = clock
         self._latest = 0
 
-    def make(
-        self, binding: Binding, asked: GrantRequest, terms: GrantTerms | None, approver: Approver
-    ) -> StandingGrant:
-        """Make a grant that goes with an approval; it is worth nothing before it is kept.
-
-        Args:
-            binding: What is being approved.
-            asked: What the approver asks for.
-            terms: What policy permits.
-            approver: Who gives it.
-
-        Returns:
-            The grant.
-
-        Raises:
-            GrantError: If it may not be given, or too many stand in its place.
-            LedgerError: If the ledger cannot be read, or what it holds was edited.
-            ClockError: If there is no time.
-        """
-        grant = make_grant(binding, asked, terms, approver, now=self._now())
-        self.keeping(grant)
-        return grant
-
     def keeping(self, grant: StandingGrant) -> Change:
         """Prepare the change that puts a grant beside the others of its place.
 
@@ -132,14 +107,14 @@ class StandingGrants:
         self._recorder.commit()
 
     def find(
-        self, binding: Binding, call: CanonicalCall, terms: GrantTerms | None, before: EffectRecord | None
+        self, binding: Binding, call: CanonicalCall, decision: Decision, before: EffectRecord | None
     ) -> GrantUse | None:
         """Find a grant that lets a call run without a person.
 
         Args:
             binding: What a permit would be good for.
             call: The call.
-            terms: What the rules permit that ask for a person about this very call.
+            decision: What policy answered for this very call: what it takes from a person, and lets one grant.
             before: The effect of this step, where it was permitted before.
 
         Returns:
@@ -150,14 +125,12 @@ class StandingGrants:
             AuditWriteError: If a grant is over, and that could not be recorded; or its giving was not.
             ClockError: If there is no time.
         """
-        if terms is None:
+        if decision.grants is None:
             return None
         same = before.grant if before else None
         own = dict(before.charges) if before else {}
         for place in (grant_place(binding, any_thread=False), grant_place(binding, any_thread=True)):
-            usable = [
-                entry for entry in self._standing_at(place, binding.scope) if not any(excesses(entry.grant, terms))
-            ]
+            usable = [entry for entry in self._standing_at(place, binding.scope) if _suits(entry.grant, decision)]
             for entry in sorted(usable, key=lambda item: (item.grant.id != same, item.grant.expires_at, item.grant.id)):
                 if entry.state is not GrantState.LIVE and entry.grant.id != same:
                     continue
@@ -290,6 +263,10 @@ class StandingGrants:
         """Tell the time, but never an earlier one than was told before."""
         self._latest = max(self._latest, self._clock.now())
         return self._latest
+
+
+def _suits(grant: StandingGrant, decision: Decision) -> bool:
+    return answers_for(grant, decision.approvals) and not any(excesses(grant, decision.grants))
 
 
 def _counter(grant: StandingGrant, argument: str) -> str:

@@ -90,21 +90,17 @@ async def test_arguments_are_coerced_by_the_schema_and_not_by_the_grant(office: 
         yes(0),
         yes(False),
         yes(""),
-        yes({**WISH, "uses": 6}),
         yes({**WISH, "uses": "5"}),
-        yes({**WISH, "for_seconds": 3601}),
-        yes({**WISH, "any": ["to"], "same": []}),
         yes({**WISH, "up_to": {"amount": "1e3"}}),
         yes({**WISH, "up_to": {"amount": float("nan")}}),
         yes({**WISH, "reason": "x" * 10_000_000}),
-        yes({**WISH, "any_thread": True}),
         yes({**WISH, "unknown": 1}),
         yes({**WISH, "same": json.loads("[" * 200 + "]" * 200)}),
         {"decisions": [{**edit("pay", to="alice", amount=4)["decisions"][0], "grant": WISH}]},
         {"decisions": [{"type": "approve", "grant": WISH}, {"type": "approve"}]},
     ],
 )
-async def test_an_answer_with_a_grant_that_is_not_clear_or_not_permitted_is_a_no(quick: Office, answer: Any) -> None:
+async def test_an_answer_with_a_grant_that_is_not_clear_is_a_no(quick: Office, answer: Any) -> None:
     """Never a yes without the grant, never an error: the call does not run, and the thread goes on."""
     quick.governor.close()
     with open_governor(quick.home / "granting", GRANTING) as governor:
@@ -117,12 +113,27 @@ async def test_an_answer_with_a_grant_that_is_not_clear_or_not_permitted_is_a_no
         await still_works(office, graph)
 
 
-async def test_where_policy_permits_no_grants_the_answer_is_a_no(quick: Office) -> None:
+@pytest.mark.parametrize(
+    "wish",
+    [{"uses": 6}, {"for_seconds": 3601}, {"any": ["to"], "same": []}, {"any_thread": True}, {"up_to": {"to": "5"}}],
+)
+async def test_a_grant_that_is_not_permitted_is_asked_about_again(office: Office, wish: dict[str, Any]) -> None:
+    """The whole answer does not count; a plain yes still does."""
+    graph, _ = await asked(office)
+    result = await office.run(graph, Command(resume=yes({**WISH, **wish})))
+    assert office.ran == []
+    assert "grant" in result["__interrupt__"][0].value["aisecops"]["refused"]
+    assert office.governor.grants.all() == ()
+    await office.run(graph, Command(resume=yes(None)))
+    assert office.ran == ["pay alice 5"]
+    assert [event.code for event in office.of("approval_answer_refused")] == ["grant_not_permitted"]
+
+
+async def test_where_policy_permits_no_grants_none_is_given(quick: Office) -> None:
     graph, _ = await asked(quick)
-    await quick.run(graph, Command(resume=yes()))
+    assert (await quick.run(graph, Command(resume=yes())))["__interrupt__"]
     assert quick.ran == []
-    (rejected,) = quick.of("approval_rejected")
-    assert "policy does not permit" in rejected.reason
+    assert quick.governor.grants.all() == ()
 
 
 async def test_no_grant_beside_a_yes_is_a_plain_yes(office: Office) -> None:

@@ -135,6 +135,8 @@ def every_kind() -> list[AnyEvent]:
     sums = {"up_to": {"amount": "500"}, "each": {"amount": "9"}, "amounts": {"amount": "5"}}
     grant = {"grant": "g", "fixed": {"to": "bob"}, "any": ["note"], "uses": 3, "any_thread": False, "why": "expired"}
     shared |= {**sums, **grant}
+    shared |= {"missing": 1, "answer": "approve", "response": "sha256:x", "rule": "r", "after_seconds": 60}
+    shared |= {"roles": ["ciso"], "votes": 1, "waited_seconds": 2.0}
     for kind in get_args(get_args(AnyEvent)[0]):
         tag = kind.model_fields["kind"].default
         known = made.get(tag)

@@ -125,7 +125,6 @@ async def test_h07_another_user_cannot_resume_and_the_log_says_who_approved(offi
 
     graph = office.agent(
         [PAY_BOB],
-        "done",
         [PAY_BOB],
         "done",
         principal=lambda config: Principal(agent="clerk", user=who(config)),
@@ -137,6 +136,8 @@ async def test_h07_another_user_cannot_resume_and_the_log_says_who_approved(offi
     assert office.ran == ["pay bob 7"]
     (granted,) = office.of("approval_granted")
     assert (granted.thread, granted.approver.id) == ("t3", "ann's manager")
+    (refused,) = office.of("approval_answer_refused")
+    assert (refused.thread, refused.approver.id, refused.code) == ("t2", "mallory's manager", "another_requester")
 
 
 TEAM = """

@@ -10,10 +10,10 @@ from aisecops_langchain.domain.grant import GrantRequest
 from aisecops_langchain.policy import parse_policy
 from aisecops_langchain.runtime.approvals import Approve
 from aisecops_langchain.runtime.case import Proposal
-from aisecops_langchain.runtime.decision_events import brief
 from aisecops_langchain.runtime.gate import Permitted
 from aisecops_langchain.runtime.grant_bounds import read_wish
 from aisecops_langchain.runtime.planning import ProposedCall
+from aisecops_langchain.runtime.records import Briefing
 
 BUNDLE = """
 version: 1
@@ -70,7 +70,7 @@ class GrantWorld(World):
         """Ask, whether or not a grant stands already, and answer with a yes and a wish."""
         decision = self.governor.policy.decide(self.governor.gate.request_for(proposal, self.scope))
         binding = self.binding(proposal)
-        self.governor.approvals.request(binding, brief(proposal, decision))
+        self.governor.approvals.request(binding, Briefing(grants=decision.grants), decision.approvals)
         request = GrantRequest(wish=read_wish(wish), call=proposal.step.call)
         return self.governor.approvals.answer(binding, Approve(request), approver)
 

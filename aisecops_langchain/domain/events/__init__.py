@@ -13,10 +13,14 @@ import orjson
 from pydantic import Discriminator, ValidationError
 
 from aisecops_langchain.domain.events.authority import (
+    ApprovalAnswerRefused,
+    ApprovalEscalated,
     ApprovalExpired,
     ApprovalGranted,
     ApprovalRejected,
     ApprovalRequested,
+    ApprovalResponded,
+    ApprovalVoted,
     BudgetExhausted,
     CapabilityAllowed,
     CapabilityBlocked,
@@ -97,8 +101,12 @@ AnyEvent: TypeAlias = Annotated[
     | PolicyLoaded
     | DecisionMade
     | ApprovalRequested
+    | ApprovalVoted
     | ApprovalGranted
     | ApprovalRejected
+    | ApprovalResponded
+    | ApprovalAnswerRefused
+    | ApprovalEscalated
     | ApprovalExpired
     | BudgetExhausted
     | GrantGiven
@@ -174,10 +182,14 @@ def _unknown(where: str, what: str) -> AuditFormatError:
 __all__ = [
     "SCHEMA_VERSION",
     "AnyEvent",
+    "ApprovalAnswerRefused",
+    "ApprovalEscalated",
     "ApprovalExpired",
     "ApprovalGranted",
     "ApprovalRejected",
     "ApprovalRequested",
+    "ApprovalResponded",
+    "ApprovalVoted",
     "ArgumentsEndorsed",
     "BudgetExhausted",
     "CapabilityAllowed",
