@@ -5,6 +5,8 @@ Invariant: read from the sealed record alone, so that nobody can put words befor
 
 from __future__ import annotations
 
+from typing import Final
+
 from aisecops_langchain.canonical import JsonValue
 from aisecops_langchain.domain.approval import ApprovalRequirement
 from aisecops_langchain.domain.permit import ApprovalState
@@ -12,6 +14,9 @@ from aisecops_langchain.domain.principal import Approver
 from aisecops_langchain.runtime.recorder import at
 from aisecops_langchain.runtime.records import ApprovalRecord, Facts
 from aisecops_langchain.runtime.votes import REFUSALS, demanded, missing
+
+_NAME: Final = 64
+"""Names of arguments are cut there, because a tool may take any."""
 
 
 def facts_of(record: ApprovalRecord) -> Facts:
@@ -71,7 +76,7 @@ def described(record: ApprovalRecord) -> str:
     binding, briefing = record.binding, record.briefing
     lines = [f"{binding.scope.principal.agent} wants to call {binding.tool} (risk: {briefing.risk})."]
     lines += [f"Policy: {reason}." for reason in briefing.reasons]
-    untrusted = [str(item["argument"]) for item in briefing.provenance if item.get("untrusted")]
+    untrusted = [str(item["argument"])[:_NAME] for item in briefing.provenance if item.get("untrusted")]
     if untrusted:
         lines.append(f"UNTRUSTED, not the user's own words: {', '.join(untrusted)}.")
     if briefing.findings:
