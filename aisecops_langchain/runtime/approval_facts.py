@@ -84,7 +84,7 @@ def described(record: ApprovalRecord) -> str:
     if briefing.blast_radius and not briefing.blast_radius.get("reversible"):
         lines.append("It cannot be undone.")
     if record.requires:
-        lines.append(f"It takes {lacking(record)} more yes: {'; '.join(map(_in_words, record.requires))}.")
+        lines.append(f"It takes {lacking(record)} more yes: {'; '.join(item.in_words() for item in record.requires)}.")
     return "\n".join("".join(c if c.isprintable() else " " for c in line) for line in lines)
 
 
@@ -97,11 +97,6 @@ def _requirement(item: ApprovalRequirement, record: ApprovalRecord) -> Facts:
         "roles": roles,
         "requester_may_approve": item.requester_may_approve,
     }
-
-
-def _in_words(item: ApprovalRequirement) -> str:
-    persons = "1 person" if item.approvers == 1 else f"{item.approvers} persons"
-    return f"{persons} as {' or '.join(item.roles)}" if item.roles else persons
 
 
 def _person(approver: Approver) -> Facts:
