@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field, JsonValue, PositiveInt, model_valida
 from aisecops_langchain.domain.base import Frozen
 from aisecops_langchain.domain.decision import Effect, Obligation
 from aisecops_langchain.domain.effects import ToolProfile
-from aisecops_langchain.policy.approval_model import ApprovalTerms
+from aisecops_langchain.policy.approval_model import GIVEN, ApprovalTerms
 from aisecops_langchain.policy.bounds_model import Budget, ChainRisk
 
 EVERY_TOOL: Final = "*"
@@ -104,7 +104,7 @@ class Rule(Frozen):
     when: dict[str, JsonValue] = Field(default_factory=dict, min_length=1)
     """Conditions that must all hold; left out, the rule always matches."""
     obligations: Annotated[tuple[Obligation, ...], Field(min_length=1), AfterValidator(_distinct)] = ()
-    approval: ApprovalTerms | None = None
+    approval: Annotated[ApprovalTerms | None, GIVEN] = None
     """What a person's yes takes, where the rule asks for one."""
 
     @model_validator(mode="after")
