@@ -117,7 +117,9 @@ class ToolGuardNode(GovernanceNode):
                 record = self._governor.approvals.find(binding.approval_key())
             except AisecopsError:
                 continue
-            if record is not None and binding.same_but_person(record.binding):
+            if record is None or not binding.same_but_person(record.binding):
+                continue
+            if binding.claims() != record.binding.claims():
                 waiting.append(binding.call_id)
         return waiting
 

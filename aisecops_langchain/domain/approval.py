@@ -47,6 +47,11 @@ class ApprovalRequirement(Frozen):
             return self.roles
         return late.roles if late.only else tuple(sorted({*self.roles, *late.roles}))
 
+    def in_words(self) -> str:
+        """Tell how many persons it takes, and as what."""
+        persons = "1 person" if self.approvers == 1 else f"{self.approvers} persons"
+        return f"{persons} as {' or '.join(self.roles)}" if self.roles else persons
+
 
 DEFAULT_REQUIREMENT: Final = ApprovalRequirement()
 """One person who is not the requester; what every request takes that no rule says more about."""

@@ -6,7 +6,6 @@ Invariant: every event kind has a sentence of its own, and every word in it that
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import singledispatchmethod
 
 from aisecops_langchain.domain.decision import Effect
@@ -35,7 +34,6 @@ from aisecops_langchain.domain.events import (
     ExecutionFailed,
     ExecutionStarted,
     ExecutionUnknown,
-    FindingRecord,
     GrantEnded,
     GrantGiven,
     GrantRevoked,
@@ -71,9 +69,9 @@ from aisecops_langchain.domain.events import (
     WarrantIssued,
     WarrantRefused,
 )
-from aisecops_langchain.domain.principal import Approver
 from aisecops_langchain.forensics.calls import Calls
 from aisecops_langchain.forensics.grants import grant_text
+from aisecops_langchain.forensics.phrases import because, content, findings, node, person
 from aisecops_langchain.forensics.text import call_text, name, names, reasons, said, short
 from aisecops_langchain.forensics.trace import Trace
 
@@ -113,7 +111,7 @@ class Narrator:
 
     @_tell.register
     def _(self, event: IdentityRefused) -> str:
-        return f"Nobody was identified for agent {name(event.principal.agent)}{_because(event.reason)}"
+        return f"Nobody was identified for agent {name(event.principal.agent)}{because(event.reason)}"
 
     @_tell.register
     def _(self, event: WarrantIssued) -> str:
@@ -123,16 +121,16 @@ class Narrator:
     @_tell.register
     def _(self, event: WarrantRefused) -> str:
         who = name(event.principal.agent)
-        return f"Agent {who} was refused under warrant {short(event.warrant)}{_because(event.reason)}"
+        return f"Agent {who} was refused under warrant {short(event.warrant)}{because(event.reason)}"
 
     @_tell.register
     def _(self, event: StopOrdered) -> str:
-        return f"{name(event.by) or 'Somebody'} stopped {event.stop} {name(event.target)}{_because(event.reason)}"
+        return f"{name(event.by) or 'Somebody'} stopped {event.stop} {name(event.target)}{because(event.reason)}"
 
     @_tell.register
     def _(self, event: StopLifted) -> str:
         who = name(event.by) or "Somebody"
-        return f"{who} lifted the stop of {event.stop} {name(event.target)}{_because(event.reason)}"
+        return f"{who} lifted the stop of {event.stop} {name(event.target)}{because(event.reason)}"
 
     @_tell.register
     def _(self, event: StopReported) -> str:
@@ -142,7 +140,7 @@ class Narrator:
     @_tell.register
     def _(self, event: PolicyLoaded) -> str:
         if event.fault:
-            return f"The next policy could not be read, so everything is denied{_because(event.fault)}"
+            return f"The next policy could not be read, so everything is denied{because(event.fault)}"
         return f"Policy {name(event.bundle)} {short(event.policy)} came into force after {short(event.previous)}"
 
     @_tell.register
@@ -155,37 +153,37 @@ class Narrator:
 
     @_tell.register
     def _(self, event: RunFinished) -> str:
-        return f"The run ended: {event.outcome}" + _because(event.reason)
+        return f"The run ended: {event.outcome}" + because(event.reason)
 
     @_tell.register
     def _(self, event: ContentAdmitted) -> str:
-        return f"{_content(event)} was admitted unchanged{_findings(event.findings)}"
+        return f"{content(event)} was admitted unchanged{findings(event.findings)}"
 
     @_tell.register
     def _(self, event: ContentSanitized) -> str:
         actions = names(event.actions) or "changed"
-        return f"{_content(event)} was {actions} before use{_findings(event.findings)}"
+        return f"{content(event)} was {actions} before use{findings(event.findings)}"
 
     @_tell.register
     def _(self, event: ContentBlocked) -> str:
-        return f"{_content(event)} was withheld{_findings(event.findings)}{_because(event.reason)}"
+        return f"{content(event)} was withheld{findings(event.findings)}{because(event.reason)}"
 
     @_tell.register
     def _(self, event: PromptAllowed) -> str:
-        return f"The prompt of user {name(event.principal.user)} was let through{_findings(event.findings)}"
+        return f"The prompt of user {name(event.principal.user)} was let through{findings(event.findings)}"
 
     @_tell.register
     def _(self, event: PromptBlocked) -> str:
         who = name(event.principal.user)
-        return f"The prompt of user {who} was refused{_findings(event.findings)}{_because(event.reason)}"
+        return f"The prompt of user {who} was refused{findings(event.findings)}{because(event.reason)}"
 
     @_tell.register
     def _(self, event: OutputAllowed) -> str:
-        return f"The answer was let out as {event.label.integrity}{_findings(event.findings)}"
+        return f"The answer was let out as {event.label.integrity}{findings(event.findings)}"
 
     @_tell.register
     def _(self, event: OutputBlocked) -> str:
-        return f"The answer was withheld{_findings(event.findings)}{_because(event.reason)}"
+        return f"The answer was withheld{findings(event.findings)}{because(event.reason)}"
 
     @_tell.register
     def _(self, event: BudgetExhausted) -> str:
@@ -246,15 +244,15 @@ class Narrator:
 
     @_tell.register
     def _(self, event: ApprovalVoted) -> str:
-        return f"{_person(event.approver)} approved {self._calls.show(event)}; {event.missing} more must"
+        return f"{person(event.approver)} approved {self._calls.show(event)}; {event.missing} more must"
 
     @_tell.register
     def _(self, event: ApprovalResponded) -> str:
-        return f"{_person(event.approver)} told the model something instead of approving {self._calls.show(event)}"
+        return f"{person(event.approver)} told the model something instead of approving {self._calls.show(event)}"
 
     @_tell.register
     def _(self, event: ApprovalAnswerRefused) -> str:
-        what = f"{name(event.answer)} of {_person(event.approver)} for {self._calls.show(event)}"
+        what = f"{name(event.answer)} of {person(event.approver)} for {self._calls.show(event)}"
         return f"The answer {what} does not count ({name(event.code)}); the question stays"
 
     @_tell.register
@@ -267,12 +265,12 @@ class Narrator:
     def _(self, event: ApprovalGranted) -> str:
         if event.edited is not None:
             changed = self._calls.show(event, event.edited)
-            return f"{_person(event.approver)} changed {self._calls.show(event)} into {changed}"
-        return f"{_person(event.approver)} approved {self._calls.show(event)}"
+            return f"{person(event.approver)} changed {self._calls.show(event)} into {changed}"
+        return f"{person(event.approver)} approved {self._calls.show(event)}"
 
     @_tell.register
     def _(self, event: ApprovalRejected) -> str:
-        return f"{_person(event.approver)} rejected {self._calls.show(event)}{_because(event.reason)}"
+        return f"{person(event.approver)} rejected {self._calls.show(event)}{because(event.reason)}"
 
     @_tell.register
     def _(self, event: ApprovalExpired) -> str:
@@ -289,13 +287,13 @@ class Narrator:
     def _(self, event: GrantGiven) -> str:
         like = grant_text(event)
         until = event.expires_at.isoformat()
-        return f"{_person(event.approver)} granted {like} until {until} as {short(event.grant)}{_because(event.reason)}"
+        return f"{person(event.approver)} granted {like} until {until} as {short(event.grant)}{because(event.reason)}"
 
     @_tell.register
     def _(self, event: GrantUsed) -> str:
         taken = ", ".join(f"{said(amount)} of {name(item)}" for item, amount in event.amounts.items())
         counted = f", and takes {taken}" if taken else ""
-        who = _person(event.approver)
+        who = person(event.approver)
         return f"{self._calls.show(event)} is covered by grant {short(event.grant)} of {who}{counted}"
 
     @_tell.register
@@ -305,7 +303,7 @@ class Narrator:
     @_tell.register
     def _(self, event: GrantRevoked) -> str:
         who = name(event.by) or "Somebody"
-        return f"{who} revoked grant {short(event.grant)} for {name(event.tool)}{_because(event.reason)}"
+        return f"{who} revoked grant {short(event.grant)} for {name(event.tool)}{because(event.reason)}"
 
     @_tell.register
     def _(self, event: ExecutionStarted) -> str:
@@ -321,20 +319,20 @@ class Narrator:
 
     @_tell.register
     def _(self, event: ExecutionUnknown) -> str:
-        return f"Nobody knows whether {self._calls.show(event)} took effect{_because(event.reason)}"
+        return f"Nobody knows whether {self._calls.show(event)} took effect{because(event.reason)}"
 
     @_tell.register
     def _(self, event: EffectResolved) -> str:
         who = f"{event.resolver.capitalize()} {name(event.by)}"
-        return f"{who} found out that {self._calls.show(event)} {event.outcome}{_because(event.reason)}"
+        return f"{who} found out that {self._calls.show(event)} {event.outcome}{because(event.reason)}"
 
     @_tell.register
     def _(self, event: ExecutionBlocked) -> str:
-        return f"{self._calls.show(event)} was kept from running ({name(event.code)}){_because(event.reason)}"
+        return f"{self._calls.show(event)} was kept from running ({name(event.code)}){because(event.reason)}"
 
     @_tell.register
     def _(self, event: ModelStarted) -> str:
-        return f"Model {name(event.name)} was called with {event.messages} messages{_node(event.node)}"
+        return f"Model {name(event.name)} was called with {event.messages} messages{node(event.node)}"
 
     @_tell.register
     def _(self, event: ModelFinished) -> str:
@@ -343,7 +341,7 @@ class Narrator:
 
     @_tell.register
     def _(self, event: ToolStarted) -> str:
-        return f"The host began tool {name(event.name)}{_node(event.node)}"
+        return f"The host began tool {name(event.name)}{node(event.node)}"
 
     @_tell.register
     def _(self, event: ToolFinished) -> str:
@@ -351,7 +349,7 @@ class Narrator:
 
     @_tell.register
     def _(self, event: RetrievalStarted) -> str:
-        return f"Retriever {name(event.name)} was asked{_node(event.node)}"
+        return f"Retriever {name(event.name)} was asked{node(event.node)}"
 
     @_tell.register
     def _(self, event: RetrievalFinished) -> str:
@@ -361,25 +359,3 @@ class Narrator:
     def _(self, event: ModelFailed | ToolFailed | RetrievalFailed) -> str:
         what = {ModelFailed: "Model", ToolFailed: "Tool", RetrievalFailed: "Retriever"}[type(event)]
         return f"{what} {name(event.name)} failed with {name(event.error)}"
-
-
-def _person(approver: Approver) -> str:
-    return name(approver.id) + ("" if approver.verified else " (identity not verified)")
-
-
-def _content(event: ContentAdmitted | ContentSanitized | ContentBlocked) -> str:
-    kind = event.source.kind.value.replace("_", " ").capitalize()
-    return f"{kind} {name(event.source.name)} ({event.label.integrity}, {event.size} characters)"
-
-
-def _findings(findings: Iterable[FindingRecord]) -> str:
-    seen = sorted({f"{item.category}/{item.severity}" for item in findings})
-    return f"; found {names(seen)}" if seen else ""
-
-
-def _because(reason: str) -> str:
-    return f": {said(reason)}" if reason else ""
-
-
-def _node(node: str) -> str:
-    return f" in node {name(node)}" if node else ""

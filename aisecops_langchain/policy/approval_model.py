@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, Field, JsonValue, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StringConstraints, model_validator
 
 from aisecops_langchain.domain.approval import ApprovalRequirement, Escalation
 from aisecops_langchain.domain.base import Frozen
@@ -22,6 +22,15 @@ def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
         raise ValueError("a role stands there twice")
     return tuple(sorted(values))
 
+
+def _given(value: object) -> object:
+    if value is None:
+        raise ValueError("an empty key says nothing; fill it in, or leave it out")
+    return value
+
+
+GIVEN: Final = BeforeValidator(_given)
+"""Refuses a key without a value, which would otherwise pass for one that was left out."""
 
 Role = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"\A[^\s*]+\z")]
 Roles = Annotated[tuple[Role, ...], Field(min_length=1), AfterValidator(_distinct)]
@@ -43,11 +52,13 @@ class ApprovalTerms(Frozen):
     approvers: Annotated[int, Field(ge=1, le=MAX_APPROVERS)] = 1
     roles: Roles = ()
     requester_may_approve: bool = False
-    ttl_seconds: Seconds | None = None
-    escalate: EscalationTerms | None = None
+    ttl_seconds: Annotated[Seconds | None, GIVEN] = None
+    escalate: Annotated[EscalationTerms | None, GIVEN] = None
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("'approval' is empty; fill it in, or leave it out")
         late = self.escalate
         if late is None:
             return self

@@ -103,7 +103,7 @@ def difference(old: Policy, new: Policy, *, max_requests: int = MAX_REQUESTS) ->
         for request in _requests(space, allowance):
             tried += 1
             one, other = old.decide(request), new.decide(request)
-            if _answer(one) != _answer(other):
+            if _differ(one, other):
                 return Difference(
                     request=request, old=one, new=other, exhaustive=False, tried=tried, settings=_settings(old, new)
                 )
@@ -116,7 +116,7 @@ def _hidden(space: _Space, request: DecisionRequest, old: Policy, new: Policy) -
     if not (old.bounds or new.bounds):
         return
     one, other = (replace(policy, bounds=NO_BOUNDS).decide(request) for policy in (old, new))
-    if _answer(one) != _answer(other):
+    if _differ(one, other):
         yield f"{space.agent} and {space.tool}: rules differ where budgets or chain risk decide"
     elif one.risk != other.risk and one.effect is not Effect.DENY:
         yield f"{space.agent} and {space.tool}: the risk class differs, so the risk of a chain adds up differently"
@@ -151,14 +151,15 @@ def _sentences(gate: Gate) -> object:
     return rights, sorted(rules, key=repr)
 
 
-def _answer(decision: Decision) -> object:
-    """All of a decision that lets more or less happen: what it says, what is owed, what a yes takes and may grant."""
-    return (
-        decision.effect,
-        decision.obligations,
-        {_terms(item) for item in decision.approvals or (DEFAULT_REQUIREMENT,)},
-        decision.grants,
-    )
+def _differ(one: Decision, other: Decision) -> bool:
+    """Whether two decisions let different things happen: in what they say, what is owed, what a yes takes or grants."""
+    if (one.effect, one.obligations, one.grants) != (other.effect, other.obligations, other.grants):
+        return True
+    return one.approvals != other.approvals and _all_terms(one) != _all_terms(other)
+
+
+def _all_terms(decision: Decision) -> set[str]:
+    return {_terms(item) for item in decision.approvals or (DEFAULT_REQUIREMENT,)}
 
 
 def _terms(requirement: ApprovalRequirement) -> str:

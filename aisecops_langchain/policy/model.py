@@ -16,7 +16,7 @@ from aisecops_langchain.domain.base import Frozen
 from aisecops_langchain.domain.decision import Effect, Obligation
 from aisecops_langchain.domain.effects import ToolProfile
 from aisecops_langchain.domain.grant import GrantTerms
-from aisecops_langchain.policy.approval_model import ApprovalTerms
+from aisecops_langchain.policy.approval_model import GIVEN, ApprovalTerms
 from aisecops_langchain.policy.bounds_model import Budget, ChainRisk
 
 EVERY_TOOL: Final = "*"
@@ -107,7 +107,7 @@ class Rule(Frozen):
     obligations: Annotated[tuple[Obligation, ...], Field(min_length=1), AfterValidator(_distinct)] = ()
     grants: GrantTerms | None = None
     """What an approver may grant beside his yes; left out, nothing."""
-    approval: ApprovalTerms | None = None
+    approval: Annotated[ApprovalTerms | None, GIVEN] = None
     """What a person's yes takes, where the rule asks for one."""
 
     @model_validator(mode="after")
@@ -116,13 +116,15 @@ class Rule(Frozen):
             raise ValueError(f"rule {self.id!r} names neither tools nor capabilities")
         if self.effect is Effect.DENY and self.obligations:
             raise ValueError(f"rule {self.id!r} denies, so it cannot carry obligations")
-        if self.grants is not None:
+        if "grants" in self.model_fields_set:
             self._permits_grants(self.grants)
         if self.approval is not None and self.effect is not Effect.REQUIRE_APPROVAL:
             raise ValueError(f"rule {self.id!r} asks nobody, so it cannot say what an approval takes")
         return self
 
-    def _permits_grants(self, grants: GrantTerms) -> None:
+    def _permits_grants(self, grants: GrantTerms | None) -> None:
+        if grants is None:
+            raise ValueError("'grants' is empty; fill it in, or leave it out")
         given = grants.model_dump(exclude_unset=True)
         if self.effect is not Effect.REQUIRE_APPROVAL:
             raise ValueError(f"rule {self.id!r} asks nobody, so it cannot permit grants")

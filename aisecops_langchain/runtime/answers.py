@@ -65,7 +65,7 @@ ANSWER_NAMES: Final[dict[type[Answer], str]] = {
     Edit: "edit",
     Reject: "reject",
     Respond: "respond",
-    Elsewhere: "unclear",
+    Elsewhere: "elsewhere",
 }
 """How events name the kinds of answers."""
 

@@ -43,7 +43,15 @@ class ApprovalLog:
         self._recorder = recorder
 
     def asked(self, record: ApprovalRecord, parents: tuple[str, ...]) -> None:
-        """Write that a person is asked, durably."""
+        """Write that a person is asked, durably.
+
+        Args:
+            record: The request as it is about to be kept.
+            parents: Ids of the events that led to it.
+
+        Raises:
+            AuditWriteError: If it could not be made durable; so do the other methods.
+        """
         binding, key = record.binding, record.binding.approval_key()
         facts: dict[str, Any] = {"expires_at": at(record.expires_at), "requires": record.requires}
         asked = self._write(ApprovalRequested, record, parents=parents, **facts)
@@ -72,7 +80,9 @@ class ApprovalLog:
             self._recorder.commit()
         return event
 
-    def refused(self, record: ApprovalRecord, approver: Approver | None, answer: str, code: str, mark: str) -> None:
+    def refused(
+        self, record: ApprovalRecord, approver: Approver | None, *, answer: str, code: str, mark: str, now: int
+    ) -> None:
         """Write that somebody's answer does not count, durably.
 
         Args:
@@ -81,13 +91,20 @@ class ApprovalLog:
             answer: What kind of answer.
             code: Why it does not count.
             mark: Tells this answer from others to the same request.
+            now: When it came, in nanoseconds since the Unix epoch.
         """
         who = approver or Approver(id="unidentified")
-        self._write(ApprovalAnswerRefused, record, mark, approver=who, answer=answer, code=code)
+        facts: dict[str, Any] = {"answer": answer, "code": code, "waited_seconds": _waited(record, now)}
+        self._write(ApprovalAnswerRefused, record, mark, approver=who, **facts)
         self._recorder.commit()
 
     def escalated(self, record: ApprovalRecord, requirement: ApprovalRequirement) -> None:
-        """Write that others may answer from now on."""
+        """Write that others may answer from now on.
+
+        Args:
+            record: The request.
+            requirement: The requirement of it that escalated.
+        """
         late = requirement.escalate
         if late is not None:
             roles = requirement.roles_after(late.after_seconds)

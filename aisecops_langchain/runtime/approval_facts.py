@@ -5,6 +5,8 @@ Invariant: read from the sealed record alone, so that nobody can put words befor
 
 from __future__ import annotations
 
+from typing import Final
+
 from aisecops_langchain.canonical import JsonValue
 from aisecops_langchain.domain.approval import ApprovalRequirement
 from aisecops_langchain.domain.permit import ApprovalState
@@ -12,6 +14,9 @@ from aisecops_langchain.domain.principal import Approver
 from aisecops_langchain.runtime.recorder import at
 from aisecops_langchain.runtime.records import ApprovalRecord, Facts
 from aisecops_langchain.runtime.votes import REFUSALS, demanded, missing
+
+_NAME: Final = 64
+"""Names of arguments are cut there, because a tool may take any."""
 
 
 def facts_of(record: ApprovalRecord) -> Facts:
@@ -71,7 +76,7 @@ def described(record: ApprovalRecord) -> str:
     binding, briefing = record.binding, record.briefing
     lines = [f"{binding.scope.principal.agent} wants to call {binding.tool} (risk: {briefing.risk})."]
     lines += [f"Policy: {reason}." for reason in briefing.reasons]
-    untrusted = [str(item["argument"]) for item in briefing.provenance if item.get("untrusted")]
+    untrusted = [str(item["argument"])[:_NAME] for item in briefing.provenance if item.get("untrusted")]
     if untrusted:
         lines.append(f"UNTRUSTED, not the user's own words: {', '.join(untrusted)}.")
     if briefing.findings:
@@ -79,7 +84,7 @@ def described(record: ApprovalRecord) -> str:
     if briefing.blast_radius and not briefing.blast_radius.get("reversible"):
         lines.append("It cannot be undone.")
     if record.requires:
-        lines.append(f"It takes {lacking(record)} more yes: {'; '.join(map(_in_words, record.requires))}.")
+        lines.append(f"It takes {lacking(record)} more yes: {'; '.join(item.in_words() for item in record.requires)}.")
     return "\n".join("".join(c if c.isprintable() else " " for c in line) for line in lines)
 
 
@@ -92,11 +97,6 @@ def _requirement(item: ApprovalRequirement, record: ApprovalRecord) -> Facts:
         "roles": roles,
         "requester_may_approve": item.requester_may_approve,
     }
-
-
-def _in_words(item: ApprovalRequirement) -> str:
-    persons = "1 person" if item.approvers == 1 else f"{item.approvers} persons"
-    return f"{persons} as {' or '.join(item.roles)}" if item.roles else persons
 
 
 def _person(approver: Approver) -> Facts:

@@ -211,8 +211,12 @@ class Approvals:
             settled = settle(record, binding, answer, approver, now)
             changes = self._changes(row, record, settled, mark)
             if not changes or self._ledger.apply(changes, durable=True):
-                self._tell(settled, answer, approver, mark or str(now), resumes=resumes)
-                return Taken(settled.record, settled.refused)
+                taken = Taken(settled.record, settled.refused)
+                if taken.refused is None:
+                    self._log.answered(taken.record, resumes=resumes)
+                else:
+                    self._refuse(taken, answer, approver, now, mark)
+                return taken
         raise LedgerError("the request keeps changing", expected="to be the next to answer it once")
 
     def was_heard(self, binding: Binding, heard: str) -> bool:
@@ -322,11 +326,9 @@ class Approvals:
                 changes.append(Change(close_row(self._sealer, Table.APPROVALS, key, settled.record)))
         return changes
 
-    def _tell(self, settled: Settled, answer: Answer, approver: Approver | None, mark: str, *, resumes: bool) -> None:
-        if settled.refused is not None:
-            self._log.refused(settled.record, approver, ANSWER_NAMES[type(answer)], settled.refused, mark)
-            return
-        self._log.answered(settled.record, resumes=resumes)
+    def _refuse(self, taken: Taken, answer: Answer, approver: Approver | None, now: int, mark: str) -> None:
+        name, mark = ANSWER_NAMES[type(answer)], mark or str(now)
+        self._log.refused(taken.record, approver, answer=name, code=taken.refused or "", mark=mark, now=now)
 
     def _row(self, record: ApprovalRecord) -> Row:
         return close_row(self._sealer, Table.APPROVALS, record.binding.approval_key(), record)

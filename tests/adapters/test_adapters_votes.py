@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from langgraph.types import Command
 
 from aisecops_langchain import Approver, JwtIdentity, LangGraphAuthIdentity, StaticIdentity, parse_policy
 from aisecops_langchain.errors import ConfigurationError
-from aisecops_langchain.runtime.approvals import Approve
+from aisecops_langchain.runtime.approvals import Approve, Reject
 from aisecops_langchain.runtime.desk import open_approvals
 from aisecops_langchain.testing import call
 
@@ -292,6 +294,46 @@ async def test_one_vote_at_the_desk_and_one_at_the_interrupt_make_two(office: Of
     assert office.ran == []
     await office.run(graph, Command(resume=APPROVE), by("carol:treasurer"))
     assert office.ran == ["pay alice 5"]
+
+
+async def test_desk_and_interrupt_answering_at_once_count_once(office: Office) -> None:
+    """Whoever comes first settles it; the other one comes too late, and the call runs once or not at all."""
+    graph, result = await voting(office, policy=POLICY)
+    key = about(result)["approval"]
+    start = threading.Barrier(2)
+
+    def at_the_desk() -> str | None:
+        with open_approvals(office.home) as desk:
+            binding = desk.look(key).binding  # type: ignore[union-attr]
+            start.wait()
+            return desk.take(binding, Reject("no"), told(by("bob")), resumes=False).refused
+
+    waiting = asyncio.create_task(asyncio.to_thread(at_the_desk))
+    await asyncio.to_thread(start.wait)
+    await office.run(graph, Command(resume=APPROVE), by("carol"))
+    came_late = await waiting == "closed"
+    assert office.ran == (["pay alice 5"] if came_late else [])
+    settled = {
+        event.id: event.kind for event in office.events() if event.kind in ("approval_granted", "approval_rejected")
+    }
+    assert list(settled.values()) == ["approval_granted" if came_late else "approval_rejected"]
+
+
+@pytest.mark.parametrize("broken", [{"seal": "x"}, {"calls": {}}, {"plan": "sha256:other"}])
+async def test_a_broken_plan_beside_an_answered_question_ends_the_call_and_never_loops(
+    office: Office, broken: Any
+) -> None:
+    """A guard that cannot recognise the plan asks only about calls that wait for somebody else."""
+    graph, result = await voting(office)
+    with open_approvals(office.home) as desk:
+        binding = desk.look(about(result)["approval"]).binding  # type: ignore[union-attr]
+        for who in ("bob:treasurer", "carol:treasurer"):
+            desk.take(binding, Approve(), told(by(who)), resumes=False)
+    plan = (await office.driver.state(graph)).values["aisecops"]["plan"]
+    update = {"aisecops": {"plan": {**plan, **broken}}}
+    await office.run(graph, Command(resume="go on", update=update), by("nobody"))
+    assert office.ran == []
+    await still_works(office, graph)
 
 
 async def test_the_older_inbox_reads_the_question_and_its_answers_count(office: Office) -> None:

@@ -80,6 +80,9 @@ def test_joining_loses_nothing_and_knows_no_order():
     ("approval", "said"),
     [
         ({"approvers": 0}, "approvers"),
+        ({"approvers": None}, "approvers"),
+        ({"ttl_seconds": None}, "empty key"),
+        ({"escalate": None}, "empty key"),
         ({"approvers": 21}, "approvers"),
         ({"approvers": True}, "approvers"),
         ({"approvers": "2"}, "approvers"),
@@ -101,6 +104,12 @@ def test_joining_loses_nothing_and_knows_no_order():
 def test_what_could_not_be_met_or_would_change_nothing_is_refused(approval, said):
     with pytest.raises(PolicyError, match=said):
         bundle([asking(**approval)])
+
+
+@pytest.mark.parametrize("nothing", [{}, None, []])
+def test_an_empty_approval_is_refused(nothing):
+    with pytest.raises(PolicyError):
+        bundle([rule("ask", ASK, approval=nothing)])
 
 
 @pytest.mark.parametrize("effect", ["allow", "deny"])

@@ -122,6 +122,7 @@ def test_a_comparison_of_policies_shows_that_more_may_be_granted(wider):
         ('{max_seconds: 60, max_uses: 1, any: [amount], up_to: {amount: "5"}}', "twice"),
         ("{max_seconds: 60, max_uses: 1, forever: true}", "forever"),
         ("true", "grants"),
+        ("null", "grants"),
     ],
 )
 def test_terms_that_say_too_little_or_too_much_are_refused(grants, message):

@@ -143,7 +143,7 @@ class ApprovalAnswerRefused(_AnswerEvent):
 
     kind: Literal["approval_answer_refused"] = "approval_answer_refused"
     answer: str
-    """What was answered: ``approve``, ``edit``, ``reject``, ``respond`` or ``unclear``."""
+    """What was answered: ``approve``, ``edit``, ``reject``, ``respond``, or ``elsewhere``: about another call."""
     code: str
     """Why it does not count."""
 
