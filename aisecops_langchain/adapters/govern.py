@@ -6,6 +6,7 @@ and asks the ledger for a permit whatever way it was reached.
 
 from __future__ import annotations
 
+import logging
 import os
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -38,6 +39,8 @@ from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.runtime.governor import Governor, PolicySource
 from aisecops_langchain.runtime.identity import IdentityProvider
 from aisecops_langchain.runtime.ports import Ledger
+
+_LOG = logging.getLogger(__name__)
 
 INTAKE: Final = "intake"
 PLAN: Final = "plan"
@@ -135,6 +138,8 @@ def govern(
     graph.add_node(PLAN, PlanningNode(bound, governed, governor, who, system_prompt=system_prompt))
     guard = ToolGuardNode(governed, governor, who, system_prompt=system_prompt, require_plan=True)
     graph.add_node(GUARD, guard)
+    if identity is not None and approver is None and governor.policy.requires_approval_possible():
+        _LOG.warning("nobody can approve at an interrupt: users are vouched for, so pass approver=, too")
     asking = ApprovalNode(governed, governor, who, approver=approver, approval_format=approval_format)
     graph.add_node(APPROVE, asking, input_schema=Order)
     graph.add_node(EXECUTE, ExecutorNode(governed, governor, who), input_schema=Order)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, JsonValue, StringConstraints, model_validator
 
 from aisecops_langchain.domain.approval import ApprovalRequirement, Escalation
 from aisecops_langchain.domain.base import Frozen
@@ -29,7 +29,7 @@ def _given(value: object) -> object:
     return value
 
 
-GIVEN: Final = BeforeValidator(_given)
+GIVEN: Final = AfterValidator(_given)
 """Refuses a key without a value, which would otherwise pass for one that was left out."""
 
 Role = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"\A[^\s*]+\z")]

@@ -358,6 +358,16 @@ async def test_the_older_inbox_reads_the_question_and_its_answers_count(office: 
         assert (office.ran, "__interrupt__" in result) == (ran, False)
 
 
+async def test_without_an_approver_nobody_can_approve_for_a_verified_user_and_that_is_said(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    graph, result = await voting(office, policy=POLICY, approver=None)
+    assert "pass approver=" in caplog.text
+    result = await office.run(graph, Command(resume=APPROVE))
+    assert about(result)["refused"] == "nobody vouches for who answers"
+    assert office.ran == []
+
+
 def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
     from adapter_kit import Driver, open_governor
     from langgraph.checkpoint.memory import InMemorySaver
