@@ -10,7 +10,9 @@ from collections import Counter
 from aisecops_langchain.domain.base import Frozen
 from aisecops_langchain.domain.events import GrantEnded, GrantGiven, GrantRevoked, GrantUsed
 from aisecops_langchain.domain.principal import Approver
-from aisecops_langchain.forensics.text import call_text, name, names, said
+from aisecops_langchain.forensics.calls import Calls
+from aisecops_langchain.forensics.phrases import because, person
+from aisecops_langchain.forensics.text import call_text, name, names, said, short
 from aisecops_langchain.forensics.trace import Trace
 
 
@@ -58,15 +60,33 @@ def grants_of(trace: Trace) -> tuple[GrantSeen, ...]:
     return tuple(item.model_copy(update={"used": used[item.grant]}) for item in seen.values())
 
 
-def grant_text(event: GrantGiven) -> str:
-    """Say what a grant lets run.
+def tell_grant(event: GrantGiven | GrantUsed | GrantEnded | GrantRevoked, calls: Calls) -> str:
+    """Tell one event of a grant.
 
     Args:
-        event: The grant.
+        event: The event.
+        calls: The calls of its trace.
 
     Returns:
-        One printable line.
+        One printable sentence.
     """
+    grant = f"grant {short(event.grant)}"
+    match event:
+        case GrantGiven():
+            who, until = person(event.approver), event.expires_at.isoformat()
+            return f"{who} granted {_extent(event)} until {until} as {short(event.grant)}{because(event.reason)}"
+        case GrantUsed():
+            taken = ", ".join(f"{said(amount)} of {name(item)}" for item, amount in event.amounts.items())
+            counted = f", and takes {taken}" if taken else ""
+            return f"{calls.show(event)} is covered by {grant} of {person(event.approver)}{counted}"
+        case GrantEnded():
+            return f"Grant {short(event.grant)} for {name(event.tool)} is {event.why}"
+        case GrantRevoked():
+            who = name(event.by) or "Somebody"
+            return f"{who} revoked {grant} for {name(event.tool)}{because(event.reason)}"
+
+
+def _extent(event: GrantGiven) -> str:
     bounds = [f"{event.uses} calls like {call_text(event.tool, event.fixed)}"]
     bounds += [f"{name(item)} up to {said(most)} in all" for item, most in event.up_to.items()]
     bounds += [f"{name(item)} up to {said(most)} each" for item, most in event.each.items()]

@@ -70,7 +70,7 @@ from aisecops_langchain.domain.events import (
     WarrantRefused,
 )
 from aisecops_langchain.forensics.calls import Calls
-from aisecops_langchain.forensics.grants import grant_text
+from aisecops_langchain.forensics.grants import tell_grant
 from aisecops_langchain.forensics.phrases import because, content, findings, node, person
 from aisecops_langchain.forensics.text import call_text, name, names, reasons, said, short
 from aisecops_langchain.forensics.trace import Trace
@@ -284,26 +284,8 @@ class Narrator:
         return f"Permit {short(event.permit)} was issued{basis} for {self._calls.show(event)} until {until}"
 
     @_tell.register
-    def _(self, event: GrantGiven) -> str:
-        like = grant_text(event)
-        until = event.expires_at.isoformat()
-        return f"{person(event.approver)} granted {like} until {until} as {short(event.grant)}{because(event.reason)}"
-
-    @_tell.register
-    def _(self, event: GrantUsed) -> str:
-        taken = ", ".join(f"{said(amount)} of {name(item)}" for item, amount in event.amounts.items())
-        counted = f", and takes {taken}" if taken else ""
-        who = person(event.approver)
-        return f"{self._calls.show(event)} is covered by grant {short(event.grant)} of {who}{counted}"
-
-    @_tell.register
-    def _(self, event: GrantEnded) -> str:
-        return f"Grant {short(event.grant)} for {name(event.tool)} is {event.why}"
-
-    @_tell.register
-    def _(self, event: GrantRevoked) -> str:
-        who = name(event.by) or "Somebody"
-        return f"{who} revoked grant {short(event.grant)} for {name(event.tool)}{because(event.reason)}"
+    def _(self, event: GrantGiven | GrantUsed | GrantEnded | GrantRevoked) -> str:
+        return tell_grant(event, self._calls)
 
     @_tell.register
     def _(self, event: ExecutionStarted) -> str:
