@@ -149,6 +149,14 @@ class WarrantError(CodedError):
     """
 
 
+class GrantError(CodedError):
+    """A standing grant cannot be given, found or revoked as asked.
+
+    Attributes:
+        code: A stable, machine-readable reason (``malformed``, ``not_permitted``, ``other_call``, ``unknown`` ...).
+    """
+
+
 class KeyStoreError(AisecopsError):
     """A signing or sealing key is missing, malformed, or readable by others."""
 

@@ -6,6 +6,7 @@ and asks the ledger for a permit whatever way it was reached.
 
 from __future__ import annotations
 
+import logging
 import os
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +20,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.store.base import BaseStore
 from langgraph.types import Checkpointer, Send
 
-from aisecops_langchain.adapters.approval import ApprovalNode
+from aisecops_langchain.adapters.approval import ApprovalFormat, ApprovalNode
 from aisecops_langchain.adapters.callbacks import AuditCallbackHandler
 from aisecops_langchain.adapters.executor import ExecutorNode
 from aisecops_langchain.adapters.finish import FinishNode
@@ -39,6 +40,8 @@ from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.runtime.governor import Governor, PolicySource
 from aisecops_langchain.runtime.identity import IdentityProvider
 from aisecops_langchain.runtime.ports import Ledger
+
+_LOG = logging.getLogger(__name__)
 
 INTAKE: Final = "intake"
 PLAN: Final = "plan"
@@ -70,6 +73,7 @@ def govern(
     identity: IdentityProvider | None = None,
     warrant: WarrantSource | None = None,
     approver: ApproverSource | None = None,
+    approval_format: ApprovalFormat = "hitl",
     system_prompt: str | None = None,
     state_schema: type[Any] | None = None,
     context_schema: type[Any] | None = None,
@@ -98,7 +102,9 @@ def govern(
         principal: Who acts, instead of the three above: fixed, or a function of the run's configuration.
         identity: Tells user and tenant from the configuration of each call, and vouches for them.
         warrant: What another agent lets this one do in its place, or how to find it in the configuration of a call.
-        approver: Tells who answers an approval, from the configuration of the resuming call.
+        approver: Tells who answers an approval, from the configuration of the resuming call: an identity provider,
+            or a function. Where ``identity`` vouches for users, only somebody who is vouched for may approve.
+        approval_format: How questions look: ``hitl`` as LangChain's middleware has them, or the older ``agent_inbox``.
         system_prompt: The agent's own instructions.
         state_schema: A ``TypedDict`` of your own with a ``messages`` channel; the governance channel is added to it.
         context_schema: Runtime context that your tools want.
@@ -134,7 +140,10 @@ def govern(
     graph.add_node(PLAN, PlanningNode(bound, governed, governor, who, system_prompt=system_prompt))
     guard = ToolGuardNode(governed, governor, who, system_prompt=system_prompt, require_plan=True)
     graph.add_node(GUARD, guard)
-    graph.add_node(APPROVE, ApprovalNode(governed, governor, who, approver=approver), input_schema=Order)
+    if identity is not None and approver is None and governor.policy.requires_approval_possible():
+        _LOG.warning("nobody can approve at an interrupt: users are vouched for, so pass approver=, too")
+    asking = ApprovalNode(governed, governor, who, approver=approver, approval_format=approval_format)
+    graph.add_node(APPROVE, asking, input_schema=Order)
     graph.add_node(EXECUTE, ExecutorNode(governed, governor, who), input_schema=Order)
     graph.add_node(FINISH, FinishNode(governor, who))
     _connect(graph)

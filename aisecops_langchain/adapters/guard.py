@@ -16,6 +16,7 @@ from langchain_core.runnables import RunnableConfig
 
 from aisecops_langchain.adapters.context import opened_label, read_context, sealed
 from aisecops_langchain.adapters.node import GovernanceNode
+from aisecops_langchain.adapters.orders import read_order
 from aisecops_langchain.adapters.place import Place, PrincipalSource
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES
 from aisecops_langchain.adapters.translate import answered_after, last_turn, proposals_of, refusal, with_edits
@@ -24,10 +25,10 @@ from aisecops_langchain.domain.plan import ExecutionPlan, RejectedCall
 from aisecops_langchain.errors import AisecopsError
 from aisecops_langchain.provenance import LabelledText, SealedLabel
 from aisecops_langchain.runtime.case import Proposal
-from aisecops_langchain.runtime.gate import Denied, NeedsApproval, Permitted, Verdict
 from aisecops_langchain.runtime.governor import Governor
 from aisecops_langchain.runtime.plan_reference import PlanReference, context_name
 from aisecops_langchain.runtime.tasks import Toolbox
+from aisecops_langchain.runtime.verdicts import Denied, NeedsApproval, Permitted, Verdict
 
 _LOG = logging.getLogger(__name__)
 
@@ -80,8 +81,12 @@ class ToolGuardNode(GovernanceNode):
         if turn is None:
             return {CHANNEL: {"trace": place.scope.trace, "next": {}}}
         index, original = turn
+        reference = self._governor.planner.recognise(place.memory.get("plan"), place.scope)
+        waiting = self._asked_for_others(place, original) if reference is None else []
+        if waiting:  # nobody's call is decided on in another's name: it waits for whom the run is for
+            return {CHANNEL: {"trace": place.scope.trace, "next": {"approvals": waiting, "permits": {}}}}
         message = with_edits(original, _edits(place))
-        plan, reference = self._plan(place, index, message)
+        plan, reference = self._plan(place, index, message, reference)
         answered = answered_after(place.messages, index)
         outcome = _Outcome()
         if plan.rejected:  # the planning node wrote the same event, unless the message changed since
@@ -95,10 +100,34 @@ class ToolGuardNode(GovernanceNode):
                 self._settle(outcome, place, plan, position, verdict)
         return self._update(place, original, message, reference, outcome)
 
-    def _plan(self, place: Place, index: int, message: AIMessage) -> tuple[ExecutionPlan, PlanReference | None]:
+    def _asked_for_others(self, place: Place, message: AIMessage) -> list[str]:
+        """Name the calls of which somebody was asked while the run was for another person than it is now.
+
+        The plan is taken from state unproved, since its seal opens for nobody else: a forged one finds no request, and
+        whatever is found is only asked about again.
+        """
+        claimed = place.memory.get("plan")
+        plan = claimed.get("plan") if isinstance(claimed, Mapping) else None
+        if not isinstance(plan, str):
+            return []
+        waiting = []
+        for call in message.tool_calls:
+            try:
+                binding = read_order({"call": call, "plan": plan}, self._tools, place.scope).binding
+                record = self._governor.approvals.find(binding.approval_key())
+            except AisecopsError:
+                continue
+            if record is None or not binding.same_but_person(record.binding):
+                continue
+            if binding.claims() != record.binding.claims():
+                waiting.append(binding.call_id)
+        return waiting
+
+    def _plan(
+        self, place: Place, index: int, message: AIMessage, reference: PlanReference | None
+    ) -> tuple[ExecutionPlan, PlanReference | None]:
         """Make the plan again from the message itself; state's reference only says which plan it claims to be."""
         planner = self._governor.planner
-        reference = planner.recognise(place.memory.get("plan"), place.scope)
         proposals = proposals_of(message)
         plan = planner.recall(reference, proposals, self._tools, place.scope) if reference else None
         if plan is None:
@@ -152,7 +181,8 @@ class ToolGuardNode(GovernanceNode):
             _LOG.error("a call of %s needs approval: compile the graph with a checkpointer", binding.tool)
             self._record_rejected(place, binding.plan, binding.call_id, binding.tool, _NOBODY_TO_ASK)
             return _NOBODY_TO_ASK
-        self._governor.approvals.request(verdict.binding, verdict.briefing, parents=(verdict.event,))
+        approvals = self._governor.approvals
+        approvals.request(verdict.binding, verdict.briefing, verdict.requires, parents=(verdict.event,))
         return verdict
 
     def _settle(self, outcome: _Outcome, place: Place, plan: ExecutionPlan, position: int, verdict: Verdict) -> None:

@@ -54,6 +54,20 @@ async def test_h01_a_malformed_answer_does_not_brick_the_thread(office: Office) 
     assert office.ran == []
 
 
+async def test_h01_a_malformed_answer_of_a_stranger_does_not_even_use_the_question_up(office: Office) -> None:
+    """Nobody who may not answer can settle a question, however malformed the answer is."""
+    graph, _ = await asked(office, approver=lambda config: named(config["configurable"]["who"]))
+    for bad in BAD:
+        assert "__interrupt__" in await office.run(graph, Command(resume=bad), on_thread("t1", who="mallory@evil"))
+    await office.run(graph, Command(resume=APPROVE), on_thread("t1", who="bob@default"))
+    assert office.ran == ["pay alice 5"]
+
+
+def named(who: str) -> Approver:
+    name, _, tenant = who.partition("@")
+    return Approver(id=name, verified=True, tenant=tenant)
+
+
 async def test_h02_an_edit_may_not_switch_the_tool(office: Office) -> None:
     """An edit to another tool ran under the first tool's approval."""
     for number, other in enumerate((edit("search", query="x"), edit("wipe", path="/"), edit("shell", cmd="x"))):
@@ -104,6 +118,20 @@ async def test_h05_parallel_answers_go_to_the_calls_they_name(office: Office, or
     assert sorted(started(office)) == [("pay", "c1"), ("search", "c3")]
 
 
+@pytest.mark.parametrize("order", [0, 1])
+async def test_h05_one_batch_for_all_is_read_by_name_never_by_position(office: Office, order: int) -> None:
+    """Decisions were paired with calls by their position in a list."""
+    graph, result = await asked(office, [PAY_ALICE, PAY_BOB], "done")
+    calls = {item.value["action_requests"][0]["args"]["to"]: item.value for item in result["__interrupt__"]}
+    decisions = [
+        {"type": "approve", "call": calls["alice"]["aisecops"]["call"]},
+        {"type": "reject", "call": calls["bob"]["aisecops"]["call"]},
+    ]
+    batch = {"decisions": decisions[::-1] if order else decisions}
+    await office.run(graph, Command(resume={item.id: batch for item in result["__interrupt__"]}))
+    assert office.ran == ["pay alice 5"]
+
+
 async def test_h06_an_old_checkpoint_runs_nothing_again(office: Office) -> None:
     """Going on from an earlier checkpoint ran the approved action again."""
     await asked(office)
@@ -125,7 +153,6 @@ async def test_h07_another_user_cannot_resume_and_the_log_says_who_approved(offi
 
     graph = office.agent(
         [PAY_BOB],
-        "done",
         [PAY_BOB],
         "done",
         principal=lambda config: Principal(agent="clerk", user=who(config)),
@@ -137,6 +164,8 @@ async def test_h07_another_user_cannot_resume_and_the_log_says_who_approved(offi
     assert office.ran == ["pay bob 7"]
     (granted,) = office.of("approval_granted")
     assert (granted.thread, granted.approver.id) == ("t3", "ann's manager")
+    (refused,) = office.of("approval_answer_refused")
+    assert (refused.thread, refused.approver.id, refused.code) == ("t2", "mallory's manager", "another_requester")
 
 
 TEAM = """
