@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from aisecops_langchain.adapters.acting import current_scope
     from aisecops_langchain.adapters.approval import ApprovalNode
     from aisecops_langchain.adapters.callbacks import AuditCallbackHandler
+    from aisecops_langchain.adapters.checkpoints import SealedCheckpointer
     from aisecops_langchain.adapters.delegation import subagent_tool
     from aisecops_langchain.adapters.effects import effects
     from aisecops_langchain.adapters.executor import ExecutorNode
@@ -55,6 +56,7 @@ _HOMES: Final = {
     "Principal": "domain.principal",
     "Sanitizer": "sanitize",
     "SanitizingRetriever": "adapters.retriever",
+    "SealedCheckpointer": "adapters.checkpoints",
     "ToolGuardNode": "adapters.guard",
     "after_guard": "adapters.govern",
     "after_intake": "adapters.govern",
@@ -95,6 +97,7 @@ __all__ = [
     "Principal",
     "Sanitizer",
     "SanitizingRetriever",
+    "SealedCheckpointer",
     "StaticIdentity",
     "ToolGuardNode",
     "Warrant",

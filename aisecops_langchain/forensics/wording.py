@@ -20,6 +20,7 @@ from aisecops_langchain.domain.events import (
     BudgetExhausted,
     CapabilityAllowed,
     CapabilityBlocked,
+    CheckpointRefused,
     ContentAdmitted,
     ContentBlocked,
     ContentSanitized,
@@ -105,6 +106,11 @@ class Narrator:
     @_tell.register
     def _(self, event: IdentityRefused) -> str:
         return f"Nobody was identified for agent {name(event.principal.agent)}{_because(event.reason)}"
+
+    @_tell.register
+    def _(self, event: CheckpointRefused) -> str:
+        which = f"Checkpoint {name(event.checkpoint)}" if event.checkpoint else "The state"
+        return f"{which} of thread {name(event.thread)} was refused ({name(event.code)}){_because(event.reason)}"
 
     @_tell.register
     def _(self, event: WarrantIssued) -> str:

@@ -36,6 +36,7 @@ from aisecops_langchain.domain.events.content import (
     PromptBlocked,
 )
 from aisecops_langchain.domain.events.control import (
+    CheckpointRefused,
     IdentityRefused,
     StopLifted,
     StopOrdered,
@@ -121,7 +122,8 @@ AnyEvent: TypeAlias = Annotated[
     | WarrantRefused
     | StopOrdered
     | StopLifted
-    | StopReported,
+    | StopReported
+    | CheckpointRefused,
     Discriminator("kind"),
 ]
 
@@ -177,6 +179,7 @@ __all__ = [
     "BudgetExhausted",
     "CapabilityAllowed",
     "CapabilityBlocked",
+    "CheckpointRefused",
     "ContentAdmitted",
     "ContentBlocked",
     "ContentSanitized",
