@@ -28,7 +28,7 @@ def deaths(nursery, home, action, every=1, **job):
     pytest.fail("no run survived")
 
 
-@pytest.mark.parametrize(("mode", "every"), [("sync", 1), ("async", 3)])  # one moment costs a quarter of a second
+@pytest.mark.parametrize(("mode", "every"), [("sync", 2), ("async", 4)])  # one moment costs a third of a second
 def test_a_run_killed_around_any_write_goes_on(nursery, home, mode, every):
     job = {"scenario": "one", "sealed": True}
     for here in deaths(nursery, home, "go on", every, mode=mode, **job):
@@ -42,7 +42,7 @@ def test_a_run_killed_around_any_write_goes_on(nursery, home, mode, every):
 
 def test_an_answer_killed_around_any_write_is_given_once(nursery, home):
     job = {"scenario": "approval", "sealed": True}
-    for here in deaths(nursery, home, "approve", 3, **job):
+    for here in deaths(nursery, home, "approve", 4, **job):
         done = nursery.run(here, "go on", **job)
         if done["waiting"]:
             done = nursery.run(here, "approve", **job)
