@@ -24,6 +24,7 @@ from langgraph.checkpoint.base import (
 from aisecops_langchain.canonical import JsonValue
 from aisecops_langchain.errors import CheckpointError, ConfigurationError
 from aisecops_langchain.runtime.checkpoint_rules import FoundCheckpoint, FoundWrite
+from aisecops_langchain.runtime.envelopes import CheckpointFacts, Envelope
 
 _CHANNEL: Final = "aisecops_sealed"
 _FORMAT: Final = 4
@@ -78,7 +79,7 @@ def carrier_of(inner: BaseCheckpointSaver[Any]) -> BaseCheckpointSaver[Any]:
 
 
 def packed(
-    checkpoint: Checkpoint, metadata: Mapping[str, Any], envelope: bytes
+    checkpoint: Checkpoint, metadata: Mapping[str, Any], envelope: Envelope[CheckpointFacts]
 ) -> tuple[Checkpoint, CheckpointMetadata, ChannelVersions]:
     """Make what the checkpointer beneath is to store.
 
@@ -90,12 +91,12 @@ def packed(
     Returns:
         A checkpoint with one channel, metadata to search by, and the versions that are new.
     """
-    versions: ChannelVersions = {_CHANNEL: checkpoint["id"]}
+    versions: ChannelVersions = {_CHANNEL: envelope.seal}  # savers may keep the first of two values of one version
     carried: Any = {
         "v": _FORMAT,
         "id": checkpoint["id"],
         "ts": checkpoint["ts"],
-        "channel_values": {_CHANNEL: envelope},
+        "channel_values": {_CHANNEL: envelope.to_bytes()},
         "channel_versions": dict(versions),
         "versions_seen": {},
         "updated_channels": None,

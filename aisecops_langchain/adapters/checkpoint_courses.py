@@ -70,10 +70,12 @@ class Courses:
     """All that can be done with sealed checkpoints.
 
     Args:
+        store: Name of the store.
         checkpoints: Seals and judges.
         serde: Encodes what is sealed, and decodes what has passed.
     """
 
+    store: str
     checkpoints: Checkpoints
     serde: SerializerProtocol
 
@@ -86,7 +88,7 @@ class Courses:
         Returns:
             The checkpoint, or ``None``.
         """
-        place, wanted = place_of(config), get_checkpoint_id(config) or ""
+        place, wanted = self._place(config), get_checkpoint_id(config) or ""
         for _ in range(_ATTEMPTS):
             standing = self.checkpoints.standing(place, wanted, newest=not wanted)
             try:
@@ -96,7 +98,7 @@ class Courses:
                     continue
                 self.checkpoints.refuse(place, wanted or standing.newest, error)
                 raise
-            if wanted or opened is None or not follows(standing.head, opened.genuine.envelope.facts):
+            if opened is None or not follows(standing.head, opened.genuine.envelope.facts):
                 return opened
             self.checkpoints.advance(opened.genuine.envelope)  # whoever stored it died before he could
         raise LedgerError("a thread keeps changing while it is read", expected="a moment without writes")
@@ -117,7 +119,7 @@ class Courses:
         opened: list[Opened] = []
         for found in (yield from self._rows(config, query)):
             wanted = found.config["configurable"]["checkpoint_id"]
-            standing = self.checkpoints.standing(place_of(found.config), wanted)
+            standing = self.checkpoints.standing(self._place(found.config), wanted)
             try:
                 one = self._open(standing, found, wanted)
             except CheckpointError:
@@ -139,7 +141,7 @@ class Courses:
         Returns:
             A configuration that names it.
         """
-        place, parent = place_of(config), get_checkpoint_id(config) or ""
+        place, parent = self._place(config), get_checkpoint_id(config) or ""
         standing = self.checkpoints.standing(place)
         parent_seal = standing.head.seal if standing.head and parent == standing.newest else ""
         if parent and not parent_seal:
@@ -150,7 +152,7 @@ class Courses:
         sealed = self.checkpoints.seal(
             standing, checkpoint["id"], parent=parent, parent_seal=parent_seal, encoded=encoded
         )
-        carried = packed(checkpoint, complete, sealed.to_bytes())
+        carried = packed(checkpoint, complete, sealed)
         stored: RunnableConfig = yield Ask("put", (at_checkpoint(config, place.namespace, parent), *carried))
         self.checkpoints.advance(sealed)
         return stored
@@ -166,7 +168,7 @@ class Courses:
             task: The task that wrote them.
             path: Its path.
         """
-        place, checkpoint = place_of(config), str(config["configurable"]["checkpoint_id"])
+        place, checkpoint = self._place(config), str(config["configurable"]["checkpoint_id"])
         standing = self.checkpoints.standing(place, checkpoint)
         anew = all(channel in WRITES_IDX_MAP for channel, _ in writes)  # when savers replace what they have
         sealed = [
@@ -189,7 +191,7 @@ class Courses:
         Args:
             thread: The thread.
         """
-        self.checkpoints.end(str(thread))
+        self.checkpoints.end(Place(str(thread), "", self.store))
         yield Ask("delete_thread", (thread,))
 
     def copy(self, source: str, target: str) -> Course[None]:
@@ -237,7 +239,7 @@ class Courses:
             try:
                 require_link(child.genuine.envelope.facts, parent.genuine.envelope if parent else None)
             except CheckpointError as error:
-                self.checkpoints.refuse(place_of(config), child.genuine.parent, error)
+                self.checkpoints.refuse(self._place(config), child.genuine.parent, error)
                 raise
             child = parent
             if parent is not None:
@@ -246,11 +248,15 @@ class Courses:
             changes["writes"].reverse()
         return collected
 
+    def _place(self, config: RunnableConfig) -> Place:
+        named = config["configurable"]
+        return Place(str(named["thread_id"]), named.get("checkpoint_ns") or "", self.store)
+
     def _rows(self, config: RunnableConfig | None, query: Mapping[str, Any]) -> Course[list[CheckpointTuple]]:
         try:
             rows: list[CheckpointTuple] = yield from _fetched("list", config, query)
         except CheckpointError as error:
-            self.checkpoints.refuse(place_of(config) if config else Place("", ""), "", error)
+            self.checkpoints.refuse(self._place(config) if config else Place("", "", self.store), "", error)
             raise
         return rows
 
@@ -281,7 +287,7 @@ class Courses:
     def _prune(self, thread: str, strategy: str) -> Course[None]:
         """Let the ledger forget first: what is void may lie about, but what counts must not be missing."""
         config: RunnableConfig = {"configurable": {"thread_id": thread}}
-        places = {place_of(one.saved.config) for one in (yield from self.listed(config))}
+        places = {self._place(one.saved.config) for one in (yield from self.listed(config))}
         standings = [self.checkpoints.standing(place) for place in places]
         for standing in standings:
             self.checkpoints.cut(standing.place, standing.newest)
@@ -291,22 +297,9 @@ class Courses:
             for standing in standings:
                 self.checkpoints.cut(standing.place, standing.root)
             raise
-        left = {place_of(found.config) for found in (yield from self._rows(config, _EVERYTHING))}
+        left = {self._place(found.config) for found in (yield from self._rows(config, _EVERYTHING))}
         for place in places - left:
             self.checkpoints.clear(place)
-
-
-def place_of(config: RunnableConfig) -> Place:
-    """Tell which sequence of checkpoints a configuration names.
-
-    Args:
-        config: A configuration with a thread.
-
-    Returns:
-        Thread and namespace.
-    """
-    named = config["configurable"]
-    return Place(str(named["thread_id"]), named.get("checkpoint_ns") or "")
 
 
 def _fetched(method: str, config: RunnableConfig | None, query: Mapping[str, Any] | None = None) -> Course[Any]:

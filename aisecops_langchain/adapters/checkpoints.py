@@ -40,16 +40,19 @@ class SealedCheckpointer(BaseCheckpointSaver[Any]):
     Args:
         inner: Any checkpointer of LangGraph. From now on, reach its threads through this one only.
         governor: Holds key, ledger and log.
+        store: Name of the store, where one ledger serves several: threads of two stores may have the same id. It must
+            stay the same, and a store that was lost needs another one.
 
     Raises:
         ConfigurationError: If ``inner`` is no checkpointer, or sealed already.
     """
 
-    def __init__(self, inner: BaseCheckpointSaver[Any], governor: Governor) -> None:
+    def __init__(self, inner: BaseCheckpointSaver[Any], governor: Governor, *, store: str = "checkpoints") -> None:
         if isinstance(inner, SealedCheckpointer):
             raise ConfigurationError("sealed twice", expected="a checkpointer that is not sealed", got="a sealed one")
         self._carrier = carrier_of(inner)
         self._checkpoints = governor.checkpoints
+        self._store = store
         super().__init__(serde=inner.serde)
 
     @property
@@ -241,7 +244,7 @@ class SealedCheckpointer(BaseCheckpointSaver[Any]):
 
     @property
     def _courses(self) -> Courses:
-        return Courses(self._checkpoints, self.serde)  # the host gives copies of this another serializer
+        return Courses(self._store, self._checkpoints, self.serde)  # the host gives copies of this another serializer
 
     def _drive(self, course: Course[Result]) -> Result:
         """Follow a course on this thread."""

@@ -110,7 +110,8 @@ class Narrator:
     @_tell.register
     def _(self, event: CheckpointRefused) -> str:
         which = f"Checkpoint {name(event.checkpoint)}" if event.checkpoint else "The state"
-        return f"{which} of thread {name(event.thread)} was refused ({name(event.code)}){_because(event.reason)}"
+        where = f"thread {name(event.thread)} in store {name(event.store)}"
+        return f"{which} of {where} was refused ({name(event.code)}){_because(event.reason)}"
 
     @_tell.register
     def _(self, event: WarrantIssued) -> str:

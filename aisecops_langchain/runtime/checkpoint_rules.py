@@ -24,6 +24,8 @@ class Place:
 
     thread: str
     namespace: str
+    store: str = ""
+    """Name of the store; threads of two stores may have the same id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,18 @@ class Genuine:
     writes: tuple[Envelope[WriteFacts], ...]
 
 
+def place_of(facts: CheckpointFacts | WriteFacts) -> Place:
+    """Return the place that something was sealed for.
+
+    Args:
+        facts: What was sealed with it.
+
+    Returns:
+        The place.
+    """
+    return Place(facts.thread, facts.namespace, facts.store)
+
+
 def follows(head: CheckpointHead | None, facts: CheckpointFacts) -> bool:
     """Tell whether a checkpoint is newer than the head.
 
@@ -127,13 +141,12 @@ def judge(sealer: Sealer, standing: Standing, found: FoundCheckpoint | None, wan
 
 
 def _require_place(place: Place, facts: CheckpointFacts, found: FoundCheckpoint, wanted: str) -> None:
-    at_home = (facts.thread, facts.namespace) == (place.thread, place.namespace)
-    if not at_home or facts.checkpoint != found.checkpoint or wanted not in ("", facts.checkpoint):
+    if place_of(facts) != place or facts.checkpoint != found.checkpoint or wanted not in ("", facts.checkpoint):
         raise CheckpointError(
             "moved",
             "a checkpoint lies where it was not stored",
             expected=f"a checkpoint that was stored there ({found.checkpoint!s:.60})",
-            got="one of another thread, namespace or id",
+            got="one of another store, thread, namespace or id",
             remedy="copy threads with copy_thread; otherwise " + _TAMPERED,
         )
 
@@ -190,8 +203,8 @@ def _judge_writes(
     for write in found:
         envelope = open_envelope(sealer, WriteFacts, write.envelope)
         facts = envelope.facts
-        place = Place(facts.thread, facts.namespace), facts.checkpoint, facts.task, facts.channel
-        if place != (standing.place, checkpoint, write.task, write.channel) or (facts.task, facts.index) in genuine:
+        spot = place_of(facts), facts.checkpoint, facts.task, facts.channel
+        if spot != (standing.place, checkpoint, write.task, write.channel) or (facts.task, facts.index) in genuine:
             raise CheckpointError(
                 "write_moved",
                 "a pending write lies where it was not stored",
@@ -268,5 +281,5 @@ def _missing(message: str, expected: str, got: str) -> CheckpointError:
         message,
         expected=expected,
         got=got,
-        remedy=f"{_TAMPERED}; a thread that cannot be restored can be ended with delete_thread",
+        remedy=f"{_TAMPERED}; end a thread that cannot be restored with delete_thread, and name each store differently",
     )

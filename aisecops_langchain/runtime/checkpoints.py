@@ -19,7 +19,15 @@ from aisecops_langchain.domain.events import CheckpointRefused
 from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.errors import CheckpointError, LedgerError
-from aisecops_langchain.runtime.checkpoint_rules import FoundCheckpoint, Genuine, Place, Standing, follows, judge
+from aisecops_langchain.runtime.checkpoint_rules import (
+    FoundCheckpoint,
+    Genuine,
+    Place,
+    Standing,
+    follows,
+    judge,
+    place_of,
+)
 from aisecops_langchain.runtime.envelopes import CheckpointFacts, Envelope, WriteFacts, WriteSpot, close_envelope
 from aisecops_langchain.runtime.ports import Change, Ledger, Row, Table
 from aisecops_langchain.runtime.recorder import Recorder
@@ -68,7 +76,7 @@ class Checkpoints:
         Raises:
             LedgerError: If it cannot be read, or was edited at rest.
         """
-        lived = self._ledger.get(Table.CHECKPOINTS, _life_key(place.thread))
+        lived = self._ledger.get(Table.CHECKPOINTS, _life_key(place))
         life = open_row(self._sealer, lived, ThreadLife).life if lived else 0
         headed = self._ledger.get(Table.CHECKPOINTS, _head_key(place))
         known = open_row(self._sealer, headed, CheckpointHead) if headed else None
@@ -104,6 +112,7 @@ class Checkpoints:
         """
         place, (encoding, payload) = standing.place, encoded
         facts = CheckpointFacts(
+            store=place.store,
             thread=place.thread,
             namespace=place.namespace,
             checkpoint=checkpoint,
@@ -131,6 +140,7 @@ class Checkpoints:
         """
         known = standing.writes.get(spot.task, {}).get(spot.index, 0)
         facts = WriteFacts(
+            store=standing.place.store,
             thread=standing.place.thread,
             namespace=standing.place.namespace,
             checkpoint=standing.writes_of,
@@ -155,7 +165,6 @@ class Checkpoints:
             LedgerError: If the ledger cannot be written.
         """
         facts = stored.facts
-        place = Place(facts.thread, facts.namespace)
 
         def moved(standing: Standing) -> CheckpointHead | None:
             if standing.life != facts.life:
@@ -170,7 +179,7 @@ class Checkpoints:
                 root=standing.root,
             )
 
-        self._replace_head(place, moved)
+        self._replace_head(place_of(facts), moved)
 
     def note_writes(self, standing: Standing, stored: Sequence[Envelope[WriteFacts]]) -> None:
         """Remember that writes wait at a checkpoint.
@@ -197,19 +206,19 @@ class Checkpoints:
 
         self._until(attempt)
 
-    def end(self, thread: str) -> None:
+    def end(self, place: Place) -> None:
         """End the life of a thread: whatever the store has of it is void from now on, even if it is put back.
 
         Args:
-            thread: The thread.
+            place: Any place in the thread.
 
         Raises:
             LedgerError: If it could not be made durable.
         """
 
         def attempt() -> bool:
-            now = self.standing(Place(thread, ""))
-            return self._write(_life_key(thread), ThreadLife(life=now.life + 1), now.versions[0], durable=True)
+            now = self.standing(place)
+            return self._write(_life_key(place), ThreadLife(life=now.life + 1), now.versions[0], durable=True)
 
         self._until(attempt)
 
@@ -246,13 +255,19 @@ class Checkpoints:
         Raises:
             AuditWriteError: If it could not be recorded; the checkpoint is refused nevertheless.
         """
-        trace = digest_texts("checkpoints", place.thread, place.namespace)[7:39]
+        trace = digest_texts("checkpoints", place.store, place.thread, place.namespace)[7:39]
         scope = Scope(
             trace=trace, thread=place.thread, checkpoint_ns=place.namespace, principal=_WHO, policy=self._in_force()
         )
         identity = (checkpoint, error.code, str(error))
         self._recorder.record(
-            CheckpointRefused, scope, *identity, checkpoint=checkpoint, code=error.code, reason=error.message
+            CheckpointRefused,
+            scope,
+            *identity,
+            store=place.store,
+            checkpoint=checkpoint,
+            code=error.code,
+            reason=error.message,
         )
         self._recorder.commit()
 
@@ -275,16 +290,16 @@ class Checkpoints:
                 raise LedgerError("a head of checkpoints keeps changing", expected="to be the next to write it once")
 
 
-def _life_key(thread: str) -> str:
-    return digest_texts("checkpoint-life", thread)
+def _life_key(place: Place) -> str:
+    return digest_texts("checkpoint-life", place.store, place.thread)
 
 
 def _head_key(place: Place) -> str:
-    return digest_texts("checkpoint-head", place.thread, place.namespace)
+    return digest_texts("checkpoint-head", place.store, place.thread, place.namespace)
 
 
 def _writes_key(place: Place, life: int, checkpoint: str) -> str:
-    return digest_texts("checkpoint-writes", place.thread, place.namespace, str(life), checkpoint)
+    return digest_texts("checkpoint-writes", place.store, place.thread, place.namespace, str(life), checkpoint)
 
 
 def _deleted(checkpoint: str) -> CheckpointError:

@@ -25,6 +25,7 @@ _COUNT: Final = slice(_SEAL.stop, _SEAL.stop + 4)
 class CheckpointFacts:
     """What is sealed together with a checkpoint."""
 
+    store: str
     thread: str
     namespace: str
     checkpoint: str
@@ -58,6 +59,7 @@ class WriteSpot:
 class WriteFacts:
     """What is sealed together with one pending write."""
 
+    store: str
     thread: str
     namespace: str
     checkpoint: str

@@ -156,8 +156,9 @@ class Store:
         found = Rows()
         for thread, spaces in self.memory.storage.items():
             for space, saved in spaces.items():
-                for key, (_, metadata, parent) in saved.items():
-                    envelope = self.memory.blobs.get((thread, space, SEALED, key), (None, None))[1]
+                for key, (carried, metadata, parent) in saved.items():
+                    version = SERDE.loads_typed(carried)["channel_versions"][SEALED]
+                    envelope = self.memory.blobs[thread, space, SEALED, version][1]
                     row = CheckpointRow(parent, SERDE.loads_typed(metadata), envelope)
                     found.checkpoints[thread, space, key] = row
         for spot, saved in self.memory.writes.items():
@@ -206,7 +207,8 @@ class Store:
         found = Rows()
         with psycopg.connect(self.url) as db:
             columns = "c.thread_id, c.checkpoint_ns, c.checkpoint_id, parent_checkpoint_id, metadata, blob"
-            same = "b.thread_id = c.thread_id AND b.checkpoint_ns = c.checkpoint_ns AND b.version = c.checkpoint_id"
+            version = f"c.checkpoint -> 'channel_versions' ->> '{SEALED}'"
+            same = f"b.thread_id = c.thread_id AND b.checkpoint_ns = c.checkpoint_ns AND b.version = {version}"
             for *spot, parent, metadata, blob in db.execute(
                 f"SELECT {columns} FROM checkpoints c LEFT JOIN checkpoint_blobs b ON {same}"
             ):

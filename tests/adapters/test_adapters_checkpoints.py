@@ -249,6 +249,31 @@ def test_a_copied_thread_of_a_governed_agent_carries_no_authority(tmp_path: Path
         assert ran == ["alice 5"]
 
 
+def test_stores_with_names_of_their_own_share_a_ledger(tmp_path: Path) -> None:
+    job = Job()
+    with open_governor(tmp_path / "home") as governor:
+        savers = {name: InMemorySaver() for name in ("one", "two")}
+        graphs = {name: job.graph(SealedCheckpointer(savers[name], governor, store=name)) for name in savers}
+        for graph in graphs.values():
+            graph.invoke({"words": ["hello"]}, on("t"))
+        mistaken = job.graph(SealedCheckpointer(savers["one"], governor, store="two"))
+        with pytest.raises(CheckpointError):
+            mistaken.invoke(Command(resume="yes"), on("t"))
+        assert job.paid == []
+        for graph in graphs.values():
+            graph.invoke(Command(resume="yes"), on("t"))
+    assert len(job.paid) == 2
+
+
+def test_a_checkpoint_stored_twice_under_one_id_is_the_second(store: Store, tmp_path: Path) -> None:
+    with open_governor(tmp_path / "home") as governor, store.saver() as saver:
+        sealed, checkpoint = SealedCheckpointer(saver, governor), empty_checkpoint()
+        for word in ("first", "second"):
+            kept = {**checkpoint, "channel_values": {"words": word}, "channel_versions": {"words": "1"}}
+            sealed.put(on("t", checkpoint_ns=""), kept, {"source": "loop"}, {"words": "1"})
+        assert sealed.get_tuple(on("t")).checkpoint["channel_values"] == {"words": "second"}
+
+
 def test_pruning_is_passed_on_and_what_was_pruned_stays_gone(tmp_path: Path) -> None:
     if "postgres" not in KINDS:
         pytest.skip("AISECOPS_TEST_POSTGRES_URL names no PostgreSQL database")

@@ -341,7 +341,7 @@ def test_no_decoder_of_objects_meets_bytes_without_a_seal(
 
 
 def test_an_envelope_opens_only_as_what_it_is() -> None:
-    facts = CheckpointFacts("t", "", "c", "", "", 0, 1, "msgpack")
+    facts = CheckpointFacts("s", "t", "", "c", "", "", 0, 1, "msgpack")
     envelope = close_envelope(LIAR, facts, b"state")
     assert open_envelope(LIAR, CheckpointFacts, envelope.to_bytes()) == envelope
     with pytest.raises(CheckpointError):

@@ -130,6 +130,7 @@ def every_kind() -> list[AnyEvent]:
         "reason": "why",
         "code": "c",
         "checkpoint": "1f",
+        "store": "s",
         "reasons": (),
         "rules": ("r",),
     }

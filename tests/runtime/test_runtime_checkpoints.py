@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from runtime_kit import ROOT_KEY
 
 from aisecops_langchain.errors import CheckpointError, LedgerError
-from aisecops_langchain.runtime.checkpoint_rules import FoundCheckpoint, FoundWrite, Genuine, Place, require_link
+from aisecops_langchain.runtime.checkpoint_rules import (
+    FoundCheckpoint,
+    FoundWrite,
+    Genuine,
+    Place,
+    follows,
+    require_link,
+)
 from aisecops_langchain.runtime.checkpoints import Checkpoints
 from aisecops_langchain.runtime.envelopes import CheckpointFacts, Envelope, WriteFacts, WriteSpot
 from aisecops_langchain.runtime.ports import CheckedClock, Row, Table
@@ -67,7 +74,7 @@ class Shelf:
         for _ in range(2):
             standing = self.checkpoints.standing(HERE, name, newest=not name)
             genuine = self.checkpoints.judge(standing, self.found(name), name)
-            if genuine is None or name or genuine.envelope.facts.checkpoint == standing.newest:
+            if genuine is None or not follows(standing.head, genuine.envelope.facts):
                 return genuine
             self.checkpoints.advance(genuine.envelope)
         raise AssertionError("the head did not settle")
@@ -169,14 +176,14 @@ def test_a_deleted_thread_stays_deleted():
     shelf.put("1")
     shelf.put("2", "1")
     shelf.write("2")
-    shelf.checkpoints.end("thread")
+    shelf.checkpoints.end(HERE)
     assert shelf.read() is None
     assert shelf.read("1") is None
     shelf.put("3")
     assert newest(shelf.read()) == "3"
     del shelf.rows["3"]
     assert shelf.refused() == "missing"  # though something older lies about
-    shelf.checkpoints.end("thread")
+    shelf.checkpoints.end(HERE)
     assert shelf.read() is None
 
 
@@ -184,7 +191,7 @@ def test_a_write_from_before_a_deletion_is_not_applied():
     shelf = Shelf()
     shelf.put("1")
     shelf.write("1")
-    shelf.checkpoints.end("thread")
+    shelf.checkpoints.end(HERE)
     shelf.put("1")
     genuine = shelf.read()
     assert genuine is not None
@@ -197,7 +204,7 @@ def test_a_run_whose_thread_is_deleted_meanwhile_is_told():
     standing = shelf.checkpoints.standing(HERE, "1")
     made = shelf.checkpoints.seal(standing, "2", parent="", parent_seal="", encoded=("plain", b""))
     write = shelf.checkpoints.seal_write(standing, WriteSpot("t", "", 0, "c"), ("plain", b""), anew=False)
-    shelf.checkpoints.end("thread")
+    shelf.checkpoints.end(HERE)
     for late in (lambda: shelf.checkpoints.advance(made), lambda: shelf.checkpoints.note_writes(standing, [write])):
         with pytest.raises(CheckpointError) as told:
             late()
@@ -209,7 +216,7 @@ def test_an_older_copy_of_the_ledger_is_noticed_where_a_thread_was_deleted_since
     shelf = Shelf()
     shelf.put("1")
     kept = dict(shelf.ledger._rows)
-    shelf.checkpoints.end("thread")
+    shelf.checkpoints.end(HERE)
     shelf.put("2")
     shelf.ledger._rows = kept
     assert shelf.refused() == "ledger_behind"
