@@ -86,15 +86,16 @@ class Rows:
 def postgres_url() -> str:
     """Make tables of our own once for each process, and drop them at its end."""
     schema = f"ck_{uuid.uuid4().hex[:12]}"
-    _in_postgres(f"CREATE SCHEMA {schema}")
-    atexit.register(_in_postgres, f"DROP SCHEMA {schema} CASCADE")
+    in_postgres(f"CREATE SCHEMA {schema}")
+    atexit.register(in_postgres, f"DROP SCHEMA {schema} CASCADE")
     url = f"{POSTGRES}?options=-csearch_path%3D{schema}"
     with PostgresSaver.from_conn_string(url) as saver:
         saver.setup()
     return url
 
 
-def _in_postgres(statement: str) -> None:
+def in_postgres(statement: str) -> None:
+    """Execute one statement."""
     with psycopg.connect(POSTGRES, autocommit=True) as db:
         db.execute(statement)
 

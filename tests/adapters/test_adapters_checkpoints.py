@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import shutil
 import sqlite3
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
@@ -12,7 +14,7 @@ from typing import Annotated, Any, TypedDict
 import pytest
 from adapter_kit import APPROVE, Office, open_governor, read_events, says
 from approval_kit import PAY_ALICE
-from checkpoint_kit import KINDS, Job, Rows, Store, Work, on
+from checkpoint_kit import KINDS, POSTGRES, Job, Rows, Store, Work, in_postgres, on
 from cryptography.fernet import Fernet
 from langchain_core.messages import AnyMessage, HumanMessage
 from langgraph.channels.delta import DeltaChannel
@@ -22,7 +24,7 @@ from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Command, Send, interrupt
 
-from aisecops_langchain import Governor, SealedCheckpointer, govern
+from aisecops_langchain import Governor, PostgresLedger, SealedCheckpointer, govern
 from aisecops_langchain.errors import CheckpointError, ConfigurationError, LedgerError
 from aisecops_langchain.testing import ScriptedChatModel
 
@@ -331,6 +333,34 @@ def test_two_hosts_that_write_one_thread_raise_no_false_alarm(on_disk: Store, tm
         assert sealed.get_tuple(on("t")).checkpoint["id"] == max(one.checkpoint["id"] for one in sealed.list(on("t")))
         assert len(list(sealed.list(on("t")))) == 75
         assert refusals(governor) == []
+
+
+async def test_one_host_asks_and_another_goes_on(tmp_path: Path) -> None:
+    """Checkpoints and ledger in PostgreSQL; each host has a home of its own and the same sealing key."""
+    if "postgres" not in KINDS:
+        pytest.skip("AISECOPS_TEST_POSTGRES_URL names no PostgreSQL database")
+    store, job, schema = Store("postgres", tmp_path), Job(), f"ckl_{uuid.uuid4().hex[:12]}"
+    homes = [tmp_path / name for name in ("first", "second")]
+    try:
+        with (
+            open_governor(homes[0], ledger=PostgresLedger(POSTGRES, schema=schema)) as governor,
+            store.saver() as saver,
+        ):
+            job.graph(SealedCheckpointer(saver, governor)).invoke({"words": ["hello"]}, on("t"))
+        (homes[1] / "keys").mkdir(parents=True)
+        shutil.copy(homes[0] / "keys" / "seal.key", homes[1] / "keys" / "seal.key")
+        honest = store.rows()
+        with open_governor(homes[1], ledger=PostgresLedger(POSTGRES, schema=schema)) as governor:
+            async with store.asaver() as asaver:
+                graph = job.graph(SealedCheckpointer(asaver, governor))
+                await graph.ainvoke(Command(resume="yes"), on("t"))
+                assert job.paid == ["plan-alice answer yes"]
+                store.put_back(honest)
+                with pytest.raises(CheckpointError, match="newest checkpoint is gone"):
+                    await graph.ainvoke(Command(resume="yes"), on("t"))
+        assert len(job.paid) == 1
+    finally:
+        in_postgres(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
 
 
 async def test_nothing_of_the_ledger_happens_on_the_event_loop(tmp_path: Path) -> None:

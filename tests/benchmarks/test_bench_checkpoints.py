@@ -35,48 +35,51 @@ def conversation(turns: int) -> dict[str, Any]:
     return {"messages": turn * turns, "aisecops": {"trace": "ab" * 16, "plan": {"steps": ["x" * 100] * 5}}}
 
 
-class Laps:
-    """Wall time of each operation, in microseconds."""
+class Side:
+    """One checkpointer with one growing thread, and the wall time of each of its operations in microseconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, saver: BaseCheckpointSaver[Any]) -> None:
+        self.saver = saver
+        self.config: Any = {"configurable": {"thread_id": "t", "checkpoint_ns": ""}}
         self.spent: dict[str, list[float]] = {}
 
-    def time(self, name: str, work: Callable[[], Any]) -> Any:
+    def timed(self, name: str, work: Callable[[], Any]) -> Any:
         before = time.perf_counter_ns()
         result = work()
         self.spent.setdefault(name, []).append((time.perf_counter_ns() - before) / 1000)
         return result
 
-    def medians(self) -> dict[str, float]:
-        return {name: statistics.median(times) for name, times in self.spent.items()}
-
-
-def measure(saver: BaseCheckpointSaver[Any], values: dict[str, Any]) -> dict[str, float]:
-    """One thread that grows: a checkpoint, the writes of two tasks, the latest state, each in turn."""
-    laps, config = Laps(), {"configurable": {"thread_id": "t", "checkpoint_ns": ""}}
-    for step in range(ROUNDS):
-        versions = dict.fromkeys(values, f"{step:032}.0")
-        checkpoint = {**empty_checkpoint(), "channel_values": values, "channel_versions": versions}
-        metadata = {"source": "loop", "step": step, "parents": {}}
-        config = laps.time("put", lambda: saver.put(config, checkpoint, metadata, versions))  # noqa: B023
+    def step(self, number: int, values: dict[str, Any]) -> None:
+        """Store a checkpoint and the writes of two tasks, and read the latest state."""
+        versions: Any = dict.fromkeys(values, f"{number:032}.0")
+        checkpoint: Any = {**empty_checkpoint(), "channel_values": values, "channel_versions": versions}
+        metadata: Any = {"source": "loop", "step": number, "parents": {}}
+        self.config = self.timed("put", lambda: self.saver.put(self.config, checkpoint, metadata, versions))
+        writes = [("messages", values["messages"][:1])]
         for task in ("one", "two"):
-            laps.time("put_writes", lambda: saver.put_writes(config, [("messages", values["messages"][:1])], task))  # noqa: B023
-        laps.time("get_tuple", lambda: saver.get_tuple({"configurable": {"thread_id": "t"}}))
-    return laps.medians()
+            self.timed("put_writes", lambda: self.saver.put_writes(self.config, writes, task))  # noqa: B023
+        self.timed("get_tuple", lambda: self.saver.get_tuple({"configurable": {"thread_id": "t"}}))
 
 
 @pytest.mark.parametrize("turns", [2, 50])
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
 def test_cost_of_sealing(kind: str, turns: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    def savers(name: str) -> Any:
+    def opened(name: str) -> Any:
         return SqliteSaver.from_conn_string(str(tmp_path / name)) if kind == "sqlite" else InMemorySaver()
 
-    with savers("plain") as saver:
-        plain = measure(saver, conversation(turns))
-    with Governor.open(parse_policy(POLICY), tmp_path / "home") as governor, savers("sealed") as saver:
-        sealed = measure(SealedCheckpointer(saver, governor), conversation(turns))
+    values = conversation(turns)
+    with (
+        Governor.open(parse_policy(POLICY), tmp_path / "home") as governor,
+        opened("plain") as one,
+        opened("sealed") as other,
+    ):
+        plain, sealed = Side(one), Side(SealedCheckpointer(other, governor))
+        for number in range(ROUNDS):  # in turns, so that both meet the same machine
+            plain.step(number, values)
+            sealed.step(number, values)
     with capsys.disabled():
         print(f"\n{kind}, {turns} turns")
-        for name, cost in plain.items():
-            print(f"  {name:10} {cost:8.0f} us plain {sealed[name]:8.0f} us sealed  x{sealed[name] / cost:.2f}")
-    assert plain.keys() == sealed.keys()
+        for name, times in plain.spent.items():
+            before, after = statistics.median(times), statistics.median(sealed.spent[name])
+            print(f"  {name:10} {before:8.0f} us plain {after:8.0f} us sealed  x{after / before:.2f}")
+    assert plain.spent.keys() == sealed.spent.keys()
