@@ -39,6 +39,8 @@ class Standing:
     writes_of: str = ""
     """The checkpoint whose writes were looked up."""
     writes: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
+    revision: int = 0
+    """How often the record of the head was replaced."""
     versions: tuple[str, ...] = ()
     """Seals of the rows it was read from."""
 
@@ -154,14 +156,23 @@ def _require_place(place: Place, facts: CheckpointFacts, found: FoundCheckpoint,
 def _is_void(standing: Standing, life: int) -> bool:
     """Whether something belongs to a life of the thread that was ended by deleting it."""
     if life > standing.life:
-        raise CheckpointError(
-            "ledger_behind",
-            "a checkpoint was stored after more deletions than the ledger knows of",
-            expected=f"life {standing.life} of the thread",
-            got=f"life {life}",
-            remedy="the ledger was replaced by an older copy; restore the newest one",
-        )
+        raise _behind(f"life {life} of the thread", f"life {standing.life}")
     return life < standing.life
+
+
+def require_no_older(standing: Standing, seen: tuple[int, int]) -> None:
+    """Hold the ledger to what it said before.
+
+    Args:
+        standing: What it says.
+        seen: Life and revision that it named to this process before it was asked.
+
+    Raises:
+        CheckpointError: If it has gone back.
+    """
+    life, revision = seen
+    if standing.life < life or standing.revision < revision:
+        raise _behind(f"life {life}, revision {revision}", f"life {standing.life}, revision {standing.revision}")
 
 
 def _require_head(standing: Standing, envelope: Envelope[CheckpointFacts], wanted: str) -> None:
@@ -273,6 +284,16 @@ def require_link(child: CheckpointFacts, parent: Envelope[CheckpointFacts] | Non
             got="another version",
             remedy=_TAMPERED,
         )
+
+
+def _behind(expected: str, got: str) -> CheckpointError:
+    return CheckpointError(
+        "ledger_behind",
+        "the ledger is older than state that was stored under it",
+        expected=expected,
+        got=got,
+        remedy="rows were removed from the ledger, or an older copy put in its place; restore the newest one",
+    )
 
 
 def _missing(message: str, expected: str, got: str) -> CheckpointError:

@@ -27,6 +27,7 @@ from aisecops_langchain.runtime.checkpoint_rules import (
     follows,
     judge,
     place_of,
+    require_no_older,
 )
 from aisecops_langchain.runtime.envelopes import CheckpointFacts, Envelope, WriteFacts, WriteSpot, close_envelope
 from aisecops_langchain.runtime.ports import Change, Ledger, Row, Table
@@ -42,6 +43,7 @@ from aisecops_langchain.runtime.records import (
 from aisecops_langchain.sealing import Sealer
 
 _ATTEMPTS: Final = 100
+_REMEMBERED: Final = 4096
 _WHO: Final = Principal(agent="checkpointer")
 
 
@@ -60,6 +62,7 @@ class Checkpoints:
         self._recorder = recorder
         self._sealer = sealer
         self._in_force = in_force
+        self._seen: dict[Place, tuple[int, int]] = {}
         self._lock = Lock()  # spares threads of one process the races between them; the ledger decides the others
 
     def standing(self, place: Place, checkpoint: str = "", *, newest: bool = False) -> Standing:
@@ -75,7 +78,9 @@ class Checkpoints:
 
         Raises:
             LedgerError: If it cannot be read, or was edited at rest.
+            CheckpointError: If it has gone back since this process last asked.
         """
+        seen = self._seen.get(place, (0, 0))  # before the rows, so that another thread cannot make them look old
         lived = self._ledger.get(Table.CHECKPOINTS, _life_key(place))
         life = open_row(self._sealer, lived, ThreadLife).life if lived else 0
         headed = self._ledger.get(Table.CHECKPOINTS, _head_key(place))
@@ -85,7 +90,9 @@ class Checkpoints:
         noted = self._ledger.get(Table.CHECKPOINTS, _writes_key(place, life, of)) if of else None
         writes = open_row(self._sealer, noted, CheckpointWrites).revisions if noted else {}
         versions = tuple(row.seal if row else "" for row in (lived, headed, noted))
-        return Standing(place, life, head, of, writes, versions)
+        standing = Standing(place, life, head, of, writes, known.revision if known else 0, versions)
+        self._compare(standing, seen)
+        return standing
 
     def is_current(self, standing: Standing) -> bool:
         """Whether the ledger still says the same; raises as ``standing`` does."""
@@ -275,9 +282,23 @@ class Checkpoints:
         def attempt() -> bool:
             now = self.standing(place)
             head = change(now)
-            return head is None or self._write(_head_key(place), head, now.versions[1])
+            if head is None:
+                return True
+            counted = head.model_copy(update={"revision": now.revision + 1})
+            return self._write(_head_key(place), counted, now.versions[1])
 
         self._until(attempt)
+
+    def _compare(self, standing: Standing, seen: tuple[int, int]) -> None:
+        """Refuse a ledger that has gone back; remember what it says otherwise."""
+        try:
+            require_no_older(standing, seen)
+        except CheckpointError as error:
+            self.refuse(standing.place, "", error)
+            raise
+        if len(self._seen) >= _REMEMBERED:
+            self._seen.clear()
+        self._seen[standing.place] = max(seen, (standing.life, standing.revision))
 
     def _write(self, key: str, record: AnyRecord, replaces: str, *, durable: bool = False) -> bool:
         """Write one row; not waiting for the disk, where losing it makes the ledger lag, as after a crash."""

@@ -124,6 +124,8 @@ class CheckpointHead(Frozen):
     seal: str
     root: str = ""
     """Where history was pruned: the oldest checkpoint that is left."""
+    revision: int = 0
+    """How often this record was replaced, in all lives."""
 
 
 class CheckpointWrites(Frozen):

@@ -212,6 +212,14 @@ def test_a_run_whose_thread_is_deleted_meanwhile_is_told():
     assert shelf.read() is None
 
 
+def new_process(shelf: Shelf) -> Shelf:
+    """The same store and ledger, and a process that has seen nothing."""
+    other = Shelf()
+    other.rows, other.writes = dict(shelf.rows), dict(shelf.writes)
+    other.ledger._rows = dict(shelf.ledger._rows)
+    return other
+
+
 def test_an_older_copy_of_the_ledger_is_noticed_where_a_thread_was_deleted_since():
     shelf = Shelf()
     shelf.put("1")
@@ -220,6 +228,18 @@ def test_an_older_copy_of_the_ledger_is_noticed_where_a_thread_was_deleted_since
     shelf.put("2")
     shelf.ledger._rows = kept
     assert shelf.refused() == "ledger_behind"
+    assert new_process(shelf).refused() == "ledger_behind"
+
+
+def test_a_head_that_was_taken_out_of_the_ledger_is_missed_by_whoever_saw_it():
+    shelf = Shelf()
+    shelf.put("1")
+    older = dict(shelf.rows)
+    shelf.put("2", "1")
+    shelf.ledger._rows.clear()
+    shelf.rows = older
+    assert shelf.refused() == "ledger_behind"
+    assert newest(new_process(shelf).read()) == "1"  # the limit of it: store and ledger both put back, before a start
 
 
 def test_what_was_pruned_is_as_if_it_were_not_there():
