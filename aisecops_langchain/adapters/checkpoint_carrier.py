@@ -49,6 +49,8 @@ class PlainSerde:
             CheckpointError: If it is anything else.
         """
         kind, encoded = data
+        if not isinstance(encoded, bytes | bytearray | memoryview):  # of a number, bytes() would make so many zeros
+            raise unreadable(type(encoded).__name__)
         if kind == "bytes":
             return bytes(encoded)
         if kind != "msgpack":
@@ -137,15 +139,17 @@ def plain(metadata: Mapping[str, Any]) -> JsonValue:
     return value
 
 
-def comparable(metadata: Mapping[str, Any]) -> JsonValue:
+def comparable(metadata: object) -> JsonValue:
     """Return metadata without what stores may leave out.
 
     Args:
-        metadata: Any metadata.
+        metadata: Any metadata, or what somebody put in its place.
 
     Returns:
-        It as plain JSON.
+        It as plain JSON; ``None`` for what is no metadata.
     """
+    if not isinstance(metadata, Mapping):
+        return None
     return plain({key: value for key, value in metadata.items() if key != _UNSEARCHABLE})
 
 

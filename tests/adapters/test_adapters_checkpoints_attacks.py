@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
+import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,6 +151,10 @@ def metadata_added(rows: Rows) -> None:
     rows.edit(spot, metadata={**rows.checkpoints[spot].metadata, "user": "mallory"})
 
 
+def metadata_replaced(rows: Rows) -> None:
+    rows.edit(rows.spots("mine")[-1], metadata=["step", 1])
+
+
 def write_edited(rows: Rows) -> None:
     spot = rows.waiting("mine")[0]
     rows.edit_write(spot, envelope=rows.writes[spot].envelope.replace(b"pay?", b"ok!?"))
@@ -213,6 +219,7 @@ ATTACKS: dict[str, tuple[Callable[[Rows], None], str]] = {
     "parent removed": (parent_removed, "edited"),
     "metadata edited": (metadata_edited, "edited"),
     "metadata added": (metadata_added, "edited"),
+    "metadata replaced by a list": (metadata_replaced, "edited"),
     "write edited": (write_edited, "forged"),
     "write unsealed": (write_unsealed, "unsealed"),
     "write removed": (write_removed, "write_missing"),
@@ -325,8 +332,6 @@ def test_no_decoder_of_objects_meets_bytes_without_a_seal(
     scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A serializer that falls back on pickle would run code of the attacker's while it merely reads."""
-    import pickle
-    import sqlite3
 
     monkeypatch.chdir(tmp_path)
     with sqlite3.connect(scene.store.path) as db:
@@ -338,6 +343,16 @@ def test_no_decoder_of_objects_meets_bytes_without_a_seal(
         assert refused.value.code == "unreadable"
         saver.get_tuple(on("mine"))
     assert Path("boom").exists()  # so it would have been, without
+
+
+@pytest.mark.parametrize("scene", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("value", [10**12, 1.5, "text", None, b"", b"\xc1", b"\x93"])
+def test_rows_of_another_shape_are_refused_not_decoded(scene: Scene, value: Any) -> None:
+    with sqlite3.connect(scene.store.path) as db:
+        db.execute("UPDATE checkpoints SET checkpoint=?", (value,))
+    with scene.store.saver() as saver, pytest.raises(CheckpointError) as refused:
+        SealedCheckpointer(saver, scene.governor).get_tuple(on("mine"))
+    assert refused.value.code == "unreadable"
 
 
 def test_an_envelope_opens_only_as_what_it_is() -> None:
