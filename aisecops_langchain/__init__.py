@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from aisecops_langchain.adapters.acting import current_idempotency_key, current_scope
     from aisecops_langchain.adapters.approval import ApprovalNode
     from aisecops_langchain.adapters.callbacks import AuditCallbackHandler
+    from aisecops_langchain.adapters.checkpoints import SealedCheckpointer
     from aisecops_langchain.adapters.delegation import subagent_tool
     from aisecops_langchain.adapters.effects import effects
     from aisecops_langchain.adapters.executor import ExecutorNode
@@ -56,6 +57,7 @@ _HOMES: Final = {
     "Principal": "domain.principal",
     "Sanitizer": "sanitize",
     "SanitizingRetriever": "adapters.retriever",
+    "SealedCheckpointer": "adapters.checkpoints",
     "ToolGuardNode": "adapters.guard",
     "after_guard": "adapters.govern",
     "after_intake": "adapters.govern",
@@ -98,6 +100,7 @@ __all__ = [
     "Principal",
     "Sanitizer",
     "SanitizingRetriever",
+    "SealedCheckpointer",
     "StaticIdentity",
     "ToolGuardNode",
     "Warrant",

@@ -157,6 +157,14 @@ class GrantError(CodedError):
     """
 
 
+class CheckpointError(CodedError):
+    """A stored checkpoint is not what this governance layer stored last; nothing of it is used.
+
+    Attributes:
+        code: A stable, machine-readable reason (``unsealed``, ``forged``, ``moved``, ``rolled_back``, ``missing`` ...).
+    """
+
+
 class KeyStoreError(AisecopsError):
     """A signing or sealing key is missing, malformed, or readable by others."""
 

@@ -22,6 +22,7 @@ from langgraph.types import Checkpointer, Send
 
 from aisecops_langchain.adapters.approval import ApprovalFormat, ApprovalNode
 from aisecops_langchain.adapters.callbacks import AuditCallbackHandler
+from aisecops_langchain.adapters.checkpoints import SealedCheckpointer
 from aisecops_langchain.adapters.executor import ExecutorNode
 from aisecops_langchain.adapters.finish import FinishNode
 from aisecops_langchain.adapters.guard import ToolGuardNode
@@ -78,6 +79,7 @@ def govern(
     state_schema: type[Any] | None = None,
     context_schema: type[Any] | None = None,
     checkpointer: Checkpointer = None,
+    seal_checkpoints: bool = False,
     store: BaseStore | None = None,
     durability: Durability | str = Durability.GROUP,
     spans: bool = True,
@@ -109,6 +111,8 @@ def govern(
         state_schema: A ``TypedDict`` of your own with a ``messages`` channel; the governance channel is added to it.
         context_schema: Runtime context that your tools want.
         checkpointer: Keeps state between steps; needed to wait for approvals.
+        seal_checkpoints: Whether what it keeps is sealed (``SealedCheckpointer``), so that edited, moved or older state
+            is refused.
         store: Long-term store for your tools.
         durability: For a governor made here: ``none``, ``group`` or ``sync``.
         spans: Whether model, tool and retrieval spans are recorded beside the governance events.
@@ -147,6 +151,8 @@ def govern(
     graph.add_node(EXECUTE, ExecutorNode(governed, governor, who), input_schema=Order)
     graph.add_node(FINISH, FinishNode(governor, who))
     _connect(graph)
+    if seal_checkpoints:
+        checkpointer = _sealed(checkpointer, governor)
     compiled = graph.compile(checkpointer=checkpointer, store=store, name=name)
     if isinstance(checkpointer, BaseCheckpointSaver):  # without one, LangGraph fails on the setting
         compiled = compiled.with_config(configurable={_DURABILITY: "sync"})
@@ -212,6 +218,19 @@ def _open(
             remedy="pass policy='policy.yaml'; without a policy nothing would be allowed",
         )
     return Governor.open(policy, home, ledger=ledger, durability=durability)
+
+
+def _sealed(checkpointer: Checkpointer, governor: Governor) -> SealedCheckpointer:
+    if isinstance(checkpointer, SealedCheckpointer):
+        return checkpointer
+    if not isinstance(checkpointer, BaseCheckpointSaver):
+        raise ConfigurationError(
+            "there are no checkpoints to seal",
+            expected="a checkpointer of this graph's own",
+            got=type(checkpointer).__name__,
+            remedy="give a checkpointer, or seal that of the parent graph",
+        )
+    return SealedCheckpointer(checkpointer, governor)
 
 
 def _principal(

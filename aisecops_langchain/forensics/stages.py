@@ -28,7 +28,7 @@ class TimelineStage(StrEnum):
 
 
 _LIFE: Final[tuple[tuple[TimelineStage, tuple[str, ...]], ...]] = (
-    (TimelineStage.CONTROL, ("identity_refused", "warrant_refused", "policy_loaded")),
+    (TimelineStage.CONTROL, ("identity_refused", "warrant_refused", "policy_loaded", "checkpoint_refused")),
     (TimelineStage.RUN, ("run_started",)),
     (TimelineStage.CONTENT, ("prompt_allowed", "prompt_blocked", "retrieval_started")),
     (TimelineStage.CONTENT, ("content_admitted", "content_sanitized", "content_blocked")),

@@ -23,6 +23,7 @@ from aisecops_langchain.domain.events import (
     BudgetExhausted,
     CapabilityAllowed,
     CapabilityBlocked,
+    CheckpointRefused,
     ContentAdmitted,
     ContentBlocked,
     ContentSanitized,
@@ -114,6 +115,12 @@ class Narrator:
     @_tell.register
     def _(self, event: IdentityRefused) -> str:
         return f"Nobody was identified for agent {name(event.principal.agent)}{because(event.reason)}"
+
+    @_tell.register
+    def _(self, event: CheckpointRefused) -> str:
+        which = f"Checkpoint {name(event.checkpoint)}" if event.checkpoint else "The state"
+        where = f"thread {name(event.thread)} in store {name(event.store)}"
+        return f"{which} of {where} was refused ({name(event.code)}){because(event.reason)}"
 
     @_tell.register
     def _(self, event: WarrantIssued) -> str:

@@ -25,6 +25,7 @@ from aisecops_langchain.runtime.approvals import Approvals
 from aisecops_langchain.runtime.authority import Authority
 from aisecops_langchain.runtime.briefing import Briefings
 from aisecops_langchain.runtime.budgets import Budgets
+from aisecops_langchain.runtime.checkpoints import Checkpoints
 from aisecops_langchain.runtime.delegation import Delegations
 from aisecops_langchain.runtime.effects import Effects
 from aisecops_langchain.runtime.execution import Execution
@@ -76,6 +77,7 @@ class Governor:
         labels: Seals labels for keeping in state.
         messages: Seals labels of messages between agents.
         stops: The kill switch.
+        checkpoints: Seals checkpoints and judges what comes back of them.
         delegations: Gives and judges warrants.
         terms: Tells how long is waited for a tool, and how often it may be tried: ``TermSheet.of``.
         delegate: Lets another agent act in an agent's place: ``delegations.delegate``.
@@ -119,6 +121,7 @@ class Governor:
         )
         effects = Effects(ledger, sealer)
         self.stops = Stops(ledger, self.recorder, sealer, clock)
+        self.checkpoints = Checkpoints(ledger, self.recorder, sealer, lambda: self._policy.digest)
         self.delegations = Delegations(WarrantSigner(sealer), self.stops, self.recorder, clock, policy=self._policy)
         self.delegate = self.delegations.delegate
         self._authority = Authority(self._policy, self.stops, self.delegations, self.grants)

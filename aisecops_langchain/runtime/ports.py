@@ -160,6 +160,7 @@ class Table(StrEnum):
     STOPS = "stops"
     SCOPES = "scopes"
     GRANTS = "grants"
+    CHECKPOINTS = "checkpoints"
 
 
 @dataclass(frozen=True, slots=True)

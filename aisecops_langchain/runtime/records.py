@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Literal, TypeVar
+from typing import Any, ClassVar, Final, Literal, TypeVar, get_args
 
 import orjson
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -151,19 +151,71 @@ class ScopeRecord(Frozen):
     task: TaskScope
 
 
-Record = TypeVar("Record", EffectRecord, ApprovalRecord, HeardRecord, StopRegister, ScopeRecord, GrantRegister)
+class ThreadLife(Frozen):
+    """How often a thread was deleted; what was stored in an earlier life is void."""
 
-_FORMS: Final[Mapping[type, TypeAdapter[Any]]] = {
-    kind: TypeAdapter(kind)
-    for kind in (EffectRecord, ApprovalRecord, HeardRecord, StopRegister, ScopeRecord, GrantRegister)
-}
+    state: Literal["life"] = "life"
+    life: int
+
+
+class CheckpointHead(Frozen):
+    """The newest checkpoint of one thread and namespace."""
+
+    state: Literal["head"] = "head"
+    life: int
+    """The life of the thread that it belongs to."""
+    checkpoint: str
+    """Its id; empty where pruning left none."""
+    sequence: int
+    """Its place in the order of storing."""
+    seal: str
+    root: str = ""
+    """Where history was pruned: the oldest checkpoint that is left."""
+    revision: int = 0
+    """How often this record was replaced, in all lives."""
+
+
+class CheckpointWrites(Frozen):
+    """The writes that wait at one checkpoint."""
+
+    state: Literal["writes"] = "writes"
+    life: int
+    revisions: dict[str, dict[int, int]]
+    """For each task the indexes of its writes, and how often each was written."""
+
+
+AnyRecord = (
+    EffectRecord
+    | ApprovalRecord
+    | HeardRecord
+    | StopRegister
+    | ScopeRecord
+    | GrantRegister
+    | ThreadLife
+    | CheckpointHead
+    | CheckpointWrites
+)
+Record = TypeVar(
+    "Record",
+    EffectRecord,
+    ApprovalRecord,
+    HeardRecord,
+    StopRegister,
+    ScopeRecord,
+    GrantRegister,
+    ThreadLife,
+    CheckpointHead,
+    CheckpointWrites,
+)
+
+_FORMS: Final[Mapping[type, TypeAdapter[Any]]] = {kind: TypeAdapter(kind) for kind in get_args(AnyRecord)}
 
 
 def close_row(
     sealer: Sealer,
     table: Table,
     key: str,
-    record: EffectRecord | ApprovalRecord | HeardRecord | StopRegister | ScopeRecord | GrantRegister,
+    record: AnyRecord,
     body: bytes | None = None,
 ) -> Row:
     """Seal a record into a row.

@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS approvals ({_ROWS});
 CREATE TABLE IF NOT EXISTS stops ({_ROWS});
 CREATE TABLE IF NOT EXISTS scopes ({_ROWS});
 CREATE TABLE IF NOT EXISTS grants ({_ROWS});
+CREATE TABLE IF NOT EXISTS checkpoints ({_ROWS});
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 """
 _SELECT: Final = {table: f"SELECT state, body, seal FROM {table.value} WHERE key=?" for table in Table}  # noqa: S608
@@ -46,7 +47,7 @@ _UPDATE: Final = {
     for table in Table
 }
 _VERSION: Final = 3
-"""2 added stops, 3 grants: a release that does not know them must not open a ledger that may hold one."""
+"""2 added stops, 3 grants and checkpoints; a release that does not know them must not open a ledger with one."""
 _READABLE: Final = frozenset({0, 1, 2, _VERSION})
 _BUSY_SECONDS: Final = 10.0
 

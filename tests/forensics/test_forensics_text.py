@@ -124,7 +124,16 @@ def every_kind() -> list[AnyEvent]:
     shared: dict[str, object] = {**about(recorded("pay", "call-1", {"amount": 5})), "permit": "p", "approval": "a"}
     for event in made.values():
         shared.update(event.model_dump(mode="json", exclude={"id", "time", "kind", "call", "parents", "edited"}))
-    shared |= {"call": "sha256:x", "error": "E", "reason": "why", "code": "c", "reasons": (), "rules": ("r",)}
+    shared |= {
+        "call": "sha256:x",
+        "error": "E",
+        "reason": "why",
+        "code": "c",
+        "checkpoint": "1f",
+        "store": "s",
+        "reasons": (),
+        "rules": ("r",),
+    }
     counts = dict.fromkeys(("epoch", "stopped", "running", "unknown", "ran", "failed"), 1)
     shared |= {"claims": CLAIMS, "warrant": "w", "stop": "agent", "target": "clerk", "by": "bob", **counts}
     shared |= {"bundle": "b", "previous": "sha256:p", "fault": "why"}

@@ -35,6 +35,7 @@ from tamper_kit import FORGED, GOOD, paused
 
 from aisecops_langchain import Approver, Governor, Principal, StaticIdentity, govern, parse_policy, subagent_tool
 from aisecops_langchain.adapters.identity import warrant_of
+from aisecops_langchain.errors import CheckpointError
 from aisecops_langchain.sealing import Sealer
 from aisecops_langchain.testing import MemoryLedger, MemorySink, ScriptedChatModel, call
 
@@ -262,6 +263,19 @@ async def test_h11_a_checkpoint_edited_at_rest_gains_nothing(on_disk: Driver, tm
         await office.run(graph, Command(resume=APPROVE))
         assert office.ran == []
         assert office.of("execution_started") == []
+
+
+async def test_h11_a_sealed_checkpoint_edited_at_rest_is_detected(on_disk: Driver, tmp_path: Path) -> None:
+    """The same edits, with ``seal_checkpoints``: the thread is refused, and the log says so."""
+    with open_governor(tmp_path / "home") as governor:
+        office = Office(on_disk, tmp_path / "home", governor)
+        graph, _ = await asked(office, seal_checkpoints=True)
+        assert edited_at_rest(tmp_path / "checkpoints.sqlite", b"alice", b"malle") > 1
+        with pytest.raises(CheckpointError) as refused:
+            await office.run(graph, Command(resume=APPROVE))
+        assert refused.value.code == "forged"
+        assert office.ran == []
+        assert [event.code for event in office.of("checkpoint_refused")] == ["forged"]
 
 
 async def test_h12_tools_that_policy_does_not_list_do_not_pass(office: Office) -> None:

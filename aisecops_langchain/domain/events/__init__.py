@@ -40,6 +40,7 @@ from aisecops_langchain.domain.events.content import (
     PromptBlocked,
 )
 from aisecops_langchain.domain.events.control import (
+    CheckpointRefused,
     IdentityRefused,
     StopLifted,
     StopOrdered,
@@ -138,7 +139,8 @@ AnyEvent: TypeAlias = Annotated[
     | WarrantRefused
     | StopOrdered
     | StopLifted
-    | StopReported,
+    | StopReported
+    | CheckpointRefused,
     Discriminator("kind"),
 ]
 
@@ -198,6 +200,7 @@ __all__ = [
     "BudgetExhausted",
     "CapabilityAllowed",
     "CapabilityBlocked",
+    "CheckpointRefused",
     "ContentAdmitted",
     "ContentBlocked",
     "ContentSanitized",
