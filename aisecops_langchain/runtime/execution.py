@@ -329,9 +329,20 @@ class Execution:
         if state not in NEXT_STATES[running.record.state]:
             raise LedgerError("an effect cannot go that way", expected="a lawful transition", got=state.value)
         ended = replace(running.record, state=state)
-        ended_row = self._effects.write(running.key, ended, replaces=running.version, durable=False, charges=charges)
-        if ended_row is None:
+
+        def write() -> KnownEffect | None:
+            return self._effects.write(running.key, ended, replaces=running.version, durable=False, charges=charges)
+
+        try:
+            kept = write()
+        except LedgerError:  # as after a restart of its server; only the version that was begun is replaced, once
+            kept = write() or self._kept_already(running.key, ended)
+        if kept is None:
             raise LedgerError("the effect's row changed while it ran", expected="the version that was started")
+
+    def _kept_already(self, key: str, ended: EffectRecord) -> KnownEffect | None:
+        found = self._effects.read(key)
+        return found if found is not None and found.record == ended else None
 
     def _record(self, kind: _OutcomeKind | type[ExecutionStarted], running: Running, **facts: Any) -> str:
         binding = running.binding
