@@ -22,6 +22,9 @@ HONEST_CRASH = {"torn_tail", "unsigned_tail", "empty_segment"}
 """Warnings that a killed process may leave in the log; anything else is a problem."""
 
 
+WORKER = Path(__file__).with_name("crash_worker.py")
+
+
 class Nursery:
     """A server process that forks one child for each job.
 
@@ -29,7 +32,7 @@ class Nursery:
         worker: The script that serves.
     """
 
-    def __init__(self, worker: Path = Path(__file__).with_name("crash_worker.py")) -> None:
+    def __init__(self, worker: Path = WORKER) -> None:
         self._server = subprocess.Popen(
             [sys.executable, str(worker)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -80,6 +83,10 @@ class Child:
     def end(self) -> int:
         """Wait for its end, however it ends."""
         return self._nursery.wait(self._pid)
+
+    def result(self) -> str:
+        """What it wrote at its end; nothing if it did not get there."""
+        return self._result.read_text() if self._result.exists() else ""
 
     def kill(self) -> int:
         """Kill it as a loss of power would, and return how it ended."""

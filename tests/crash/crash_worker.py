@@ -31,6 +31,7 @@ from psycopg.conninfo import make_conninfo
 from aisecops_langchain import Governor, govern, parse_policy
 from aisecops_langchain.domain.events import RunStarted
 from aisecops_langchain.domain.principal import Approver, Principal
+from aisecops_langchain.policy import PolicyEngine
 from aisecops_langchain.runtime.approvals import Approve
 from aisecops_langchain.runtime.ports import Table
 from aisecops_langchain.runtime.postgres_ledger import PostgresLedger
@@ -190,10 +191,10 @@ def shared(job: dict) -> str:
     return make_conninfo(url, application_name=name, options=f"-c search_path={job['schema']}")
 
 
-def open_governor(job: dict) -> Governor:
+def open_governor(job: dict, policy: PolicyEngine = POLICY, durability: str = "group") -> Governor:
     """Open the home of a job, with a ledger of its own or with the one that its host shares with others."""
     ledger = PostgresLedger(shared(job), schema=job["schema"], max_connections=2) if job.get("schema") else None
-    return Governor.open(POLICY, job["home"], ledger=ledger, sanitizer=SANITIZER)
+    return Governor.open(policy, job["home"], ledger=ledger, durability=durability, sanitizer=SANITIZER)
 
 
 @contextmanager

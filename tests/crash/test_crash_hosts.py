@@ -113,7 +113,7 @@ MODES = pytest.mark.parametrize("mode", ["sync", "async"])
 
 @MODES
 def test_asked_on_one_host_granted_on_another_carried_out_on_the_third(hosts, mode):
-    """The second host has no graph at all: it answers through the ledger, and the third goes on where the first left."""
+    """The second host has no graph: it answers through the ledger, and the third goes on where the first left."""
     assert hosts.run("one", "go on", scenario="approval", mode=mode)["waiting"] == 1
     hosts.run("two", "grant")
     assert hosts.ran() == []
@@ -199,7 +199,7 @@ def test_a_host_cut_off_while_the_tool_runs_says_honestly_what_it_knows(hosts, m
 
 
 def test_a_host_cut_off_for_good_leaves_an_effect_that_another_accounts_for(hosts):
-    """It is taken for dead as soon as its session ends; whoever goes on with the thread records the effect as unknown."""
+    """It counts as dead as soon as its session ends; whoever goes on with the thread records the effect as unknown."""
     hosts.run("one", "go on", scenario="slow approval")
     hosts.run("two", "grant")
     child = hosts.start("three", "go on", scenario="slow approval")
