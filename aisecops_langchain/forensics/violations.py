@@ -24,6 +24,7 @@ from aisecops_langchain.domain.events import (
     ExecutionUnknown,
     PermitIssued,
 )
+from aisecops_langchain.domain.permit import EffectState
 from aisecops_langchain.forensics.calls import CallKey, Calls, EffectKey, NamesCall, call_key, effect_key, recorded_in
 from aisecops_langchain.forensics.gaps import gaps_of
 from aisecops_langchain.forensics.problems import Problem, ProblemCode
@@ -168,7 +169,10 @@ class _Walk:
         if start is None or (call_key(start), start.permit) != (call_key(event), event.permit):
             yield self._problem(ProblemCode.END_WITHOUT_START, event, f"has an end ({event.kind}) without a start")
         earlier = self._ends.get(key)
-        if earlier is not None and not isinstance(earlier, ExecutionUnknown):
+        known = None if earlier is None else _outcome(earlier)
+        if known is not None and _outcome(event) is None:
+            return  # whoever saw the end died before the ledger had it; not to know is no contradiction
+        if earlier is not None and known not in (None, _outcome(event)):
             yield self._problem(
                 ProblemCode.CONFLICTING_ENDS, event, f"has a second end: {earlier.kind}, then {event.kind}"
             )
@@ -183,3 +187,16 @@ class _Walk:
             plan=event.plan,
             call_id=event.call_id,
         )
+
+
+def _outcome(end: ExecutionCompleted | ExecutionFailed | ExecutionUnknown | EffectResolved) -> str | None:
+    """Tell how an effect ended, or that nobody knows."""
+    match end:
+        case ExecutionCompleted():
+            return EffectState.COMPLETED
+        case ExecutionFailed():
+            return EffectState.FAILED
+        case EffectResolved():
+            return end.outcome
+        case ExecutionUnknown():
+            return None

@@ -28,10 +28,10 @@ from psycopg.conninfo import make_conninfo
 from aisecops_langchain.keyfile import load_or_create_key
 
 WORKERS = 4
-THREADS = 6
+THREADS = 10
 """How many threads the workers share before they are given new ones."""
 HOSTS = 3
-LONGEST_PAUSE_SECONDS = 0.6
+LONGEST_PAUSE_SECONDS = 0.4
 """Between two kills; longer than a worker needs to open its home, so that some get far."""
 
 WORKER = Path(__file__).with_name("chaos_worker.py")
@@ -47,6 +47,7 @@ class Campaign:
         kills: How many processes are to be killed while they work.
         seed: Decides whom and when, as far as the machine lets it.
         durability: Of each governor.
+        batch: How many threads the workers share before they are given new ones.
     """
 
     root: Path
@@ -54,6 +55,7 @@ class Campaign:
     kills: int
     seed: int
     durability: str
+    batch: int = THREADS
     killed: int = 0
     started: int = 0
     ended: int = 0
@@ -72,7 +74,7 @@ class Campaign:
         share_key(self.homes)
         chance = random.Random(self.seed)
         while self.killed < self.kills or not self.threads:
-            batch = [f"thread-{len(self.threads) + number}" for number in range(THREADS)]
+            batch = [f"thread-{len(self.threads) + number}" for number in range(self.batch)]
             self.threads += batch
             self._carry_out(nursery, batch, chance)
         self.seconds = time.monotonic() - began

@@ -37,8 +37,14 @@ from aisecops_langchain.sealing import Sealer
 REPEATABLE = "sync"
 """The tool that policy declares idempotent."""
 
-HONEST_GAPS = {"no_end", "restarted_without_end", "no_run_start"}
-"""What a kill may leave in the story; anything else that forensics calls a problem is one."""
+HONEST_GAPS = {
+    "no_end: execution_started",  # killed while the tool ran, and nobody went on with the thread
+    "restarted_without_end: execution_started",  # an idempotent call, begun again after a kill
+    "end_without_start: execution_unknown",  # killed after the permit was used up and before the intent was written
+    "end_without_start: effect_resolved",  # the same, settled
+    "conflicting_event: approval_requested",  # hosts that ask at the same moment; the ledger keeps one of the questions
+}
+"""What kills and races may leave in the story; anything else that forensics calls a problem is one."""
 
 
 @dataclass(frozen=True)
@@ -90,9 +96,7 @@ def judge(campaign: Campaign) -> Verdict:
     return verdict
 
 
-def judge_acts(
-    verdict: Verdict, acts: list[Act], records: dict[str, EffectRecord], events: list[AnyEvent]
-) -> None:
+def judge_acts(verdict: Verdict, acts: list[Act], records: dict[str, EffectRecord], events: list[AnyEvent]) -> None:
     """No act twice, none without an intent on disk, none without a permit in the ledger and the log."""
     started = Counter(recipient_of(event.permit) for event in events if event.kind == "execution_started")
     issued = {recipient_of(event.permit) for event in events if event.kind == "permit_issued"}
@@ -147,8 +151,10 @@ def judge_approvals(
 
 def fate_of(approval: ApprovalRecord, record: EffectRecord | None, ran: int, ended: set[str]) -> str:
     """Say what became of a yes; empty if nobody can."""
-    if approval.state is ApprovalState.GRANTED or (record is not None and record.state is EffectState.RESERVED):
+    if approval.state is ApprovalState.GRANTED:
         return "" if ran else "still usable"
+    if record is not None and record.state is EffectState.RESERVED:
+        return "" if ran else "still usable, with a permit"
     if record is None:
         return ""
     if record.state is EffectState.COMPLETED and ran == 1:
@@ -181,9 +187,17 @@ def judge_logs(verdict: Verdict, campaign: Campaign, events: list[AnyEvent]) -> 
     verdict.figures |= {f"segments with {code}": count for code, count in sorted(marks.items())}
     verdict.figures["events"] = len(events)
     verdict.require("logs that do not verify", broken)
-    told = Counter(problem.code.value for trace in traces_of(events) for problem in problems_of(trace))
-    verdict.figures |= {f"gaps: {code}": told[code] for code in sorted(HONEST_GAPS & told.keys())}
-    verdict.require("contradictions in the story", [f"{code} x{told[code]}" for code in told.keys() - HONEST_GAPS])
+    judge_story(verdict, events)
+
+
+def judge_story(verdict: Verdict, events: list[AnyEvent]) -> None:
+    """All logs together contradict neither each other nor the rules of the runtime."""
+    kinds = {event.id: event.kind for event in events}
+    told: Counter[str] = Counter()
+    for problem in (problem for trace in traces_of(events) for problem in problems_of(trace)):
+        told[f"{problem.code.value}: {kinds.get(problem.event or '')}"] += 1
+    verdict.figures |= {f"gaps: {gap}": told[gap] for gap in sorted(HONEST_GAPS & told.keys())}
+    verdict.require("contradictions in the story", [f"{gap} x{told[gap]}" for gap in told.keys() - HONEST_GAPS])
 
 
 def settle(campaign: Campaign, acts: list[Act]) -> tuple[int, list[str]]:
