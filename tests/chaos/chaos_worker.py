@@ -1,7 +1,7 @@
 """Workers of the chaos campaign: each carries the same threads on until all of them are done, or until it is killed.
 
-Started by ``chaos_kit`` through the server of the crash tests. Each tool writes one line to the world's journal for each
-time that it ran, and first looks whether its own intent had reached the disk by then.
+Started by ``chaos_kit`` through the server of the crash tests. Each tool writes a line to the journal of the world each
+time that it runs, and first looks whether its own intent had reached the disk by then.
 """
 
 from __future__ import annotations
