@@ -1,0 +1,364 @@
+"""A real governed graph on disk, and a world that does what it likes with it, in any order.
+
+The model proposes anything; people answer anything, in time or late; an attacker edits state, replays answers, goes back
+to old checkpoints and sends his own orders; operators stop and revoke; the clock moves; the process dies anywhere. What
+the tools did is then compared with the ledger, the log, and what this machine knows to have been proposed and allowed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from adapter_kit import APPROVE, REJECT, edit
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from langchain_core.messages import AIMessage
+from langgraph.types import Command, Overwrite, Send
+from machine_kit import APPROVAL_SECONDS, ASKING, CLERK, MOST, PERMIT_SECONDS, STRICT, Act, Place, mortal, turn_of
+
+from aisecops_langchain.audit import read_log, verify_log
+from aisecops_langchain.domain.permit import ApprovalState
+from aisecops_langchain.domain.plan import CanonicalCall
+from aisecops_langchain.errors import AisecopsError
+from aisecops_langchain.forensics import problems_of, traces_of
+from aisecops_langchain.runtime.permits import is_genuine
+from aisecops_langchain.testing import call
+
+HONEST_CRASH = {"torn_tail", "unsigned_tail", "empty_segment"}
+HONEST_GAPS = {"no_end", "restarted_without_end", "end_without_start", "no_run_start", "missing_parent"}
+"""What a kill may leave in the story."""
+
+THREADS = {"t-clerk": "clerk", "t-helper": "helper"}
+FIELDS = {"search": "query", "sync": "number", "wipe": "path", "shell": "cmd"}
+
+search = st.builds(lambda n: ("search", {"query": f"q{n}"}), st.integers(0, 2))
+repeatable = st.builds(lambda n: ("sync", {"number": n}), st.integers(0, 2))
+pay = st.builds(lambda to, amount: ("pay", {"to": to, "amount": amount}), st.sampled_from("ab"), st.integers(1, 3))
+refused = st.sampled_from(
+    [
+        ("pay", {"to": "a", "amount": MOST + 1}),
+        ("wipe", {"path": "/"}),
+        ("shell", {"cmd": "evil"}),
+        ("pay", {"to": "a", "amount": "much"}),
+        ("search", {}),
+    ]
+)
+proposals = st.lists(st.one_of(search, repeatable, pay, pay, refused), min_size=1, max_size=3)
+
+GARBAGE = [{}, {"decisions": []}, [], "yes", 7, {"decisions": [{"type": "maybe"}]}, {"decisions": [None]}]
+ANSWERS: dict[str, Any] = {
+    "approve": APPROVE,
+    "edit": edit("pay", to="b", amount=9),
+    "edit to what is forbidden": edit("pay", to="b", amount=MOST + 5),
+    "edit to another tool": edit("search", query="evil"),
+    "reject": REJECT,
+    "two": {"decisions": [APPROVE["decisions"][0]] * 2},
+    **{f"garbage-{number}": item for number, item in enumerate(GARBAGE)},
+}
+POLICIES = {"asking": ASKING, "strict": STRICT}
+LAWFUL_EDIT = CanonicalCall.of("pay", {"to": "b", "amount": 9}).digest
+
+
+def says_yes(kind: str) -> bool:
+    return kind in ("approve", "edit")
+
+
+class GovernedGraph(RuleBasedStateMachine):
+    """Two threads of one home: a clerk's, and a helper's who acts under the clerk's warrant."""
+
+    def __init__(self):
+        super().__init__()
+        self.root = Path(tempfile.mkdtemp(prefix="machine-"))
+        self.turns: dict[str, list[Any]] = {}
+        self.proposed: dict[str, set[str]] = {thread: set() for thread in THREADS}
+        """Digests of what the model really proposed on a thread."""
+        self.allowed: dict[str, set[str]] = {}
+        """Digests of what a person allowed in time, by approval."""
+        self.refused: set[str] = set()
+        """Approvals that were surely answered with a no first."""
+        self.old: list[tuple[str, str]] = []
+        """Interrupts that were once shown: thread and id."""
+        self.place = Place(self.root, self.speak)
+        self.warrant = ""
+        self.checked = 0
+
+    @initialize()
+    def delegate(self):
+        self.new_warrant()
+
+    def teardown(self):
+        self.place.close()
+        report = verify_log(self.root / "audit")
+        assert report.ok, report.problems
+        assert {problem.code.value for problem in report.warnings} <= HONEST_CRASH
+        events = [entry.parse() for entry in read_log(self.root / "audit") if entry.is_event]
+        told = {problem.code.value for trace in traces_of(events) for problem in problems_of(trace)}
+        assert told <= HONEST_GAPS, told - HONEST_GAPS
+        shutil.rmtree(self.root)
+
+    # --- the model ---
+
+    def speak(self, messages):
+        """Say what this turn of the script is, in whatever process and however often it is asked."""
+        turn, said = turn_of(messages)
+        return self.turns[turn] if said == 0 and turn in self.turns else "done"
+
+    # --- driving the graph ---
+
+    def config(self, thread, **more):
+        return {"configurable": {"thread_id": thread, "aisecops_warrant": self.warrant, **more}, "recursion_limit": 60}
+
+    def graph(self, thread):
+        return self.place.graphs[THREADS[thread]]
+
+    def drive(self, thread, given, config=None, **kw):
+        """Drive the graph; what a person or an attacker gets to see of errors does not matter, what ran does."""
+        with mortal(self.place), suppress(Exception):
+            self.graph(thread).invoke(given, config or self.config(thread), **kw)
+        with suppress(AisecopsError):
+            self.old += [(thread, item.id) for item in self.state(thread).interrupts]
+
+    def state(self, thread):
+        return self.graph(thread).get_state(self.config(thread))
+
+    def pause(self, paused):
+        return {"interrupt_before": ["execute"]} if paused else {}
+
+    # --- what may happen ---
+
+    @rule(thread=st.sampled_from(list(THREADS)), wanted=proposals, same=st.booleans(), paused=st.booleans())
+    def user_turn(self, thread, wanted, same, paused):
+        """A user says something, and the model proposes calls, some with an id that was used before."""
+        turn = f"turn {len(self.turns)}"
+        number = 0 if same else len(self.turns) * 10
+        calls = [call(name, f"c{number + step // (1 + same)}", **given) for step, (name, given) in enumerate(wanted)]
+        self.turns[turn] = calls
+        for name, given in wanted:
+            with suppress(AisecopsError):
+                self.proposed[thread].add(CanonicalCall.of(name, given).digest)
+        self.drive(thread, {"messages": [("user", turn)]}, **self.pause(paused))
+
+    @rule(thread=st.sampled_from(list(THREADS)), paused=st.booleans())
+    def go_on(self, thread, paused):
+        self.drive(thread, None, **self.pause(paused))
+
+    @rule(
+        thread=st.sampled_from(list(THREADS)),
+        kind=st.sampled_from(["approve"] * 6 + list(ANSWERS)),
+        first_only=st.booleans(),
+        paused=st.booleans(),
+    )
+    def answer(self, thread, kind, first_only, paused):
+        """A person answers what is asked, or only the first of it."""
+        asked = self.state(thread).interrupts
+        if not asked:
+            return
+        asked = asked[:1] if first_only else asked
+        self.give(thread, kind, asked, Command(resume={item.id: ANSWERS[kind] for item in asked}), paused=paused)
+
+    def give(self, thread, kind, asked, command, *, config=None, paused=False):
+        """Answer, and know what was answered: a yes may count from now on, a no that was heard stands for ever."""
+        process = self.place.process
+        questions = [item.value["aisecops"] for item in asked]
+        before = self.place.approvals()
+        for question in questions:
+            key = question["approval"]
+            in_time = key in before and self.place.clock.now() < before[key].expires_at
+            if says_yes(kind) and in_time and key not in self.refused:
+                self.allowed.setdefault(key, set()).add(question["call"] if kind == "approve" else LAWFUL_EDIT)
+        self.drive(thread, command, config, **self.pause(paused))
+        if says_yes(kind) or self.place.process != process:
+            return
+        after = self.place.approvals()
+        for question in questions:
+            key = question["approval"]
+            if key in after and after[key].state in (ApprovalState.REJECTED, ApprovalState.EXPIRED):
+                self.refused.add(key)
+
+    @precondition(lambda self: self.old)
+    @rule(data=st.data(), kind=st.sampled_from(["approve", "edit", "reject"]))
+    def replay_an_old_answer(self, data, kind):
+        """An answer to a question that was shown once; where the same id is asked again, it answers that."""
+        thread, identity = data.draw(st.sampled_from(self.old))
+        asked = [item for item in self.state(thread).interrupts if item.id == identity]
+        self.give(thread, kind, asked, Command(resume={identity: ANSWERS[kind]}))
+
+    @rule(data=st.data(), thread=st.sampled_from(list(THREADS)), kind=st.sampled_from(["approve", "edit", None]))
+    def resume_at_an_old_checkpoint(self, data, thread, kind):
+        history = list(self.graph(thread).get_state_history(self.config(thread)))
+        if not history:
+            return
+        snapshot = data.draw(st.sampled_from(history[:12]))
+        config = self.config(thread, checkpoint_id=snapshot.config["configurable"]["checkpoint_id"])
+        if kind is None or not snapshot.interrupts:
+            self.drive(thread, None, config)
+            return
+        command = Command(resume={item.id: ANSWERS[kind] for item in snapshot.interrupts})
+        self.give(thread, kind, snapshot.interrupts, command, config=config)
+
+    # --- the attacker ---
+
+    @rule(
+        thread=st.sampled_from(list(THREADS)),
+        attack=st.sampled_from(["replace", "append", "channel", "edits", "order", "goto", "swap"]),
+        node=st.sampled_from([None, "plan", "guard", "approve"]),
+        evil=st.sampled_from([("search", {"query": "evil"}), ("pay", {"to": "mallory", "amount": 1})]),
+    )
+    def tamper(self, thread, attack, node, evil):
+        """State is no trust boundary: write into it, or send an order of one's own, and let the graph go on."""
+        values = self.state(thread).values
+        memory = values.get("aisecops")
+        last = next((m for m in reversed(values.get("messages", [])) if isinstance(m, AIMessage) and m.tool_calls), None)
+        if last is None or not isinstance(memory, dict):
+            return
+        name, given = evil
+        forged = call(name, last.tool_calls[0]["id"], **given)
+        permits = (memory.get("next") or {}).get("permits") or {}
+        permit = next(iter(permits.values()), "f" * 32)
+        plan = (memory.get("plan") or {}).get("plan", "")
+        replaced = AIMessage("", id=last.id, tool_calls=[forged])
+        order = {"aisecops": {"trace": memory.get("trace")}, "call": forged, "plan": plan, "permit": permit}
+        updates: dict[str, Any] = {
+            "replace": {"messages": [replaced]},
+            "append": {"messages": [AIMessage("", id="forged", tool_calls=[forged])]},
+            "channel": {"messages": [replaced], "aisecops": Overwrite({**memory, "edits": {forged["id"]: given}})},
+            "edits": {"aisecops": {"edits": {forged["id"]: given}}},
+        }
+        if attack in updates:
+            with mortal(self.place), suppress(Exception):
+                self.graph(thread).update_state(self.config(thread), updates[attack], node)
+            self.drive(thread, None)
+        elif attack == "order":
+            self.drive(thread, Command(goto=Send("execute", order)))
+        elif attack == "goto":
+            self.drive(thread, Command(goto="execute", update=order))
+        else:  # a genuine order again, or one call's permit for its sibling
+            orders = [{**order, "call": one, "permit": permits.get(one["id"], permit)} for one in last.tool_calls]
+            orders += [{**order, "call": one} for one in last.tool_calls]
+            self.drive(thread, Command(goto=[Send("execute", each) for each in orders]))
+
+    # --- operators, time and death ---
+
+    @rule(what=st.sampled_from([("run", "t-clerk"), ("run", "t-helper"), ("agent", "helper")]), lift=st.booleans())
+    def stop(self, what, lift):
+        stops = self.place.governor.stops
+        with mortal(self.place):
+            stops.lift(*what) if lift else stops.order(*what)
+        self.place.stops = {order.key for order in self.place.governor.stops.orders() if order.kind != "warrant"}
+        assert (what in self.place.stops) is not lift or self.place.governor.stops is not stops
+
+    @precondition(lambda self: self.place.stops)
+    @rule()
+    def lift_all(self):
+        for what in list(self.place.stops):
+            self.stop(what, lift=True)
+
+    @precondition(lambda self: self.warrant)
+    @rule(renew=st.booleans())
+    def revoke(self, renew):
+        with mortal(self.place):
+            self.place.governor.delegations.revoke(self.warrant)
+            self.place.revoked.add(self.warrant)
+        if renew:
+            self.new_warrant()
+
+    @precondition(lambda self: self.warrant in self.place.revoked)
+    @rule()
+    def new_warrant(self):
+        tools = ["search", "sync", "pay"]
+        with mortal(self.place):
+            granted = self.place.governor.delegate(CLERK, agent="helper", tools=tools, expires_in=86_400)
+            self.warrant = granted.model_dump_json()
+
+    @rule(policy=st.sampled_from(["asking", "asking", "strict"]))
+    def reload(self, policy):
+        with mortal(self.place):
+            self.place.governor.reload(POLICIES[policy])
+            self.place.policy = POLICIES[policy]
+
+    @rule(seconds=st.sampled_from([1, PERMIT_SECONDS, APPROVAL_SECONDS]))
+    def time_passes(self, seconds):
+        self.place.clock.advance(seconds)
+
+    @rule()
+    def crash(self):
+        self.place.die()
+        self.place.open()
+
+    @rule(left=st.integers(0, 40))
+    def crash_soon(self, left):
+        """The process dies at one of the next operations of ledger, log or checkpointer."""
+        self.place.life.left = left
+
+    @rule()
+    def crash_in_the_next_tool(self):
+        self.place.life.in_tool = True
+
+    # --- what must hold ---
+
+    @invariant()
+    def every_act_was_lawful(self):
+        acts = self.place.acts
+        if len(acts) == self.checked:
+            return
+        effects = self.place.effects()
+        for act in acts[self.checked :]:
+            self.require_lawful(act, effects)
+        self.checked = len(acts)
+        self.require_single(acts)
+
+    def require_lawful(self, act: Act, effects):
+        assert act.intended, "ran before its intent was in the log"
+        record = effects[act.recipient]
+        permit, binding = record.permit, record.permit.binding
+        assert is_genuine(self.place.sealer, permit)
+        assert act.at < permit.expires_at, "ran under an expired permit"
+        assert binding.claims() == {**binding.claims(), **self.claims_of(act)}, "ran under a permit for something else"
+        assert not act.stopped, "ran in spite of a stop or under a revoked warrant"
+        edited = {call for calls in self.allowed.values() for call in calls} & {LAWFUL_EDIT}
+        assert act.call in self.proposed[act.scope.thread] | edited, "ran what nobody proposed"
+        if act.tool != "pay":
+            assert act.tool in ("search", "sync")
+            return
+        assert act.policy == ASKING.digest, "paid under a policy that forbids it"
+        assert record.approval is not None
+        assert record.approval not in self.refused, "paid although a person said no"
+        assert act.call in self.allowed.get(record.approval, ()), "paid without a person's word"
+
+    def claims_of(self, act: Act):
+        principal = act.scope.principal
+        return {
+            "call": act.call,
+            "tool": act.tool,
+            "thread": act.scope.thread,
+            "agent": THREADS[act.scope.thread],
+            "user": principal.user,
+            "policy": act.policy,
+        }
+
+    def require_single(self, acts):
+        ran = Counter(act.recipient for act in acts)
+        for recipient, count in ran.items():
+            mine = [act for act in acts if act.recipient == recipient]
+            assert count == 1 or mine[0].tool == "sync", "ran twice"
+            assert count == len({act.process for act in mine}), "ran twice in one process"
+        yes = Counter(self.place.effects()[act.recipient].approval for act in acts if act.tool == "pay")
+        assert set(yes.values()) <= {1}, "an approval was used twice"
+
+
+LONG = os.environ.get("CHAOS") == "long"
+
+TestGovernedGraph = GovernedGraph.TestCase
+TestGovernedGraph.settings = settings(
+    max_examples=400 if LONG else 15,
+    stateful_step_count=40 if LONG else 16,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
