@@ -24,6 +24,7 @@ from aisecops_langchain.audit import AuditLog
 from aisecops_langchain.canonical import JsonValue
 from aisecops_langchain.domain.plan import CanonicalCall
 from aisecops_langchain.domain.scope import Scope
+from aisecops_langchain.domain.stop import StopRegister
 from aisecops_langchain.domain.warrant import Warrant
 from aisecops_langchain.errors import AuditWriteError, LedgerError
 from aisecops_langchain.keyfile import load_or_create_key
@@ -270,6 +271,11 @@ class Place:
         rows = self.ledger.scan(Table.EFFECTS)
         records = (open_row(self.sealer, row, EffectRecord) for row in rows)
         return {recipient_of(record.permit.id): record for record in records}
+
+    def standing(self) -> set[tuple[str, str]]:
+        """The stops of runs and agents, as the ledger has them."""
+        registers = [open_row(self.sealer, row, StopRegister) for row in self.ledger.scan(Table.STOPS)]
+        return {order.key for register in registers for order in register.orders if order.kind != "warrant"}
 
     def approvals(self) -> dict[str, ApprovalRecord]:
         """What the ledger says of approvals, by key."""

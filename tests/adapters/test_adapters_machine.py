@@ -1,6 +1,6 @@
 """A real governed graph on disk, and a world that does what it likes with it, in any order.
 
-The model proposes anything; people answer anything, in time or late; an attacker edits state, replays answers, goes back
+The model proposes anything; people answer anything, in time or late; an attacker edits state, replays answers, returns
 to old checkpoints and sends his own orders; operators stop and revoke; the clock moves; the process dies anywhere. What
 the tools did is then compared with the ledger, the log, and what this machine knows to have been proposed and allowed.
 """
@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from adapter_kit import APPROVE, REJECT, edit
+from adapter_kit import APPROVE, REJECT, edit, genuine_orders
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -50,7 +50,15 @@ refused = st.sampled_from(
         ("search", {}),
     ]
 )
-proposals = st.lists(st.one_of(search, repeatable, pay, pay, refused), min_size=1, max_size=3)
+lawful = st.one_of(search, repeatable, pay, pay)
+threads = st.sampled_from(["t-clerk", "t-clerk", "t-helper"])
+proposals = st.lists(st.one_of(lawful, lawful, refused), min_size=1, max_size=3)
+
+EVIL = [("search", {"query": "evil"}), ("pay", {"to": "mallory", "amount": 1})]
+"""What the model never proposes here."""
+
+MEANWHILE = ["time", "stop", "policy", "warrant", "crash", "crash in the tool", "forgery", "twice", "late answer"]
+"""What may happen between a proposal and the use of its permit."""
 
 GARBAGE = [{}, {"decisions": []}, [], "yes", 7, {"decisions": [{"type": "maybe"}]}, {"decisions": [None]}]
 ANSWERS: dict[str, Any] = {
@@ -64,6 +72,14 @@ ANSWERS: dict[str, Any] = {
 }
 POLICIES = {"asking": ASKING, "strict": STRICT}
 LAWFUL_EDIT = CanonicalCall.of("pay", {"to": "b", "amount": 9}).digest
+
+
+def orders_in(snapshot) -> list[dict[str, Any]]:
+    """The orders that the guard's edge sent at a checkpoint, if it did."""
+    memory, messages = snapshot.values.get("aisecops") or {}, snapshot.values.get("messages") or []
+    permits = (memory.get("next") or {}).get("permits") or {}
+    calls = [one for message in messages if isinstance(message, AIMessage) for one in message.tool_calls]
+    return genuine_orders(snapshot, [one for one in calls if one["id"] in permits]) if permits else []
 
 
 def says_yes(kind: str) -> bool:
@@ -133,7 +149,7 @@ class GovernedGraph(RuleBasedStateMachine):
 
     # --- what may happen ---
 
-    @rule(thread=st.sampled_from(list(THREADS)), wanted=proposals, same=st.booleans(), paused=st.booleans())
+    @rule(thread=threads, wanted=proposals, same=st.booleans(), paused=st.booleans())
     def user_turn(self, thread, wanted, same, paused):
         """A user says something, and the model proposes calls, some with an id that was used before."""
         turn = f"turn {len(self.turns)}"
@@ -145,13 +161,46 @@ class GovernedGraph(RuleBasedStateMachine):
                 self.proposed[thread].add(CanonicalCall.of(name, given).digest)
         self.drive(thread, {"messages": [("user", turn)]}, **self.pause(paused))
 
-    @rule(thread=st.sampled_from(list(THREADS)), paused=st.booleans())
-    def go_on(self, thread, paused):
-        self.drive(thread, None, **self.pause(paused))
+    @rule(thread=threads, wanted=lawful, meanwhile=st.sampled_from(MEANWHILE), then=st.booleans())
+    def to_the_brink(self, thread, wanted, meanwhile, then):
+        """Take a call as far as it goes without running, let something happen, and go on or leave it there."""
+        self.user_turn(thread, [wanted], same=False, paused=True)
+        if meanwhile == "late answer":
+            self.time_passes(APPROVAL_SECONDS)
+        self.answer(thread, "approve", first_only=False, paused=True)
+        {
+            "time": lambda: self.time_passes(PERMIT_SECONDS),
+            "stop": lambda: self.stop_for_a_while(("run", thread)),
+            "policy": lambda: self.change_what_is_allowed("strict"),
+            "warrant": lambda: self.change_what_is_allowed("the helper's warrant"),
+            "crash": lambda: self.crash(-1),
+            "crash in the tool": lambda: self.crash(-2),
+            "forgery": lambda: self.tamper_with_orders(thread, EVIL[0]),
+            "twice": lambda: self.drive(thread, None),
+            "late answer": lambda: None,
+        }[meanwhile]()
+        if then:
+            self.drive(thread, None)
+        if then and meanwhile == "twice":
+            self.tamper_with_orders(thread, None)
+
+    @rule(thread=threads, steps=st.integers(1, 3))
+    def as_usual(self, thread, steps):
+        """What an undisturbed host would do next."""
+        for _ in range(steps):
+            state = self.state(thread)
+            if state.interrupts:
+                self.answer(thread, "approve", first_only=False, paused=False)
+            elif state.next:
+                self.drive(thread, None)
+
+    @rule(thread=threads)
+    def go_on(self, thread):
+        self.drive(thread, None)
 
     @rule(
-        thread=st.sampled_from(list(THREADS)),
-        kind=st.sampled_from(["approve"] * 6 + list(ANSWERS)),
+        thread=threads,
+        kind=st.sampled_from(["approve"] * 4 + list(ANSWERS)),
         first_only=st.booleans(),
         paused=st.booleans(),
     )
@@ -190,7 +239,7 @@ class GovernedGraph(RuleBasedStateMachine):
         asked = [item for item in self.state(thread).interrupts if item.id == identity]
         self.give(thread, kind, asked, Command(resume={identity: ANSWERS[kind]}))
 
-    @rule(data=st.data(), thread=st.sampled_from(list(THREADS)), kind=st.sampled_from(["approve", "edit", None]))
+    @rule(data=st.data(), thread=threads, kind=st.sampled_from(["approve", "edit", None]))
     def resume_at_an_old_checkpoint(self, data, thread, kind):
         history = list(self.graph(thread).get_state_history(self.config(thread)))
         if not history:
@@ -205,17 +254,31 @@ class GovernedGraph(RuleBasedStateMachine):
 
     # --- the attacker ---
 
+    @rule(thread=threads, evil=st.sampled_from([None, *EVIL]), which=st.integers(0, 5))
+    def tamper_with_orders(self, thread, evil, which=0):
+        """Send an order of the guard's once more, or for another call; its permit may be fresh, used, or old."""
+        history = self.graph(thread).get_state_history(self.config(thread))
+        orders = [order for snapshot in history for order in orders_in(snapshot)]
+        if not orders:
+            return
+        order = orders[min(which, len(orders) - 1)]
+        if evil is not None:
+            order = {**order, "call": call(evil[0], order["call"]["id"], **evil[1])}
+        self.drive(thread, Command(goto=Send("execute", order)))
+
     @rule(
-        thread=st.sampled_from(list(THREADS)),
-        attack=st.sampled_from(["replace", "append", "channel", "edits", "order", "goto", "swap"]),
+        thread=threads,
+        attack=st.sampled_from(["replace", "append", "channel", "edits", "goto", "swap"]),
         node=st.sampled_from([None, "plan", "guard", "approve"]),
-        evil=st.sampled_from([("search", {"query": "evil"}), ("pay", {"to": "mallory", "amount": 1})]),
+        evil=st.sampled_from(EVIL),
     )
     def tamper(self, thread, attack, node, evil):
         """State is no trust boundary: write into it, or send an order of one's own, and let the graph go on."""
         values = self.state(thread).values
         memory = values.get("aisecops")
-        last = next((m for m in reversed(values.get("messages", [])) if isinstance(m, AIMessage) and m.tool_calls), None)
+        last = next(
+            (m for m in reversed(values.get("messages", [])) if isinstance(m, AIMessage) and m.tool_calls), None
+        )
         if last is None or not isinstance(memory, dict):
             return
         name, given = evil
@@ -235,8 +298,6 @@ class GovernedGraph(RuleBasedStateMachine):
             with mortal(self.place), suppress(Exception):
                 self.graph(thread).update_state(self.config(thread), updates[attack], node)
             self.drive(thread, None)
-        elif attack == "order":
-            self.drive(thread, Command(goto=Send("execute", order)))
         elif attack == "goto":
             self.drive(thread, Command(goto="execute", update=order))
         else:  # a genuine order again, or one call's permit for its sibling
@@ -246,60 +307,57 @@ class GovernedGraph(RuleBasedStateMachine):
 
     # --- operators, time and death ---
 
-    @rule(what=st.sampled_from([("run", "t-clerk"), ("run", "t-helper"), ("agent", "helper")]), lift=st.booleans())
-    def stop(self, what, lift):
-        stops = self.place.governor.stops
+    @rule(what=st.sampled_from([("run", "t-clerk"), ("run", "t-helper"), ("agent", "helper")]))
+    def stop_for_a_while(self, what):
+        """Stop something, let the threads try to go on, and lift the stop again."""
+        self.stop(what, lift=False)
+        for thread in THREADS:
+            self.drive(thread, None)
+        self.stop(what, lift=True)
+
+    def stop(self, what, *, lift):
+        process, stops = self.place.process, self.place.governor.stops
         with mortal(self.place):
             stops.lift(*what) if lift else stops.order(*what)
-        self.place.stops = {order.key for order in self.place.governor.stops.orders() if order.kind != "warrant"}
-        assert (what in self.place.stops) is not lift or self.place.governor.stops is not stops
+        self.place.stops = self.place.standing()
+        assert self.place.process != process or (what in self.place.stops) is not lift
 
-    @precondition(lambda self: self.place.stops)
-    @rule()
-    def lift_all(self):
-        for what in list(self.place.stops):
-            self.stop(what, lift=True)
-
-    @precondition(lambda self: self.warrant)
-    @rule(renew=st.booleans())
-    def revoke(self, renew):
-        with mortal(self.place):
-            self.place.governor.delegations.revoke(self.warrant)
-            self.place.revoked.add(self.warrant)
-        if renew:
+    @rule(policy=st.sampled_from(["asking", "strict", "the helper's warrant"]))
+    def change_what_is_allowed(self, policy):
+        """Reload a policy or revoke the warrant, let both threads try to go on, and put it right again."""
+        for change in (policy, "asking"):
+            with mortal(self.place):
+                if change in POLICIES:
+                    self.place.governor.reload(POLICIES[change])
+                    self.place.policy = POLICIES[change]
+                else:
+                    self.place.governor.delegations.revoke(self.warrant)
+                    self.place.revoked.add(self.warrant)
+            for thread in THREADS:
+                self.drive(thread, None)
+        if self.warrant in self.place.revoked:
             self.new_warrant()
 
-    @precondition(lambda self: self.warrant in self.place.revoked)
-    @rule()
     def new_warrant(self):
         tools = ["search", "sync", "pay"]
         with mortal(self.place):
             granted = self.place.governor.delegate(CLERK, agent="helper", tools=tools, expires_in=86_400)
             self.warrant = granted.model_dump_json()
 
-    @rule(policy=st.sampled_from(["asking", "asking", "strict"]))
-    def reload(self, policy):
-        with mortal(self.place):
-            self.place.governor.reload(POLICIES[policy])
-            self.place.policy = POLICIES[policy]
-
     @rule(seconds=st.sampled_from([1, PERMIT_SECONDS, APPROVAL_SECONDS]))
     def time_passes(self, seconds):
         self.place.clock.advance(seconds)
 
-    @rule()
-    def crash(self):
-        self.place.die()
-        self.place.open()
-
-    @rule(left=st.integers(0, 40))
-    def crash_soon(self, left):
-        """The process dies at one of the next operations of ledger, log or checkpointer."""
-        self.place.life.left = left
-
-    @rule()
-    def crash_in_the_next_tool(self):
-        self.place.life.in_tool = True
+    @rule(left=st.one_of(st.just(-1), st.just(-2), st.integers(0, 40)))
+    def crash(self, left):
+        """The process dies now, in the next tool, or at one of the next operations of ledger, log or checkpointer."""
+        if left == -1:
+            self.place.die()
+            self.place.open()
+        elif left == -2:
+            self.place.life.in_tool = True
+        else:
+            self.place.life.left = left
 
     # --- what must hold ---
 
@@ -357,8 +415,8 @@ LONG = os.environ.get("CHAOS") == "long"
 
 TestGovernedGraph = GovernedGraph.TestCase
 TestGovernedGraph.settings = settings(
-    max_examples=400 if LONG else 15,
-    stateful_step_count=40 if LONG else 16,
+    max_examples=400 if LONG else 30,
+    stateful_step_count=30 if LONG else 12,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )

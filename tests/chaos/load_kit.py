@@ -102,7 +102,9 @@ def _violations(url: str, schema: str, root: Path, homes: list[Path], effects: i
     sealer = Sealer(load_key(homes[0] / "keys" / "seal.key"))
     with closing(PostgresLedger(url, schema=schema, max_connections=1)) as ledger:
         records = [open_row(sealer, row, EffectRecord) for row in ledger.scan(Table.EFFECTS)]
-    found += [f"{record.permit.id} is {record.state}" for record in records if record.state is not EffectState.COMPLETED]
+    found += [
+        f"{record.permit.id} is {record.state}" for record in records if record.state is not EffectState.COMPLETED
+    ]
     if len(records) != effects:
         found.append(f"{len(records)} effects in the ledger")
     kinds: Counter[str] = Counter()
