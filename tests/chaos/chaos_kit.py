@@ -34,6 +34,9 @@ HOSTS = 3
 LONGEST_PAUSE_SECONDS = 0.4
 """Between two kills; longer than a worker needs to open its home, so that some get far."""
 
+AT_WORK_SHARE = 0.8
+"""How many of the killed have opened their home, if anybody has."""
+
 WORKER = Path(__file__).with_name("chaos_worker.py")
 
 
@@ -87,13 +90,19 @@ class Campaign:
                     self._note(child, child.end())
                 return
             time.sleep(chance.uniform(0, LONGEST_PAUSE_SECONDS))
-            victim = at_work.pop(chance.randrange(len(at_work)))
+            victim = self._pick(at_work, chance)
+            at_work.remove(victim)
             status = victim.kill()
             if status == -9:
                 self.killed += 1
                 at_work.append(self._start(nursery, batch, chance))
             else:
                 self._note(victim, status)
+
+    def _pick(self, at_work: list[Child], chance: random.Random) -> Child:
+        """Choose whom to kill: mostly who is at work, now and then somebody who may still be opening its home."""
+        up = [child for child in at_work if child.is_up()]
+        return chance.choice(up if up and chance.random() < AT_WORK_SHARE else at_work)
 
     def _start(self, nursery: Nursery, batch: list[str], chance: random.Random) -> Child:
         self.started += 1

@@ -190,6 +190,7 @@ def carrying(job: dict, saver):
     disk = Disk()
     with open_governor(job, POLICY, job["durability"]) as governor:
         tools = tools_for(job, governor, disk)
+        Path(job["result"]).with_suffix(".up").touch()
         yield govern(model(), tools, governor=governor, checkpointer=saver, spans=False), Carrier(job, governor)
 
 

@@ -84,6 +84,10 @@ class Child:
         """Wait for its end, however it ends."""
         return self._nursery.wait(self._pid)
 
+    def is_up(self) -> bool:
+        """Whether it said that it has begun its work."""
+        return self._result.with_suffix(".up").exists()
+
     def result(self) -> str:
         """What it wrote at its end; nothing if it did not get there."""
         return self._result.read_text() if self._result.exists() else ""
