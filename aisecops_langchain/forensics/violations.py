@@ -189,7 +189,7 @@ class _Walk:
         )
 
 
-def _outcome(end: ExecutionCompleted | ExecutionFailed | ExecutionUnknown | EffectResolved) -> str | None:
+def _outcome(end: AnyEvent) -> str | None:
     """Tell how an effect ended, or that nobody knows."""
     match end:
         case ExecutionCompleted():
@@ -198,5 +198,5 @@ def _outcome(end: ExecutionCompleted | ExecutionFailed | ExecutionUnknown | Effe
             return EffectState.FAILED
         case EffectResolved():
             return end.outcome
-        case ExecutionUnknown():
+        case _:
             return None

@@ -15,75 +15,34 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from adapter_kit import APPROVE, REJECT, edit, genuine_orders
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from langchain_core.messages import AIMessage
-from langgraph.types import Command, Overwrite, Send
-from machine_kit import APPROVAL_SECONDS, ASKING, CLERK, MOST, PERMIT_SECONDS, STRICT, Act, Place, mortal, turn_of
+from langgraph.types import Command, Send
+from machine_kit import (
+    ANSWERS,
+    ATTACKS,
+    EVIL,
+    LAWFUL_EDIT,
+    MEANWHILE,
+    THREADS,
+    forgeries,
+    lawful,
+    orders_in,
+    proposals,
+    require_sound_log,
+    says_yes,
+    threads,
+)
+from mortal_kit import APPROVAL_SECONDS, ASKING, CLERK, PERMIT_SECONDS, STRICT, Act, Place, mortal, turn_of
 
-from aisecops_langchain.audit import read_log, verify_log
 from aisecops_langchain.domain.permit import ApprovalState
 from aisecops_langchain.domain.plan import CanonicalCall
 from aisecops_langchain.errors import AisecopsError
-from aisecops_langchain.forensics import problems_of, traces_of
 from aisecops_langchain.runtime.permits import is_genuine
 from aisecops_langchain.testing import call
 
-HONEST_CRASH = {"torn_tail", "unsigned_tail", "empty_segment"}
-HONEST_GAPS = {"no_end", "restarted_without_end", "end_without_start", "no_run_start", "missing_parent"}
-"""What a kill may leave in the story."""
-
-THREADS = {"t-clerk": "clerk", "t-helper": "helper"}
-FIELDS = {"search": "query", "sync": "number", "wipe": "path", "shell": "cmd"}
-
-search = st.builds(lambda n: ("search", {"query": f"q{n}"}), st.integers(0, 2))
-repeatable = st.builds(lambda n: ("sync", {"number": n}), st.integers(0, 2))
-pay = st.builds(lambda to, amount: ("pay", {"to": to, "amount": amount}), st.sampled_from("ab"), st.integers(1, 3))
-refused = st.sampled_from(
-    [
-        ("pay", {"to": "a", "amount": MOST + 1}),
-        ("wipe", {"path": "/"}),
-        ("shell", {"cmd": "evil"}),
-        ("pay", {"to": "a", "amount": "much"}),
-        ("search", {}),
-    ]
-)
-lawful = st.one_of(search, repeatable, pay, pay)
-threads = st.sampled_from(["t-clerk", "t-clerk", "t-helper"])
-proposals = st.lists(st.one_of(lawful, lawful, refused), min_size=1, max_size=3)
-
-EVIL = [("search", {"query": "evil"}), ("pay", {"to": "mallory", "amount": 1})]
-"""What the model never proposes here."""
-
-MEANWHILE = ["time", "stop", "policy", "warrant", "crash", "crash in the tool", "forgery", "twice", "late answer"]
-"""What may happen between a proposal and the use of its permit."""
-
-GARBAGE = [{}, {"decisions": []}, [], "yes", 7, {"decisions": [{"type": "maybe"}]}, {"decisions": [None]}]
-ANSWERS: dict[str, Any] = {
-    "approve": APPROVE,
-    "edit": edit("pay", to="b", amount=9),
-    "edit to what is forbidden": edit("pay", to="b", amount=MOST + 5),
-    "edit to another tool": edit("search", query="evil"),
-    "reject": REJECT,
-    "two": {"decisions": [APPROVE["decisions"][0]] * 2},
-    **{f"garbage-{number}": item for number, item in enumerate(GARBAGE)},
-}
 POLICIES = {"asking": ASKING, "strict": STRICT}
-LAWFUL_EDIT = CanonicalCall.of("pay", {"to": "b", "amount": 9}).digest
-
-
-def orders_in(snapshot) -> list[dict[str, Any]]:
-    """The orders that the guard's edge sent at a checkpoint, if it did."""
-    memory, messages = snapshot.values.get("aisecops") or {}, snapshot.values.get("messages") or []
-    permits = (memory.get("next") or {}).get("permits") or {}
-    calls = [one for message in messages if isinstance(message, AIMessage) for one in message.tool_calls]
-    return genuine_orders(snapshot, [one for one in calls if one["id"] in permits]) if permits else []
-
-
-def says_yes(kind: str) -> bool:
-    return kind in ("approve", "edit")
 
 
 class GovernedGraph(RuleBasedStateMachine):
@@ -111,12 +70,7 @@ class GovernedGraph(RuleBasedStateMachine):
 
     def teardown(self):
         self.place.close()
-        report = verify_log(self.root / "audit")
-        assert report.ok, report.problems
-        assert {problem.code.value for problem in report.warnings} <= HONEST_CRASH
-        events = [entry.parse() for entry in read_log(self.root / "audit") if entry.is_event]
-        told = {problem.code.value for trace in traces_of(events) for problem in problems_of(trace)}
-        assert told <= HONEST_GAPS, told - HONEST_GAPS
+        require_sound_log(self.root / "audit")
         shutil.rmtree(self.root)
 
     # --- the model ---
@@ -268,42 +222,21 @@ class GovernedGraph(RuleBasedStateMachine):
 
     @rule(
         thread=threads,
-        attack=st.sampled_from(["replace", "append", "channel", "edits", "goto", "swap"]),
+        attack=st.sampled_from(ATTACKS),
         node=st.sampled_from([None, "plan", "guard", "approve"]),
         evil=st.sampled_from(EVIL),
     )
     def tamper(self, thread, attack, node, evil):
         """State is no trust boundary: write into it, or send an order of one's own, and let the graph go on."""
-        values = self.state(thread).values
-        memory = values.get("aisecops")
-        last = next(
-            (m for m in reversed(values.get("messages", [])) if isinstance(m, AIMessage) and m.tool_calls), None
-        )
-        if last is None or not isinstance(memory, dict):
+        forged = forgeries(self.state(thread).values, evil).get(attack)
+        if forged is None:
             return
-        name, given = evil
-        forged = call(name, last.tool_calls[0]["id"], **given)
-        permits = (memory.get("next") or {}).get("permits") or {}
-        permit = next(iter(permits.values()), "f" * 32)
-        plan = (memory.get("plan") or {}).get("plan", "")
-        replaced = AIMessage("", id=last.id, tool_calls=[forged])
-        order = {"aisecops": {"trace": memory.get("trace")}, "call": forged, "plan": plan, "permit": permit}
-        updates: dict[str, Any] = {
-            "replace": {"messages": [replaced]},
-            "append": {"messages": [AIMessage("", id="forged", tool_calls=[forged])]},
-            "channel": {"messages": [replaced], "aisecops": Overwrite({**memory, "edits": {forged["id"]: given}})},
-            "edits": {"aisecops": {"edits": {forged["id"]: given}}},
-        }
-        if attack in updates:
-            with mortal(self.place), suppress(Exception):
-                self.graph(thread).update_state(self.config(thread), updates[attack], node)
-            self.drive(thread, None)
-        elif attack == "goto":
-            self.drive(thread, Command(goto="execute", update=order))
-        else:  # a genuine order again, or one call's permit for its sibling
-            orders = [{**order, "call": one, "permit": permits.get(one["id"], permit)} for one in last.tool_calls]
-            orders += [{**order, "call": one} for one in last.tool_calls]
-            self.drive(thread, Command(goto=[Send("execute", each) for each in orders]))
+        if isinstance(forged, Command):
+            self.drive(thread, forged)
+            return
+        with mortal(self.place), suppress(Exception):
+            self.graph(thread).update_state(self.config(thread), forged, node)
+        self.drive(thread, None)
 
     # --- operators, time and death ---
 
