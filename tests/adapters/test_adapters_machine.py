@@ -148,10 +148,6 @@ class GovernedGraph(RuleBasedStateMachine):
             elif state.next:
                 self.drive(thread, None)
 
-    @rule(thread=threads)
-    def go_on(self, thread):
-        self.drive(thread, None)
-
     @rule(
         thread=threads,
         kind=st.sampled_from(["approve"] * 4 + list(ANSWERS)),
@@ -324,13 +320,12 @@ class GovernedGraph(RuleBasedStateMachine):
         assert act.call in self.allowed.get(record.approval, ()), "paid without a person's word"
 
     def claims_of(self, act: Act):
-        principal = act.scope.principal
         return {
             "call": act.call,
             "tool": act.tool,
             "thread": act.scope.thread,
             "agent": THREADS[act.scope.thread],
-            "user": principal.user,
+            "user": act.scope.principal.user,
             "policy": act.policy,
         }
 
