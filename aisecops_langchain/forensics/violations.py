@@ -28,6 +28,7 @@ from aisecops_langchain.domain.events import (
     GrantUsed,
     PermitIssued,
 )
+from aisecops_langchain.domain.permit import EffectState
 from aisecops_langchain.domain.principal import one_spelling
 from aisecops_langchain.forensics.calls import CallKey, Calls, EffectKey, NamesCall, call_key, effect_key, recorded_in
 from aisecops_langchain.forensics.gaps import gaps_of
@@ -187,7 +188,10 @@ class _Walk:
         key = effect_key(event)
         yield from self._begun(event)
         earlier = self._ends.get(key)
-        if earlier is not None and not isinstance(earlier, ExecutionUnknown):
+        known = None if earlier is None else _outcome(earlier)
+        if known is not None and _outcome(event) is None:
+            return  # whoever saw the end died before the ledger had it; not to know is no contradiction
+        if earlier is not None and known not in (None, _outcome(event)):
             yield self._problem(
                 ProblemCode.CONFLICTING_ENDS, event, f"has a second end: {earlier.kind}, then {event.kind}"
             )
@@ -212,3 +216,16 @@ class _Walk:
 def _persons(event: ApprovalGranted) -> int:
     """Count who said yes, each person once."""
     return len({one_spelling(approver.id) for approver in (event.approver, *event.voted)})
+
+
+def _outcome(end: AnyEvent) -> str | None:
+    """Tell how an effect ended, or that nobody knows."""
+    match end:
+        case ExecutionCompleted():
+            return EffectState.COMPLETED
+        case ExecutionFailed():
+            return EffectState.FAILED
+        case EffectResolved():
+            return end.outcome
+        case _:
+            return None

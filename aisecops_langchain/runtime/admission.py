@@ -22,6 +22,7 @@ from aisecops_langchain.domain.events import (
 )
 from aisecops_langchain.domain.labels import Label, Source, SourceKind, label_for
 from aisecops_langchain.domain.scope import Scope
+from aisecops_langchain.runtime.plan_reference import context_name
 from aisecops_langchain.runtime.recorder import Recorder
 from aisecops_langchain.sanitize import Sanitized, Sanitizer
 
@@ -138,10 +139,11 @@ class Admission:
         found = self.sanitizer.sanitize_text(text, channel=SourceKind.AGENT_MESSAGE)
         source = Source(kind=SourceKind.AGENT_MESSAGE, name=name, digest=found.raw_digest)
         facts: dict[str, Any] = {"source": source, "label": label, "size": len(text), "findings": _findings(found)}
+        identity = (found.raw_digest, context_name(label))  # the same words on other grounds are another fact
         if found.blocked:
-            event = self._recorder.record(OutputBlocked, scope, found.raw_digest, reason=_why(found), **facts)
+            event = self._recorder.record(OutputBlocked, scope, *identity, reason=_why(found), **facts)
         else:
-            event = self._recorder.record(OutputAllowed, scope, found.raw_digest, **facts)
+            event = self._recorder.record(OutputAllowed, scope, *identity, **facts)
         return Admitted(text=found.text, label=label, changed=found.changed, blocked=found.blocked, event=event)
 
 

@@ -20,7 +20,7 @@ from aisecops_langchain.domain.events import (
     PolicyBlocked,
 )
 from aisecops_langchain.runtime.case import Case
-from aisecops_langchain.runtime.recorder import PreparedEvent, Recorder, at
+from aisecops_langchain.runtime.recorder import PreparedEvent, Recorder, at, event_identity
 from aisecops_langchain.runtime.records import EffectRecord
 
 _AFTER_CAPABILITY: Final = frozenset({Stage.RULES, Stage.BOUNDS})
@@ -47,7 +47,7 @@ def describe(recorder: Recorder, case: Case, request: DecisionRequest, decision:
     events: list[PreparedEvent] = []
 
     def follow(kind: type[Event], **facts: Any) -> None:
-        parents = (events[-1][0],) if events else proposal.parents
+        parents = (events[-1][0],) if events else (*proposal.parents, *_edit(case))
         events.append(recorder.prepare(kind, scope, *identity, parents=parents, **facts))
 
     if decision.stage not in _AFTER_CAPABILITY or decision.capability is None:
@@ -72,6 +72,13 @@ def describe(recorder: Recorder, case: Case, request: DecisionRequest, decision:
         usage=request.usage,
     )
     return events
+
+
+def _edit(case: Case) -> tuple[str, ...]:
+    """Name the answer that an edited call rests on, so that clocks of two hosts cannot turn their order round."""
+    if case.asked is case.binding:
+        return ()
+    return (event_identity("approval_granted", case.scope.trace, case.asked.approval_key()),)
 
 
 def describe_permit(recorder: Recorder, case: Case, effect: EffectRecord, event: str) -> PreparedEvent:

@@ -6,6 +6,7 @@ its own bounds, and is judged whole at every use: signatures, narrowing, time, a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Final
 
@@ -29,6 +30,7 @@ _CLOCK_STEP: Final = 2 * _SECOND
 """How far a clock may be set back before a warrant counts as not yet given."""
 
 _REMEMBERED: Final = 4096
+_DIGEST: Final = re.compile("sha256:[0-9a-f]{64}")
 
 
 class Delegations:
@@ -223,7 +225,7 @@ class Delegations:
         """Revoke a warrant and, with it, all that were derived from it.
 
         Args:
-            warrant: The warrant, or the digest of a link.
+            warrant: The warrant, its text, or the digest of a link.
             reason: Why, for the record.
             by: Who revokes it, for the record.
 
@@ -231,12 +233,13 @@ class Delegations:
             What had been permitted, begun and done under it.
 
         Raises:
+            WarrantError: If it is none of these; nothing was revoked.
             LedgerError: If that could not be made durable.
             AuditWriteError: If it could not be recorded.
         """
-        if isinstance(warrant, str):
+        if isinstance(warrant, str) and _DIGEST.fullmatch(warrant):
             return self._stops.order(StopKind.WARRANT, warrant, reason=reason, by=by)
-        claims = warrant.claims
+        claims = read_warrant(warrant).claims
         until = claims.expires_at + _CLOCK_STEP
         return self._stops.order(StopKind.WARRANT, claims.digest(), reason=reason, by=by, until=until)
 

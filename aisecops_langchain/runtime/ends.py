@@ -11,10 +11,11 @@ from typing import Any
 from aisecops_langchain.domain.permit import NEXT_STATES, EffectState
 from aisecops_langchain.errors import LedgerError
 from aisecops_langchain.runtime.budgets import given_back
-from aisecops_langchain.runtime.effects import Effects
+from aisecops_langchain.runtime.effects import Effects, KnownEffect
 from aisecops_langchain.runtime.execution_events import Outcome, record_effect
 from aisecops_langchain.runtime.ports import Charge
 from aisecops_langchain.runtime.recorder import Recorder
+from aisecops_langchain.runtime.records import EffectRecord
 from aisecops_langchain.runtime.running import Running, Underway
 
 
@@ -69,6 +70,17 @@ class Ends:
             raise LedgerError("an effect cannot go that way", expected="a lawful transition", got=state.value)
         lost = state is EffectState.UNKNOWN
         ended = replace(running.record, state=state)
-        ended_row = self._effects.write(running.key, ended, replaces=running.version, durable=lost, charges=charges)
-        if ended_row is None:
+
+        def write() -> KnownEffect | None:
+            return self._effects.write(running.key, ended, replaces=running.version, durable=lost, charges=charges)
+
+        try:
+            kept = write()
+        except LedgerError:  # as after a restart of its server; only the version that was begun is replaced, once
+            kept = write() or self._kept_already(running.key, ended)
+        if kept is None:
             raise LedgerError("the effect's row changed while it ran", expected="the version that was started")
+
+    def _kept_already(self, key: str, ended: EffectRecord) -> KnownEffect | None:
+        found = self._effects.read(key)
+        return found if found is not None and found.record == ended else None

@@ -160,7 +160,7 @@ class Table(StrEnum):
     STOPS = "stops"
     SCOPES = "scopes"
     GRANTS = "grants"
-    CHECKPOINTS = "checkpoints"
+    CHECKPOINTS = "checkpoint_heads"
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS approvals ({_ROWS});
 CREATE TABLE IF NOT EXISTS stops ({_ROWS});
 CREATE TABLE IF NOT EXISTS scopes ({_ROWS});
 CREATE TABLE IF NOT EXISTS grants ({_ROWS});
-CREATE TABLE IF NOT EXISTS checkpoints ({_ROWS});
+CREATE TABLE IF NOT EXISTS checkpoint_heads ({_ROWS});
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 """
 _SELECT: Final = {table: f"SELECT state, body, seal FROM {table.value} WHERE key=?" for table in Table}  # noqa: S608

@@ -80,6 +80,8 @@ def effect_after(*kinds: str) -> RecordedState:
         (("permit", "start", "fail"), RecordedState.FAILED),
         (("permit", "start", "lose"), RecordedState.UNKNOWN),
         (("permit", "start", "lose", "complete"), RecordedState.COMPLETED),
+        (("permit", "start", "complete", "lose"), RecordedState.COMPLETED),
+        (("permit", "start", "fail", "lose"), RecordedState.FAILED),
         (("block",), RecordedState.BLOCKED),
         (("permit", "start", "complete", "block"), RecordedState.COMPLETED),
         (("permit", "start", "block"), RecordedState.UNKNOWN),

@@ -28,7 +28,9 @@ from aisecops_langchain.domain.events import (
     ApprovalGranted,
     ApprovalRejected,
     ApprovalRequested,
+    EffectResolved,
     ExecutionFailed,
+    ExecutionUnknown,
     ModelStarted,
     RunStarted,
     ToolStarted,
@@ -220,6 +222,22 @@ def test_two_ends_of_one_effect_are_reported() -> None:
     started(story, CALL)
     completed(story, CALL)
     story.add(ExecutionFailed, **about(CALL), permit="permit-1", error="ValueError")
+    assert codes(story) == [ProblemCode.CONFLICTING_ENDS]
+
+
+def test_who_did_not_see_an_end_does_not_contradict_who_did() -> None:
+    """Killed between the log and the ledger, a process leaves the end; the next one finds the effect without one."""
+    story = begun()
+    permitted(story, CALL)
+    started(story, CALL)
+    completed(story, CALL)
+    story.add(ExecutionUnknown, **about(CALL), permit="permit-1", reason="whoever started it ended")
+    resolved = {"by": "alice", "resolver": "person", "reason": "seen at the bank"}
+    assert codes(story) == []
+    same = story.add(EffectResolved, **about(CALL), permit="permit-1", outcome="completed", **resolved)
+    assert codes(story) == []
+    story.events.remove(same)
+    story.add(EffectResolved, **about(CALL), permit="permit-1", outcome="failed", **resolved)
     assert codes(story) == [ProblemCode.CONFLICTING_ENDS]
 
 

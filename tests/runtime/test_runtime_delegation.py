@@ -181,14 +181,24 @@ def test_a_chain_that_nobody_signed_lets_nothing_through(firm):
         assert isinstance(firm.decide(firm.propose("look")), Denied)
 
 
+@pytest.mark.parametrize("nothing", ["", "researcher", "sha256:12", "{}", "sha256:" + "g" * 64])
+def test_revoking_what_is_no_warrant_is_an_error_and_not_a_silence(firm, nothing):
+    """Who believes that a warrant is revoked must not be left in that belief by a slip."""
+    with pytest.raises(WarrantError):
+        firm.delegations.revoke(nothing)
+    assert firm.governor.stops.orders() == ()
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [
         (lambda firm, _: firm.clock.advance(601), "warrant_expired"),
         (lambda firm, _: firm.clock.advance(-3600), "warrant_not_yet_valid"),
         (lambda firm, warrant: firm.delegations.revoke(warrant), "warrant_revoked"),
+        (lambda firm, warrant: firm.delegations.revoke(warrant.model_dump_json()), "warrant_revoked"),
+        (lambda firm, warrant: firm.delegations.revoke(warrant.claims.digest()), "warrant_revoked"),
     ],
-    ids=["expired", "clock set back", "revoked"],
+    ids=["expired", "clock set back", "revoked", "revoked by its text", "revoked by its digest"],
 )
 @pytest.mark.parametrize("whose", ["its own", "its parent's"])
 def test_a_warrant_that_fell_keeps_decisions_and_permits_from_counting(firm, change, code, whose):
