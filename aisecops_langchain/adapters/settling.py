@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, ToolMessage
+from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Send
@@ -122,12 +122,12 @@ def settled(before: Sequence[AnyMessage], state: Mapping[str, Any]) -> Settled:
     Returns:
         What became of its calls.
     """
-    messages: Sequence[BaseMessage] = state.get(MESSAGES) or []
+    messages: Sequence[AnyMessage] = state.get(MESSAGES) or []
     memory = state.get(CHANNEL)
     memory = memory if isinstance(memory, Mapping) else {}
     known = {message.id for message in before}
     refusals = [item for item in messages if isinstance(item, ToolMessage) and item.id not in known]
-    turn, after = last_turn(before), last_turn(list(messages))
+    turn, after = last_turn(before), last_turn(messages)
     edited = None
     if turn and after and turn[1].id == after[1].id and turn[1].tool_calls != after[1].tool_calls:
         edited = after[1]
