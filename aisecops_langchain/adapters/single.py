@@ -159,11 +159,19 @@ class SingleCalls:
 
     def _keep(self, cleared: _Cleared, output: Any) -> Any:
         """Keep a result for the same call handed in again, as LangGraph's tool node does after a pause."""
+        if _was_refused(output):  # somebody else carried it out in the same moment
+            return self._results.get(cleared.key, output)
         if cleared.key:
             self._results[cleared.key] = output
             while len(self._results) > _KEPT_RESULTS:
                 self._results.popitem(last=False)
         return output
+
+
+def _was_refused(output: object) -> bool:
+    artifact = output.artifact if isinstance(output, ToolMessage) else None
+    ours = artifact.get(CHANNEL) if isinstance(artifact, Mapping) else None
+    return isinstance(ours, Mapping) and ours.get("outcome") == "refused"
 
 
 def _question(place: Place, ruling: Ruling) -> Order:
