@@ -21,6 +21,7 @@ from pydantic_core import to_json
 from aisecops_langchain.adapters.carrying import Carrier
 from aisecops_langchain.adapters.context import ModelContext, sealed, spoken
 from aisecops_langchain.adapters.finish import FinishNode
+from aisecops_langchain.adapters.innermost import require_next_to_model, require_next_to_tools
 from aisecops_langchain.adapters.intake import IntakeNode
 from aisecops_langchain.adapters.offloop import to_the_end
 from aisecops_langchain.adapters.orders import Order
@@ -52,10 +53,6 @@ except ModuleNotFoundError as missing:
     ) from missing
 
 JUMP: Final = "jump_to"
-
-_TOOL_NODE: Final = "langgraph.prebuilt.tool_node"
-_FACTORY: Final = "langchain.agents.factory"
-_MODEL_CALLS: Final = ("create_agent.<locals>._execute_model_sync", "create_agent.<locals>._execute_model_async")
 
 
 class GovernedAgentState(AgentState[Any]):
@@ -187,7 +184,7 @@ class GovernanceMiddleware(AgentMiddleware[GovernedAgentState, Any, Any]):
     def _show(
         self, request: ModelRequest[Any], handler: object, config: RunnableConfig
     ) -> tuple[Place, ModelContext, ModelRequest[Any] | None]:
-        _require_innermost(handler, _FACTORY, _MODEL_CALLS, "the model")
+        require_next_to_model(handler)
         self.learn(request.tools)
         place = locate(self._governor, self._principal, cast("Mapping[str, Any]", request.state), config)
         system = request.system_message
@@ -262,7 +259,7 @@ class GovernanceMiddleware(AgentMiddleware[GovernedAgentState, Any, Any]):
         return carried.output
 
     def _order(self, request: ToolCallRequest, handler: object) -> tuple[Place, Order]:
-        _require_innermost(handler, _TOOL_NODE, (), "the tools")
+        require_next_to_tools(handler)
         self.learn([request.tool])
         state = request.state if isinstance(request.state, Mapping) else {}
         place = locate(self._governor, self._principal, state, request.runtime.config)
@@ -284,20 +281,3 @@ def _turn(state: Mapping[str, Any]) -> Any:
 
 def _response(response: ModelResponse[Any], memory: Mapping[str, Any]) -> ExtendedModelResponse[Any]:
     return ExtendedModelResponse(model_response=response, command=Command(update={CHANNEL: memory}))
-
-
-def _require_innermost(handler: object, module: str, names: Sequence[str], what: str) -> None:
-    """Refuse to go on where another middleware stands between this one and the model or the tools.
-
-    LangChain hands the innermost middleware the host's own function, and every other one a function that calls the
-    next; so where the function comes from tells which one this is.
-    """
-    home, name = getattr(handler, "__module__", None), getattr(handler, "__qualname__", "")
-    if home == module and (not names or name in names):
-        return
-    raise ConfigurationError(
-        f"another middleware stands between governance and {what}",
-        expected="GovernanceMiddleware as the last one in the list",
-        got="a middleware after it",
-        remedy="list it last, or use governed_agent",
-    )
