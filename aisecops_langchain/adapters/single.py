@@ -142,7 +142,7 @@ class SingleCalls:
         known = call["name"] if call["name"] in self._tools else "unknown"
         if ruling is None or ruling.questions:
             return refusal(call["id"] or "", known, "The governance layer cannot decide right now.", code="unavailable")
-        wanted = {call_id: ruling.permits.get(call_id, "") for call_id in [call["id"] or ""]}
+        wanted = {call["id"] or "": "", **ruling.permits}
         found = orders_of(ruling.message, wanted, trace=place.scope.trace, plan=ruling.plan)
         key = self._key(place, found[0]) if found else ""
         if ruling.refusals:
