@@ -26,11 +26,11 @@ from aisecops_langchain.adapters.finish import FinishNode
 from aisecops_langchain.adapters.guard import ToolGuardNode
 from aisecops_langchain.adapters.identity import VerifiedPrincipal, WarrantSource
 from aisecops_langchain.adapters.intake import IntakeNode
+from aisecops_langchain.adapters.keys import toolbox_for
 from aisecops_langchain.adapters.orders import Order, orders
 from aisecops_langchain.adapters.place import ApproverSource, PrincipalSource, only_agent
 from aisecops_langchain.adapters.planning import PlanningNode
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES, GovernanceState
-from aisecops_langchain.adapters.tools import check_profiles, toolbox
 from aisecops_langchain.adapters.translate import last_turn
 from aisecops_langchain.audit import Durability
 from aisecops_langchain.domain.principal import Principal
@@ -124,9 +124,8 @@ def govern(
     owned = governor is None
     governor = governor or _open(policy, home, durability, ledger)
     who = principal or _principal(governor, agent, user, tenant, identity=identity, warrant=warrant)
-    governed = toolbox(tools)
-    check_profiles(governor, governed)
-    bound = model.bind_tools([tool.tool for tool in governed.values()]) if governed else model
+    governed = toolbox_for(governor, tools)
+    bound = model.bind_tools([tool.shown for tool in governed.values()]) if governed else model
     graph: StateGraph[Any, Any, Any, Any] = StateGraph(_schema(state_schema), context_schema=context_schema)
     graph.add_node(INTAKE, IntakeNode(governor, who, tools=list(governed)))
     graph.add_node(PLAN, PlanningNode(bound, governed, governor, who, system_prompt=system_prompt))

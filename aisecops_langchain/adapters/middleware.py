@@ -23,13 +23,14 @@ from aisecops_langchain.adapters.context import ModelContext, sealed, spoken
 from aisecops_langchain.adapters.finish import FinishNode
 from aisecops_langchain.adapters.innermost import require_next_to_model, require_next_to_tools
 from aisecops_langchain.adapters.intake import IntakeNode
+from aisecops_langchain.adapters.keys import toolbox_for
 from aisecops_langchain.adapters.offloop import to_the_end
 from aisecops_langchain.adapters.orders import Order
 from aisecops_langchain.adapters.place import ApproverSource, Place, PrincipalSource, acting_for, locate
 from aisecops_langchain.adapters.proposing import EXHAUSTED, Proposing
 from aisecops_langchain.adapters.settling import following, settled, settling
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES, merge_governance
-from aisecops_langchain.adapters.tools import GovernedTool, check_profiles, toolbox
+from aisecops_langchain.adapters.tools import GovernedTool
 from aisecops_langchain.adapters.translate import text_of
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.runtime.governor import Governor
@@ -94,8 +95,7 @@ class GovernanceMiddleware(AgentMiddleware[GovernedAgentState, Any, Any]):
         self._governor = governor
         self._principal = acting_for(governor, principal)
         self._system_prompt = system_prompt
-        self._tools: dict[str, GovernedTool] = toolbox(tools)
-        check_profiles(governor, self._tools)
+        self._tools: dict[str, GovernedTool] = toolbox_for(governor, tools)
         self.tools = [tool.tool for tool in self._tools.values()]
         self._intake = IntakeNode(governor, self._principal, tools=list(self._tools))
         self._proposing = Proposing(self._tools, governor)
@@ -126,9 +126,8 @@ class GovernanceMiddleware(AgentMiddleware[GovernedAgentState, Any, Any]):
             known = self._tools.get(tool.name)
             if known is not None and known.tool is tool:
                 continue
-            made = toolbox([tool])
+            made = toolbox_for(self._governor, [tool])
             if known is None:
-                check_profiles(self._governor, made)
                 self._tools |= made
             elif known.definition() != made[tool.name].definition():
                 raise ConfigurationError("two tools share a name", expected="unique tool names", got=tool.name)
@@ -186,6 +185,7 @@ class GovernanceMiddleware(AgentMiddleware[GovernedAgentState, Any, Any]):
     ) -> tuple[Place, ModelContext, ModelRequest[Any] | None]:
         require_next_to_model(handler)
         self.learn(request.tools)
+        request = request.override(tools=[self._shown(tool) for tool in request.tools])
         place = locate(self._governor, self._principal, cast("Mapping[str, Any]", request.state), config)
         system = request.system_message
         if system is None:
@@ -202,6 +202,10 @@ class GovernanceMiddleware(AgentMiddleware[GovernedAgentState, Any, Any]):
         first = messages[0]
         fit = system if text_of(first) == text_of(system) else SystemMessage(text_of(first))
         return place, context, request.override(messages=messages[1:], system_message=fit)
+
+    def _shown(self, tool: Any) -> Any:
+        """Return a tool as the model may see it: without the argument that takes its idempotency key."""
+        return self._tools[tool.name].shown if isinstance(tool, BaseTool) and tool.name in self._tools else tool
 
     def _exhausted(self, place: Place, context: ModelContext) -> ExtendedModelResponse[Any]:
         proposed = self._proposing.propose(place, context, AIMessage(EXHAUSTED))

@@ -21,12 +21,12 @@ from langgraph.types import Command
 
 from aisecops_langchain.adapters.carrying import Carrier
 from aisecops_langchain.adapters.context import riding
+from aisecops_langchain.adapters.keys import toolbox_for
 from aisecops_langchain.adapters.offloop import to_the_end
 from aisecops_langchain.adapters.orders import Order
 from aisecops_langchain.adapters.place import ApproverSource, Place, PrincipalSource, acting_for, locate
 from aisecops_langchain.adapters.settling import Settled, settled, settling
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES
-from aisecops_langchain.adapters.tools import check_profiles, toolbox
 from aisecops_langchain.adapters.translate import content_key, last_turn
 from aisecops_langchain.canonical import digest
 from aisecops_langchain.runtime.governor import Governor
@@ -96,8 +96,7 @@ class GovernedToolNode(ToolNode):
         tags: list[str] | None = None,
         messages_key: str = MESSAGES,
     ) -> None:
-        governed = toolbox(tools)
-        check_profiles(governor, governed)
+        governed = toolbox_for(governor, tools)
         self._governor = governor
         self._principal = acting_for(governor, principal)
         self._settling = settling(governed, governor, self._principal, approver=approver, system_prompt=system_prompt)

@@ -48,7 +48,7 @@ def schema(operand: JsonValue) -> Accepts:
     return lambda value: bool(validator.is_valid(value))
 
 
-def _refuse(_uri: str) -> NoReturn:
+def _refuse(uri: str) -> NoReturn:  # noqa: ARG001 - named as its protocol names it
     raise OperandError("a schema may not fetch another")
 
 
