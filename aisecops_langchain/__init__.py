@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from aisecops_langchain.adapters.approval import ApprovalNode
     from aisecops_langchain.adapters.callbacks import AuditCallbackHandler
     from aisecops_langchain.adapters.chain import GovernedToolCalls
+    from aisecops_langchain.adapters.checkpoints import SealedCheckpointer
     from aisecops_langchain.adapters.delegation import subagent_tool
     from aisecops_langchain.adapters.effects import effects
     from aisecops_langchain.adapters.executor import ExecutorNode
@@ -60,6 +61,7 @@ _HOMES: Final = {
     "Principal": "domain.principal",
     "Sanitizer": "sanitize",
     "SanitizingRetriever": "adapters.retriever",
+    "SealedCheckpointer": "adapters.checkpoints",
     "ToolGuardNode": "adapters.guard",
     "after_guard": "adapters.govern",
     "after_intake": "adapters.govern",
@@ -109,6 +111,7 @@ __all__ = [
     "Principal",
     "Sanitizer",
     "SanitizingRetriever",
+    "SealedCheckpointer",
     "StaticIdentity",
     "ToolGuardNode",
     "Warrant",

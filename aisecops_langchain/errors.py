@@ -149,6 +149,22 @@ class WarrantError(CodedError):
     """
 
 
+class GrantError(CodedError):
+    """A standing grant cannot be given, found or revoked as asked.
+
+    Attributes:
+        code: A stable, machine-readable reason (``malformed``, ``not_permitted``, ``other_call``, ``unknown`` ...).
+    """
+
+
+class CheckpointError(CodedError):
+    """A stored checkpoint is not what this governance layer stored last; nothing of it is used.
+
+    Attributes:
+        code: A stable, machine-readable reason (``unsealed``, ``forged``, ``moved``, ``rolled_back``, ``missing`` ...).
+    """
+
+
 class KeyStoreError(AisecopsError):
     """A signing or sealing key is missing, malformed, or readable by others."""
 

@@ -15,6 +15,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.prebuilt import ToolNode
 
+from aisecops_langchain.adapters.approval import ApprovalFormat
 from aisecops_langchain.adapters.middleware import GovernanceMiddleware
 from aisecops_langchain.adapters.place import ApproverSource, PrincipalSource
 from aisecops_langchain.errors import ConfigurationError
@@ -32,6 +33,7 @@ def governed_agent(
     governor: Governor,
     principal: PrincipalSource | None = None,
     approver: ApproverSource | None = None,
+    approval_format: ApprovalFormat = "hitl",
     system_prompt: str | None = None,
     middleware: Sequence[Any] = (),
     **options: Any,
@@ -45,6 +47,7 @@ def governed_agent(
         principal: Who acts, or how to tell from the run's configuration; by default the bundle's only agent, for
             nobody in particular.
         approver: Tells who answers approvals, from the configuration of the resuming call.
+        approval_format: How questions and answers look: ``hitl`` as chat interfaces show them, or ``agent_inbox``.
         system_prompt: The agent's own instructions.
         middleware: Other middleware; it stands outside governance.
         **options: Everything else that ``create_agent`` takes.
@@ -60,7 +63,14 @@ def governed_agent(
 
     if any(isinstance(item, GovernanceMiddleware) for item in middleware):
         raise ConfigurationError("governed twice", expected="other middleware", got="a GovernanceMiddleware among it")
-    ours = GovernanceMiddleware(governor, tools, principal=principal, approver=approver, system_prompt=system_prompt)
+    ours = GovernanceMiddleware(
+        governor,
+        tools,
+        principal=principal,
+        approver=approver,
+        approval_format=approval_format,
+        system_prompt=system_prompt,
+    )
     agent = create_agent(model, ours.tools, system_prompt=system_prompt, middleware=[*middleware, ours], **options)
     node = agent.nodes[_TOOLS].bound if _TOOLS in agent.nodes else None
     if isinstance(node, ToolNode):

@@ -26,7 +26,7 @@ from aisecops_langchain.domain.labels import Label
 from aisecops_langchain.domain.warrant import Warrant
 from aisecops_langchain.provenance import UNKNOWN_SENDER, Carried
 from aisecops_langchain.runtime.governor import Governor
-from aisecops_langchain.runtime.grants import Limits
+from aisecops_langchain.runtime.warrant_claims import Limits
 
 ENVELOPE: Final = "envelope"
 """Where an envelope stands, under our own name, in an artifact or in ``additional_kwargs``."""

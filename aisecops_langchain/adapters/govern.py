@@ -6,6 +6,7 @@ and asks the ledger for a permit whatever way it was reached.
 
 from __future__ import annotations
 
+import logging
 import os
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -19,8 +20,9 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.store.base import BaseStore
 from langgraph.types import Checkpointer, Send
 
-from aisecops_langchain.adapters.approval import ApprovalNode
+from aisecops_langchain.adapters.approval import ApprovalFormat, ApprovalNode
 from aisecops_langchain.adapters.callbacks import AuditCallbackHandler
+from aisecops_langchain.adapters.checkpoints import SealedCheckpointer
 from aisecops_langchain.adapters.executor import ExecutorNode
 from aisecops_langchain.adapters.finish import FinishNode
 from aisecops_langchain.adapters.guard import ToolGuardNode
@@ -38,6 +40,8 @@ from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.runtime.governor import Governor, PolicySource
 from aisecops_langchain.runtime.identity import IdentityProvider
 from aisecops_langchain.runtime.ports import Ledger
+
+_LOG = logging.getLogger(__name__)
 
 INTAKE: Final = "intake"
 PLAN: Final = "plan"
@@ -69,10 +73,12 @@ def govern(
     identity: IdentityProvider | None = None,
     warrant: WarrantSource | None = None,
     approver: ApproverSource | None = None,
+    approval_format: ApprovalFormat = "hitl",
     system_prompt: str | None = None,
     state_schema: type[Any] | None = None,
     context_schema: type[Any] | None = None,
     checkpointer: Checkpointer = None,
+    seal_checkpoints: bool = False,
     store: BaseStore | None = None,
     durability: Durability | str = Durability.GROUP,
     spans: bool = True,
@@ -97,11 +103,15 @@ def govern(
         principal: Who acts, instead of the three above: fixed, or a function of the run's configuration.
         identity: Tells user and tenant from the configuration of each call, and vouches for them.
         warrant: What another agent lets this one do in its place, or how to find it in the configuration of a call.
-        approver: Tells who answers an approval, from the configuration of the resuming call.
+        approver: Tells who answers an approval, from the configuration of the resuming call: an identity provider,
+            or a function. Where ``identity`` vouches for users, only somebody who is vouched for may approve.
+        approval_format: How questions look: ``hitl`` as LangChain's middleware has them, or the older ``agent_inbox``.
         system_prompt: The agent's own instructions.
         state_schema: A ``TypedDict`` of your own with a ``messages`` channel; the governance channel is added to it.
         context_schema: Runtime context that your tools want.
         checkpointer: Keeps state between steps; needed to wait for approvals.
+        seal_checkpoints: Whether what it keeps is sealed (``SealedCheckpointer``), so that edited, moved or older state
+            is refused.
         store: Long-term store for your tools.
         durability: For a governor made here: ``none``, ``group`` or ``sync``.
         spans: Whether model, tool and retrieval spans are recorded beside the governance events.
@@ -131,10 +141,15 @@ def govern(
     graph.add_node(PLAN, PlanningNode(bound, governed, governor, who, system_prompt=system_prompt))
     guard = ToolGuardNode(governed, governor, who, system_prompt=system_prompt, require_plan=True)
     graph.add_node(GUARD, guard)
-    graph.add_node(APPROVE, ApprovalNode(governed, governor, who, approver=approver), input_schema=Order)
+    if identity is not None and approver is None and governor.policy.requires_approval_possible():
+        _LOG.warning("nobody can approve at an interrupt: users are vouched for, so pass approver=, too")
+    asking = ApprovalNode(governed, governor, who, approver=approver, approval_format=approval_format)
+    graph.add_node(APPROVE, asking, input_schema=Order)
     graph.add_node(EXECUTE, ExecutorNode(governed, governor, who), input_schema=Order)
     graph.add_node(FINISH, FinishNode(governor, who))
     _connect(graph)
+    if seal_checkpoints:
+        checkpointer = _sealed(checkpointer, governor)
     compiled = graph.compile(checkpointer=checkpointer, store=store, name=name)
     if isinstance(checkpointer, BaseCheckpointSaver):  # without one, LangGraph fails on the setting
         compiled = compiled.with_config(configurable={_DURABILITY: "sync"})
@@ -200,6 +215,19 @@ def _open(
             remedy="pass policy='policy.yaml'; without a policy nothing would be allowed",
         )
     return Governor.open(policy, home, ledger=ledger, durability=durability)
+
+
+def _sealed(checkpointer: Checkpointer, governor: Governor) -> SealedCheckpointer:
+    if isinstance(checkpointer, SealedCheckpointer):
+        return checkpointer
+    if not isinstance(checkpointer, BaseCheckpointSaver):
+        raise ConfigurationError(
+            "there are no checkpoints to seal",
+            expected="a checkpointer of this graph's own",
+            got=type(checkpointer).__name__,
+            remedy="give a checkpointer, or seal that of the parent graph",
+        )
+    return SealedCheckpointer(checkpointer, governor)
 
 
 def _principal(

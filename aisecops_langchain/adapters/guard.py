@@ -63,6 +63,8 @@ class ToolGuardNode(GovernanceNode):
         ruling = self._review.review(place)
         if ruling is None:
             return {CHANNEL: {"trace": place.scope.trace, "next": {}}}
+        if ruling.waits:
+            return {CHANNEL: {"trace": place.scope.trace, "next": ruling.following()}}
         memory = {
             "trace": place.scope.trace,
             "plan": ruling.reference.to_json() if ruling.reference else None,

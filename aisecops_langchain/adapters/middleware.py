@@ -18,6 +18,7 @@ from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.types import Command
 from pydantic_core import to_json
 
+from aisecops_langchain.adapters.approval import ApprovalFormat
 from aisecops_langchain.adapters.carrying import Carrier
 from aisecops_langchain.adapters.context import ModelContext, sealed, spoken
 from aisecops_langchain.adapters.finish import FinishNode
@@ -73,6 +74,7 @@ class GovernanceMiddleware(AgentMiddleware[GovernedAgentState, Any, Any]):
         principal: Who acts, or how to tell from the run's configuration; by default the bundle's only agent, for
             nobody in particular.
         approver: Tells who answers approvals, from the configuration of the resuming call.
+        approval_format: How questions and answers look: ``hitl`` as chat interfaces show them, or ``agent_inbox``.
         system_prompt: The agent's own instructions. A system message that says anything else, as when another
             middleware put documents into it, counts as untrusted.
 
@@ -89,6 +91,7 @@ class GovernanceMiddleware(AgentMiddleware[GovernedAgentState, Any, Any]):
         *,
         principal: PrincipalSource | None = None,
         approver: ApproverSource | None = None,
+        approval_format: ApprovalFormat = "hitl",
         system_prompt: str | None = None,
     ) -> None:
         super().__init__()
@@ -104,6 +107,7 @@ class GovernanceMiddleware(AgentMiddleware[GovernedAgentState, Any, Any]):
             governor,
             self._principal,
             approver=approver,
+            approval_format=approval_format,
             system_prompt=system_prompt,
             require_plan=True,
             leave_answered=True,

@@ -21,12 +21,13 @@ from aisecops_langchain.domain.principal import Approver, Principal
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.runtime.governor import Governor
+from aisecops_langchain.runtime.identity import IdentityProvider
 
 PrincipalSource = Principal | Callable[[RunnableConfig], Principal]
 """Who acts: fixed, or told by a function of the run's configuration (never of messages)."""
 
-ApproverSource = Callable[[RunnableConfig], Approver]
-"""Who answers approvals, told from the configuration of the resuming call."""
+ApproverSource = IdentityProvider | Callable[[RunnableConfig], Approver]
+"""Who answers approvals, told from the configuration of the resuming call by a provider or by a function."""
 
 TRACE_METADATA: Final = "aisecops_trace"
 """Metadata key under which callbacks find the trace."""

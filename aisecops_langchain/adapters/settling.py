@@ -16,7 +16,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Send
 
-from aisecops_langchain.adapters.approval import ApprovalNode
+from aisecops_langchain.adapters.approval import ApprovalFormat, ApprovalNode
 from aisecops_langchain.adapters.guard import ToolGuardNode
 from aisecops_langchain.adapters.orders import Order, orders
 from aisecops_langchain.adapters.place import ApproverSource, PrincipalSource
@@ -35,6 +35,7 @@ def settling(
     principal: PrincipalSource,
     *,
     approver: ApproverSource | None = None,
+    approval_format: ApprovalFormat = "hitl",
     system_prompt: str | None = None,
     require_plan: bool = False,
     leave_answered: bool = False,
@@ -46,6 +47,7 @@ def settling(
         governor: Decides, asks and records.
         principal: Who acts.
         approver: Tells who answers, from the configuration of the resuming call.
+        approval_format: How questions and answers look: ``hitl`` as chat interfaces show them, or ``agent_inbox``.
         system_prompt: The agent's own instructions, as the model was shown them.
         require_plan: Whether calls are refused that were not recorded when the model was asked.
         leave_answered: Whether calls that somebody answered before stay out of the plan.
@@ -65,7 +67,11 @@ def settling(
     )
     graph: StateGraph[Any, Any, Any, Any] = StateGraph(GovernanceState)
     graph.add_node(_GUARD, guard)
-    graph.add_node(_APPROVE, ApprovalNode(tools, governor, principal, approver=approver, inside=1), input_schema=Order)
+    graph.add_node(
+        _APPROVE,
+        ApprovalNode(tools, governor, principal, approver=approver, approval_format=approval_format, inside=1),
+        input_schema=Order,
+    )
     graph.add_edge(START, _GUARD)
     graph.add_conditional_edges(_GUARD, _after_guard, [_APPROVE, END])
     graph.add_edge(_APPROVE, _GUARD)

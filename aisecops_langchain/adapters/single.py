@@ -16,7 +16,7 @@ from typing import Any, Final
 from langchain_core.messages import AIMessage, ToolCall, ToolMessage
 from langchain_core.runnables import RunnableConfig
 
-from aisecops_langchain.adapters.approval import ApprovalNode
+from aisecops_langchain.adapters.approval import ApprovalFormat, ApprovalNode
 from aisecops_langchain.adapters.asking import Asking
 from aisecops_langchain.adapters.carrying import Carrier
 from aisecops_langchain.adapters.context import riding
@@ -61,6 +61,7 @@ class SingleCalls:
         governor: Decides, remembers and records.
         principal: Who acts, or how to tell from the configuration of a call.
         approver: Tells who answers, from the configuration of the resuming call.
+        approval_format: How questions and answers look: ``hitl`` as chat interfaces show them, or ``agent_inbox``.
     """
 
     def __init__(
@@ -70,13 +71,16 @@ class SingleCalls:
         principal: PrincipalSource,
         *,
         approver: ApproverSource | None = None,
+        approval_format: ApprovalFormat = "hitl",
     ) -> None:
         self._tools = tools
         self._governor = governor
         self._principal = principal
         self._review = TurnReview(tools, governor, unseen=True, must_pause=False)
         self._carrier = Carrier(tools, governor, ride=True)
-        self._asking = Asking(ApprovalNode(tools, governor, principal, approver=approver, inside=1))
+        self._asking = Asking(
+            ApprovalNode(tools, governor, principal, approver=approver, approval_format=approval_format, inside=1)
+        )
         self._results: OrderedDict[str, Any] = OrderedDict()
 
     def carry(self, call: ToolCall, config: RunnableConfig | None, run: Callable[[ToolCall], Any]) -> Any:

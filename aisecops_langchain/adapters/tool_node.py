@@ -19,6 +19,7 @@ from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
+from aisecops_langchain.adapters.approval import ApprovalFormat
 from aisecops_langchain.adapters.carrying import Carrier
 from aisecops_langchain.adapters.context import riding
 from aisecops_langchain.adapters.keys import toolbox_for
@@ -75,6 +76,7 @@ class GovernedToolNode(ToolNode):
         principal: Who acts, or how to tell from the run's configuration; by default the bundle's only agent, for
             nobody in particular.
         approver: Tells who answers approvals, from the configuration of the resuming call.
+        approval_format: How questions and answers look: ``hitl`` as chat interfaces show them, or ``agent_inbox``.
         system_prompt: The agent's own instructions, if the model is shown any beside the messages.
         name: Name of the node.
         tags: Tags for tracing.
@@ -91,6 +93,7 @@ class GovernedToolNode(ToolNode):
         governor: Governor,
         principal: PrincipalSource | None = None,
         approver: ApproverSource | None = None,
+        approval_format: ApprovalFormat = "hitl",
         system_prompt: str | None = None,
         name: str = "tools",
         tags: list[str] | None = None,
@@ -99,7 +102,14 @@ class GovernedToolNode(ToolNode):
         governed = toolbox_for(governor, tools)
         self._governor = governor
         self._principal = acting_for(governor, principal)
-        self._settling = settling(governed, governor, self._principal, approver=approver, system_prompt=system_prompt)
+        self._settling = settling(
+            governed,
+            governor,
+            self._principal,
+            approver=approver,
+            approval_format=approval_format,
+            system_prompt=system_prompt,
+        )
         self._carrier = Carrier(governed, governor, ride=True, messages_key=messages_key)
         super().__init__(
             [tool.tool for tool in governed.values()],

@@ -14,6 +14,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
 from aisecops_langchain.adapters.context import opened_label, read_context, sealed
+from aisecops_langchain.adapters.orders import read_order
 from aisecops_langchain.adapters.place import Place
 from aisecops_langchain.adapters.translate import answered_after, last_turn, proposals_of, refusal, with_edits
 from aisecops_langchain.canonical import digest
@@ -22,11 +23,11 @@ from aisecops_langchain.domain.plan import ExecutionPlan, RejectedCall
 from aisecops_langchain.errors import AisecopsError
 from aisecops_langchain.provenance import LabelledText, SealedLabel
 from aisecops_langchain.runtime.case import Proposal
-from aisecops_langchain.runtime.gate import Denied, NeedsApproval, Permitted, Verdict
 from aisecops_langchain.runtime.governor import Governor
 from aisecops_langchain.runtime.plan_reference import PlanReference, context_name
 from aisecops_langchain.runtime.planning import ProposedCall
 from aisecops_langchain.runtime.tasks import Toolbox
+from aisecops_langchain.runtime.verdicts import Denied, NeedsApproval, Permitted, Verdict
 
 _LOG = logging.getLogger(__name__)
 
@@ -54,6 +55,8 @@ class Ruling:
     labels: dict[str, SealedLabel] = field(default_factory=dict)
     stop: bool = False
     """Whether the model insists on what was refused, so that the run has to end."""
+    waits: bool = False
+    """Whether nothing was decided, because the run is for another person than the one whose calls these are."""
 
     @property
     def plan(self) -> str:
@@ -127,12 +130,16 @@ class TurnReview:
         if turn is None:
             return None
         index, original = turn
+        reference = self._governor.planner.recognise(place.memory.get("plan"), place.scope)
+        waiting = self._asked_for_others(place, original) if reference is None else []
+        if waiting:  # nobody's call is decided on in another's name: it waits for whom the run is for
+            return Ruling(original, original, None, questions=waiting, waits=True)
         message = with_edits(original, _edits(place))
         answered = answered_after(place.messages, index)
         proposals = proposals_of(message)
         if self._leave_answered:
             proposals = [proposal for proposal in proposals if proposal.call_id not in answered]
-        plan, reference = self._plan(place, index, proposals)
+        plan, reference = self._plan(place, index, proposals, reference)
         ruling = Ruling(original, message, reference)
         if plan.rejected:  # whoever asked the model wrote the same event, unless the message changed since
             self._governor.planner.record_rejected(plan.id, plan.rejected, place.scope)
@@ -151,12 +158,34 @@ class TurnReview:
                 verdict = self._decide(place, plan, position, ruling.reference)
                 self._settle(ruling, place, plan, position, verdict)
 
+    def _asked_for_others(self, place: Place, message: AIMessage) -> list[str]:
+        """Name the calls of which somebody was asked while the run was for another person than it is now.
+
+        The plan is taken from state unproved, since its seal opens for nobody else: a forged one finds no request, and
+        whatever is found is only asked about again.
+        """
+        claimed = place.memory.get("plan")
+        plan = claimed.get("plan") if isinstance(claimed, Mapping) else None
+        if not isinstance(plan, str):
+            return []
+        waiting = []
+        for call in message.tool_calls:
+            try:
+                binding = read_order({"call": call, "plan": plan}, self._tools, place.scope).binding
+                record = self._governor.approvals.find(binding.approval_key())
+            except AisecopsError:
+                continue
+            if record is None or not binding.same_but_person(record.binding):
+                continue
+            if binding.claims() != record.binding.claims():
+                waiting.append(binding.call_id)
+        return waiting
+
     def _plan(
-        self, place: Place, index: int, proposals: Sequence[ProposedCall]
+        self, place: Place, index: int, proposals: Sequence[ProposedCall], reference: PlanReference | None
     ) -> tuple[ExecutionPlan, PlanReference | None]:
         """Make the plan again from the message itself; state's reference only says which plan it claims to be."""
         planner = self._governor.planner
-        reference = planner.recognise(place.memory.get("plan"), place.scope)
         plan = planner.recall(reference, proposals, self._tools, place.scope) if reference else None
         if plan is None:
             plan = self._plan_anew(place, index, proposals, reference)
@@ -212,7 +241,8 @@ class TurnReview:
             _LOG.error("a call of %s needs approval: compile the graph with a checkpointer", binding.tool)
             self._record_rejected(place, binding.plan, binding.call_id, binding.tool, _NOBODY_TO_ASK)
             return _NOBODY_TO_ASK
-        self._governor.approvals.request(verdict.binding, verdict.briefing, parents=(verdict.event,))
+        approvals = self._governor.approvals
+        approvals.request(verdict.binding, verdict.briefing, verdict.requires, parents=(verdict.event,))
         return verdict if place.can_pause else _ASKED
 
     def _settle(self, ruling: Ruling, place: Place, plan: ExecutionPlan, position: int, verdict: Verdict) -> None:

@@ -16,6 +16,7 @@ from langchain_core.runnables.config import ensure_config
 from langchain_core.tools import BaseTool
 from pydantic import PrivateAttr
 
+from aisecops_langchain.adapters.approval import ApprovalFormat
 from aisecops_langchain.adapters.injected import injected_names, injected_values
 from aisecops_langchain.adapters.keys import toolbox_for
 from aisecops_langchain.adapters.place import ApproverSource, PrincipalSource, acting_for
@@ -30,6 +31,7 @@ def govern_tools(
     governor: Governor,
     principal: PrincipalSource | None = None,
     approver: ApproverSource | None = None,
+    approval_format: ApprovalFormat = "hitl",
 ) -> list[BaseTool]:
     """Put tools under governance that go into a graph, an agent or a chain of somebody else.
 
@@ -43,6 +45,7 @@ def govern_tools(
         principal: Who acts, or how to tell from the configuration of a call; by default the bundle's only agent, for
             nobody in particular.
         approver: Tells who answers approvals, from the configuration of the resuming call.
+        approval_format: How questions and answers look: ``hitl`` as chat interfaces show them, or ``agent_inbox``.
 
     Returns:
         Tools of the same names, descriptions and schemas.
@@ -51,7 +54,9 @@ def govern_tools(
         ConfigurationError: If a tool cannot be governed, or nobody can be named as principal.
     """
     governed = toolbox_for(governor, tools)
-    calls = SingleCalls(governed, governor, acting_for(governor, principal), approver=approver)
+    calls = SingleCalls(
+        governed, governor, acting_for(governor, principal), approver=approver, approval_format=approval_format
+    )
     return [_WrappedTool.around(tool, calls) for tool in governed.values()]
 
 

@@ -7,7 +7,7 @@ content itself can lower its trust, never raise it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from aisecops_langchain.domain.effects import ResultProfile
 from aisecops_langchain.domain.events import (
@@ -24,6 +24,9 @@ from aisecops_langchain.domain.labels import Label, Source, SourceKind, label_fo
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.runtime.recorder import Recorder
 from aisecops_langchain.sanitize import Sanitized, Sanitizer
+
+_REMEMBERED: Final = 4096
+"""Sources with findings that are remembered, for those who have to decide on what came of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,15 @@ class Admission:
     def __init__(self, sanitizer: Sanitizer, recorder: Recorder) -> None:
         self.sanitizer = sanitizer
         self._recorder = recorder
+        self._found: dict[str, tuple[FindingRecord, ...]] = {}
+
+    def findings_on(self, source: Source) -> tuple[FindingRecord, ...]:
+        """Return what was found on a source when it was let in, as far as this process remembers.
+
+        Args:
+            source: The source, known by the digest of its raw content.
+        """
+        return self._found.get(source.digest, ())
 
     def admit(
         self,
@@ -86,6 +98,7 @@ class Admission:
         source = Source(kind=kind, name=name, digest=found.raw_digest)
         label = _label(source, results, found) if carried is None else _through(carried, source)
         facts: dict[str, Any] = {"source": source, "label": label, "size": len(text), "findings": _findings(found)}
+        self._remember(source, facts["findings"])
         record = self._recorder.record
         identity = (kind.value, name, found.raw_digest)
         if found.blocked:
@@ -99,6 +112,12 @@ class Admission:
         if kind is SourceKind.USER_PROMPT and not found.blocked:
             event = record(PromptAllowed, scope, *identity, parents=parents, **facts)
         return Admitted(text=found.text, label=label, changed=found.changed, blocked=found.blocked, event=event)
+
+    def _remember(self, source: Source, findings: tuple[FindingRecord, ...]) -> None:
+        if findings:
+            if len(self._found) >= _REMEMBERED:
+                self._found.clear()
+            self._found[source.digest] = findings
 
     def release(self, text: str, scope: Scope, *, name: str, label: Label) -> Admitted:
         """Inspect the model's final words on their way out.

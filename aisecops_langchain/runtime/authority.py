@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from aisecops_langchain.domain.approval import DEFAULT_REQUIREMENT, ApprovalRequirement, joined
 from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect, Reason, Stage
+from aisecops_langchain.domain.grant import tightest
 from aisecops_langchain.domain.permit import Binding
 from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.domain.scope import Scope
@@ -17,6 +19,7 @@ from aisecops_langchain.domain.warrant import Warrant
 from aisecops_langchain.errors import PermitError, WarrantError
 from aisecops_langchain.runtime.delegation import Delegations
 from aisecops_langchain.runtime.policy_in_force import PolicyInForce
+from aisecops_langchain.runtime.standing_grants import StandingGrants
 from aisecops_langchain.runtime.stops import Stops
 
 _STOPPED: Final = Reason(code="stopped", message="a person stopped the run, the agent, the tenant or a warrant")
@@ -29,9 +32,11 @@ class Authority:
         policy: Asked for each delegator.
         stops: Knows what was stopped.
         delegations: Judges warrants.
+        grants: Knows what was revoked.
     """
 
-    def __init__(self, policy: PolicyInForce, stops: Stops, delegations: Delegations) -> None:
+    def __init__(self, policy: PolicyInForce, stops: Stops, delegations: Delegations, grants: StandingGrants) -> None:
+        self._grants = grants
         self._policy = policy
         self._stops = stops
         self._delegations = delegations
@@ -81,11 +86,12 @@ class Authority:
             decision = _meet(decision, theirs, above.agent)
         return decision
 
-    def require(self, binding: Binding) -> None:
-        """Refuse to begin what was permitted before a stop, or under a warrant that no longer stands.
+    def require(self, binding: Binding, grant: str | None) -> None:
+        """Refuse to begin what was permitted before a stop, or under a warrant or a grant that no longer stands.
 
         Args:
             binding: What is about to begin.
+            grant: The standing grant that its permit rests on, if it does.
 
         Raises:
             PermitError: If it may not begin.
@@ -98,6 +104,8 @@ class Authority:
             self._delegations.standing(binding.scope.principal)
         except WarrantError as error:
             raise PermitError(f"warrant_{error.code}", error.message) from None
+        if grant is not None:
+            self._grants.require(grant, binding)
 
     def stopped(self, scope: Scope) -> bool:
         """Whether a person stopped what happens in a scope; raises as ``Stops.find`` does."""
@@ -116,13 +124,22 @@ def _delegator(principal: Principal, position: int) -> Principal:
 
 
 def _meet(mine: Decision, theirs: Decision, agent: str) -> Decision:
-    obligations = mine.obligations | theirs.obligations
-    if theirs.effect is Effect.ALLOW or mine.effect is Effect.REQUIRE_APPROVAL:
-        return mine.model_copy(update={"obligations": obligations}) if obligations != mine.obligations else mine
-    asks = Reason(code="delegator_requires_approval", message=f"delegator {agent!r} would have to ask a person")
-    return mine.model_copy(
-        update={"effect": Effect.REQUIRE_APPROVAL, "reasons": (asks, *mine.reasons), "obligations": obligations}
-    )
+    update: dict[str, object] = {
+        "obligations": mine.obligations | theirs.obligations,
+        "approvals": joined((*_asked(mine), *_asked(theirs))),
+        "grants": tightest(item.grants for item in (mine, theirs) if item.effect is Effect.REQUIRE_APPROVAL),
+    }
+    if theirs.effect is Effect.REQUIRE_APPROVAL and mine.effect is not Effect.REQUIRE_APPROVAL:
+        asks = Reason(code="delegator_requires_approval", message=f"delegator {agent!r} would have to ask a person")
+        update |= {"effect": Effect.REQUIRE_APPROVAL, "reasons": (asks, *mine.reasons)}
+    return mine.model_copy(update=update)
+
+
+def _asked(decision: Decision) -> tuple[ApprovalRequirement, ...]:
+    """What a decision takes from a person, with the default spelled out so that joining loses nothing of it."""
+    if decision.effect is not Effect.REQUIRE_APPROVAL:
+        return ()
+    return decision.approvals or (DEFAULT_REQUIREMENT,)
 
 
 def _denied(decision: Decision, stage: Stage, reason: Reason) -> Decision:
@@ -132,5 +149,7 @@ def _denied(decision: Decision, stage: Stage, reason: Reason) -> Decision:
             "stage": stage,
             "reasons": (reason, *decision.reasons),
             "obligations": frozenset(),
+            "grants": None,
+            "approvals": (),
         }
     )

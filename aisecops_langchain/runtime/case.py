@@ -6,12 +6,17 @@ Invariant: everything here is computed from the step and the scope alone; nothin
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-from aisecops_langchain.domain.labels import Label
+from aisecops_langchain.domain.effects import ToolProfile
+from aisecops_langchain.domain.labels import Integrity, Label
 from aisecops_langchain.domain.permit import Binding
-from aisecops_langchain.domain.plan import PlanStep
+from aisecops_langchain.domain.plan import Method, PlanStep
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.domain.task import TaskScope
+
+_NOT_TRACED: Final = (Method.CONTEXT, Method.UNTRUSTED)
+"""A value that stands nowhere was not named by anybody, however trusted the context is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,24 @@ class Case:
         self.asked = _bind(proposal, scope, proposal.planned_call) if edited else self.binding
         """What a person is or was asked about: the call as planned."""
         self.about = {"plan": proposal.plan, "call_id": step.call_id, "tool": step.call.tool, "call": step.call.digest}
+
+
+def is_named_by_user(step: PlanStep, profile: ToolProfile) -> bool:
+    """Whether the user's own words name all that a call reaches, which policy may let vouch for its result.
+
+    Args:
+        step: The call.
+        profile: What the policy in force says of its tool.
+
+    Returns:
+        Whether they name every target of it, and it has one.
+    """
+    if not profile.targets:
+        return False
+    arguments = step.call.arguments()
+    traced = {item.argument: item for item in step.provenance if item.method not in _NOT_TRACED}
+    present = [traced.get(name) for name in profile.targets if arguments.get(name) is not None]
+    return bool(present) and all(item and item.label.integrity.rank >= Integrity.USER.rank for item in present)
 
 
 def _bind(proposal: Proposal, scope: Scope, call: str) -> Binding:

@@ -40,7 +40,7 @@ class Claims:
         clock: Tells whether a permit expired.
         idempotent: Whether a tool may be begun again.
         in_force: Tells the digest of the policy in force.
-        require: Raises if a stop or a warrant keeps a permitted call from beginning.
+        require: Raises if a stop, a warrant or the grant of a permit keeps a permitted call from beginning.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Claims:
         *,
         idempotent: Callable[[str], bool],
         in_force: Callable[[], str],
-        require: Callable[[Binding], None],
+        require: Callable[[Binding, str | None], None],
     ) -> None:
         self._effects = effects
         self._ends = ends
@@ -85,7 +85,7 @@ class Claims:
             kept = None  # what the ledger says of a permit that is no good any more decides how it is refused
         found = kept or self._read(key)
         self._check(found.record, permit_id, binding, genuine=kept is not None)
-        self._require(binding)
+        self._require(binding, found.record.grant)
         self._underway.enter(permit_id)
         try:
             running = self._start(key, binding, found) or self._start_as_read(key, permit_id, binding)
@@ -112,7 +112,7 @@ class Claims:
             raise PermitError("retry", "the tool is not declared idempotent", expected="one attempt")
         self._check(running.record, running.permit.id, running.binding, genuine=True)
         self._require_unexpired(running.record)
-        self._require(running.binding)
+        self._require(running.binding, running.record.grant)
 
     def may_begin_again(self, binding: Binding, found: KnownEffect) -> bool:
         """Account for an effect that was begun and has no end yet.
@@ -154,7 +154,7 @@ class Claims:
     def _still_allowed(self, running: Running) -> None:
         """Look for stops once more, now that whoever orders one would see the start."""
         try:
-            self._require(running.binding)
+            self._require(running.binding, running.record.grant)
         except AisecopsError:
             self._ends.never_ran(running)
             raise

@@ -1,4 +1,4 @@
-"""What the log and the approver are told of a decision.
+"""What the log is told of a decision.
 
 Invariant: the same decision, made again on the same grounds, is the same event; its digest covers every label that it
 rests on, so that one made on other grounds is another.
@@ -19,9 +19,9 @@ from aisecops_langchain.domain.events import (
     PolicyAllowed,
     PolicyBlocked,
 )
-from aisecops_langchain.runtime.case import Case, Proposal
+from aisecops_langchain.runtime.case import Case
 from aisecops_langchain.runtime.recorder import PreparedEvent, Recorder, at
-from aisecops_langchain.runtime.records import Briefing, EffectRecord
+from aisecops_langchain.runtime.records import EffectRecord
 
 _AFTER_CAPABILITY: Final = frozenset({Stage.RULES, Stage.BOUNDS})
 
@@ -100,27 +100,8 @@ def describe_permit(recorder: Recorder, case: Case, effect: EffectRecord, event:
         tool_definition=case.proposal.step.tool_definition,
         expires_at=at(permit.expires_at),
         approval=effect.approval,
+        grant=effect.grant,
         **case.about,
-    )
-
-
-def brief(proposal: Proposal, decision: Decision) -> Briefing:
-    """Say what an approver is told beside the call.
-
-    Args:
-        proposal: The step.
-        decision: What policy answered.
-
-    Returns:
-        Risk, reasons and where each argument came from.
-    """
-    return Briefing(
-        risk=decision.risk,
-        reasons=tuple(reason.message for reason in decision.reasons),
-        provenance=tuple(
-            {"argument": item.argument, "integrity": item.label.integrity.value, "method": item.method}
-            for item in proposal.step.provenance
-        ),
     )
 
 

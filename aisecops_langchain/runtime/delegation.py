@@ -17,11 +17,11 @@ from aisecops_langchain.domain.stop import StopKind
 from aisecops_langchain.domain.warrant import Warrant, WarrantClaims, chain_fault
 from aisecops_langchain.errors import CanonicalizationError, WarrantError
 from aisecops_langchain.policy.bounds import CEILED
-from aisecops_langchain.runtime.grants import Grant, Limits, claims_for
 from aisecops_langchain.runtime.policy_in_force import PolicyInForce
 from aisecops_langchain.runtime.ports import Clock
 from aisecops_langchain.runtime.recorder import Recorder
 from aisecops_langchain.runtime.stops import StopReport, Stops
+from aisecops_langchain.runtime.warrant_claims import Limits, WarrantWish, claims_for
 from aisecops_langchain.runtime.warrants import WarrantSigner, read_warrant
 
 _SECOND: Final = 1_000_000_000
@@ -93,9 +93,9 @@ class Delegations:
         scope = parent if isinstance(parent, Scope) else None
         giver = parent.principal if isinstance(parent, Scope) else parent
         run = scope.thread if scope else ""
-        grant = Grant(agent, tools, expires_in, values or {}, budget or {}, depth, run)
+        wish = WarrantWish(agent, tools, expires_in, values or {}, budget or {}, depth, run)
         try:
-            above, claims = self._granted(giver, grant)
+            above, claims = self._granted(giver, wish)
         except WarrantError as error:
             self._refused(giver, giver.delegators[-1].warrant if giver.delegators else "", error)
             raise
@@ -103,12 +103,12 @@ class Delegations:
         self._record_issued(scope or self._scope(giver, claims.digest()), claims)
         return Warrant(links=(*above.links, link) if above else (link,))
 
-    def _granted(self, giver: Principal, grant: Grant) -> tuple[Warrant | None, WarrantClaims]:
+    def _granted(self, giver: Principal, wish: WarrantWish) -> tuple[Warrant | None, WarrantClaims]:
         above = self.standing(giver)
-        if grant.agent not in self._policy.agents:
+        if wish.agent not in self._policy.agents:
             raise WarrantError("unknown_agent", "nobody knows the agent that is to act", expected="one of the bundle")
         ceiled = {name for name, item in self._policy.bounds.budgets.items() if item.measure in CEILED}
-        unknown = sorted(set(grant.budget) - ceiled)
+        unknown = sorted(set(wish.budget) - ceiled)
         if unknown:
             raise WarrantError(
                 "unknown_budget",
@@ -116,7 +116,7 @@ class Delegations:
                 expected=", ".join(sorted(ceiled)) or "none: the policy has no such budgets",
                 got=", ".join(unknown)[:80],
             )
-        return above, claims_for(grant, giver, above, now=self._clock.now())
+        return above, claims_for(wish, giver, above, now=self._clock.now())
 
     def present(self, presented: object, *, agent: str | None = None, identity: Principal | None = None) -> Principal:
         """Find out who acts under a warrant; time and revocation are judged when something is done.

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from aisecops_langchain.domain.permit import EffectState
+from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.runtime.ports import Change, Charge, Ledger, RowId, Table
 from aisecops_langchain.runtime.records import EffectRecord, close_row, open_row
 from aisecops_langchain.runtime.texts import FrozenTexts
@@ -72,6 +73,24 @@ class Effects:
         row = self._ledger.get(Table.EFFECTS, key)
         return None if row is None else KnownEffect(open_row(self._sealer, row, EffectRecord), row.seal)
 
+    def of_run(self, scope: Scope) -> tuple[EffectRecord, ...]:
+        """List what a run began, the earliest permitted first.
+
+        Args:
+            scope: The run, by its tenant, thread and trace.
+
+        Returns:
+            The effects that were begun, however they ended.
+
+        Raises:
+            LedgerError: If the ledger cannot be read, or a row that may be of this run was edited at rest.
+        """
+        mark = scope.trace.encode()
+        rows = (row for row in self._ledger.scan(Table.EFFECTS) if not isinstance(row.body, bytes) or mark in row.body)
+        records = (open_row(self._sealer, row, EffectRecord) for row in rows)
+        begun = [item for item in records if item.state is not EffectState.RESERVED and _is_of(item, scope)]
+        return tuple(sorted(begun, key=lambda item: (item.permit.issued_at, item.permit.id)))
+
     def write(
         self,
         key: str,
@@ -112,3 +131,9 @@ class Effects:
                 self._reserved.clear()
             self._reserved[key] = known
         return known
+
+
+def _is_of(record: EffectRecord, scope: Scope) -> bool:
+    other = record.permit.binding.scope
+    theirs = (other.principal.tenant, other.thread, other.trace)
+    return theirs == (scope.principal.tenant, scope.thread, scope.trace)

@@ -40,7 +40,7 @@ class Execution:
         sealer: Checks permits, seals rows.
         clock: Tells whether a permit expired.
         idempotent: Whether a tool may be begun again after a crash.
-        require: Raises if a stop or a warrant keeps a permitted call from beginning.
+        require: Raises if a stop, a warrant or the grant of a permit keeps a permitted call from beginning.
         in_force: Tells the digest of the policy in force; a permit of another policy is void.
 
     Attributes:
@@ -57,7 +57,7 @@ class Execution:
         *,
         idempotent: Callable[[str], bool],
         in_force: Callable[[], str],
-        require: Callable[[Binding], None],
+        require: Callable[[Binding, str | None], None],
     ) -> None:
         self._effects = effects
         self._recorder = recorder

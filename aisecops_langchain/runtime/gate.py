@@ -8,68 +8,42 @@ in the same transaction.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from aisecops_langchain.canonical import JsonValue
 from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect
-from aisecops_langchain.domain.labels import Integrity
 from aisecops_langchain.domain.permit import ApprovalState, Binding, EffectState, Permit
-from aisecops_langchain.domain.plan import Method, PlanStep
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.domain.task import NO_TASK
 from aisecops_langchain.domain.usage import Usage
 from aisecops_langchain.errors import LedgerError
 from aisecops_langchain.runtime.approvals import Approvals
 from aisecops_langchain.runtime.authority import Authority
+from aisecops_langchain.runtime.briefing import Briefings
 from aisecops_langchain.runtime.budgets import Budgets, Demand, kept
-from aisecops_langchain.runtime.case import Case, Proposal
+from aisecops_langchain.runtime.case import Case, Proposal, is_named_by_user
 from aisecops_langchain.runtime.claims import Claims
-from aisecops_langchain.runtime.decision_events import brief, describe, describe_permit
+from aisecops_langchain.runtime.decision_events import describe, describe_permit
 from aisecops_langchain.runtime.effects import Effects, KnownEffect
+from aisecops_langchain.runtime.grant_events import used_event
 from aisecops_langchain.runtime.permits import is_genuine, mint
 from aisecops_langchain.runtime.policy_in_force import PolicyInForce
 from aisecops_langchain.runtime.ports import Change, Charge, Clock, Table
 from aisecops_langchain.runtime.recorder import PreparedEvent, Recorder
-from aisecops_langchain.runtime.records import ApprovalRecord, Briefing, EffectRecord
+from aisecops_langchain.runtime.records import ApprovalRecord, EffectRecord
+from aisecops_langchain.runtime.standing_grants import GrantUse, StandingGrants
+from aisecops_langchain.runtime.verdicts import Denied, NeedsApproval, Permitted, Verdict
 from aisecops_langchain.sealing import Sealer
-
-
-@dataclass(frozen=True, slots=True)
-class Permitted:
-    """The call may run once, under this permit."""
-
-    permit: Permit
-
-
-@dataclass(frozen=True, slots=True)
-class NeedsApproval:
-    """A person must be asked first, about exactly this."""
-
-    binding: Binding
-    briefing: Briefing
-    event: str
-    """Id of the decision's event."""
-
-
-@dataclass(frozen=True, slots=True)
-class Denied:
-    """The call must not run."""
-
-    code: str
-    message: str
-    """Neutral, safe to show to a model: no argument values, no advice on how to get round it."""
-
 
 _REFUSED: Final = {
     ApprovalState.EXPIRED: Denied("approval_expired", "Nobody approved this call in time."),
     ApprovalState.REJECTED: Denied("rejected", "A person rejected this call."),
+    ApprovalState.RESPONDED: Denied("answered", "A person answered instead of approving this call."),
 }
 
-_NOT_TRACED: Final = (Method.CONTEXT, Method.UNTRUSTED)
-"""A value that stands nowhere was not named by anybody, however trusted the context is."""
-
-Verdict = Permitted | NeedsApproval | Denied
+Basis = ApprovalRecord | GrantUse | None
+"""What a permit rests on beside policy: a person's yes to this call, or a standing one."""
 
 _CONFLICT: Final = Denied("conflict", "Another worker is carrying out this step of the plan.")
 _ATTEMPTS: Final = 3
@@ -90,6 +64,8 @@ class Gate:
         environment: Facts from configuration that rules may ask for.
         authority: Narrows each decision by stops and by the chain of delegators.
         budgets: Counts what calls use.
+        grants: Finds what people let run without being asked again.
+        briefings: Says what approvers are told.
     """
 
     def __init__(
@@ -105,7 +81,11 @@ class Gate:
         environment: Mapping[str, JsonValue],
         authority: Authority,
         budgets: Budgets,
+        grants: StandingGrants,
+        briefings: Briefings,
     ) -> None:
+        self._grants = grants
+        self._briefings = briefings
         self._budgets = budgets
         self._authority = authority
         self._policy = policy
@@ -198,7 +178,7 @@ class Gate:
         The permit is reserved first, so that decision and permit go to the log in one write; until that is done
         nobody knows the permit, so it is worth nothing.
         """
-        effect = self._reserved(case, decision, approval=None)
+        effect = self._reserved(case, decision)
         unanswered = (Table.APPROVALS, case.asked.approval_key())
         try:
             charges = self._charges(case, decision, approved=False)
@@ -216,21 +196,39 @@ class Gate:
         self._recorder.write(events)
         record = self._approvals.find(case.asked.approval_key())
         refused = None if record is None else _REFUSED.get(record.state)  # a no stands even if policy asks no more
-        return refused or self._issue(case, decision, events[-1][0], approval=None)
+        return refused or self._issue(case, decision, events[-1][0])
 
     def _by_approval(self, case: Case, decision: Decision, event: str) -> Verdict:
-        record = self._approvals.find(case.asked.approval_key())
+        record = self._approvals.look(case.asked.approval_key())
         if record is None:
             if self._approvals.was_rejected(case.asked):
                 return Denied("rejected", "A person already rejected this call in this run.")
-            return NeedsApproval(case.asked, brief(case.proposal, decision), event)
+            return self._by_grant(case, decision, event) or self._needs_approval(case, decision, event)
         if record.state in _REFUSED:
             return _REFUSED[record.state]
         if record.binding.claims() != case.asked.claims():
             return Denied("approval_void", "The approval was asked for in another context.")
         if record.state is ApprovalState.PENDING:
-            return NeedsApproval(case.asked, brief(case.proposal, decision), event)
+            return NeedsApproval(case.asked, record.briefing, record.requires, event)
         return self._approved(case, decision, record)
+
+    def _needs_approval(self, case: Case, decision: Decision, event: str) -> NeedsApproval:
+        return NeedsApproval(case.asked, self._briefings.brief(case, decision), decision.approvals, event)
+
+    def _by_grant(self, case: Case, decision: Decision, event: str) -> Verdict | None:
+        """Permit a call that a standing grant covers; where others use it up at the same moment, see what is left."""
+        for _ in range(_ATTEMPTS):
+            known = self._effects.read(case.key)
+            before = known.record if known else None
+            if before is not None and before.grant and before.state is not EffectState.RESERVED:
+                return self._issue(case, decision, event)  # it was begun: nobody is asked about it now
+            use = self._grants.find(case.binding, case.proposal.step.call, decision, before)
+            if use is None:
+                return None
+            verdict = self._issue(case, decision, event, use)
+            if verdict is not _CONFLICT:
+                return verdict
+        return _CONFLICT
 
     def _approved(self, case: Case, decision: Decision, record: ApprovalRecord) -> Verdict:
         approved_call = record.edited_call or record.binding.call
@@ -238,24 +236,32 @@ class Gate:
             return Denied("approval_mismatch", "The approval is for another call than this one.")
         if record.state is ApprovalState.GRANTED and self._clock.now() >= record.expires_at:
             return _REFUSED[ApprovalState.EXPIRED]
+        if not self._approvals.suffices(record, decision.approvals):
+            return Denied("approval_insufficient", "The approval is not what policy asks for now.")
         answered = self._approvals.record_answer(record)  # before the permit, even if a crash lost it the first time
-        return self._issue(case, decision, answered or "", approval=record)
+        return self._issue(case, decision, answered or "", record)
 
-    def _issue(self, case: Case, decision: Decision, event: str, *, approval: ApprovalRecord | None) -> Verdict:
+    def _issue(self, case: Case, decision: Decision, event: str, basis: Basis = None) -> Verdict:
         """Permit a call once: under the permit that it has already, or under a new one."""
+        approval = basis if isinstance(basis, ApprovalRecord) else None
+        use = basis if isinstance(basis, GrantUse) else None
+        grant = use.grant.id if use else None
         before = self._effects.read(case.key)
         if before is not None:
             if before.record.state is EffectState.STARTED and self._begins_again(case.binding, before):
-                return self._permit(case, before.record, event)
+                return self._permit(case, before.record, event, use if before.record.grant == grant else None)
             if before.record.state is not EffectState.RESERVED:
                 return Denied("already_used", "This step of the plan was already carried out or given up.")
-            if self._still_good(before.record.permit, case.binding):  # as after an approval or a crash
-                return self._permit(case, before.record, event)
-        effect = self._reserved(case, decision, approval=approval.binding.approval_key() if approval else None)
+            if before.record.grant == grant and self._still_good(before.record.permit, case.binding):
+                return self._permit(case, before.record, event, use)  # as after an approval or a crash
+        effect = self._reserved(case, decision, basis)
         charges: tuple[Charge, ...] = ()
         if before is None:
             charges = self._charges(case, decision, approved=approval is not None)
-        effect = replace(effect, charges=before.record.charges if before else kept(charges))
+        if use is not None and (before is None or before.record.grant != grant):
+            charges += use.charges
+        carried = before.record.charges if before else ()
+        effect = replace(effect, charges=(*carried, *kept(charges)))
         used: list[Change] = []
         if approval is not None:
             change = self._approvals.consuming(approval)
@@ -266,22 +272,25 @@ class Gate:
         new = self._effects.write(case.key, effect, replaces=version, durable=False, beside=used, charges=charges)
         if new is None:
             return _CONFLICT
-        return self._permit(case, effect, event)
+        return self._permit(case, effect, event, use)
 
-    def _permit(self, case: Case, effect: EffectRecord, event: str) -> Permitted:
-        self._recorder.write([describe_permit(self._recorder, case, effect, event)])
+    def _permit(self, case: Case, effect: EffectRecord, event: str, use: GrantUse | None = None) -> Permitted:
+        basis = [] if use is None else [used_event(self._recorder, use, effect.permit, event)]
+        self._recorder.write([*basis, describe_permit(self._recorder, case, effect, basis[0][0] if basis else event)])
         return Permitted(effect.permit)
 
-    def _reserved(self, case: Case, decision: Decision, *, approval: str | None) -> EffectRecord:
-        lifetime = self._policy.limits.permit_ttl_seconds
-        permit = mint(self._sealer, case.binding, now=self._clock.now(), lifetime_seconds=lifetime)
-        obligations = tuple(sorted(decision.obligations))
+    def _reserved(self, case: Case, decision: Decision, basis: Basis = None) -> EffectRecord:
+        grant = basis.grant if isinstance(basis, GrantUse) else None
+        lifetime, until = self._policy.limits.permit_ttl_seconds, grant.expires_at if grant else None
+        permit = mint(self._sealer, case.binding, now=self._clock.now(), lifetime_seconds=lifetime, until=until)
+        obligations, step = tuple(sorted(decision.obligations)), case.proposal.step
         return EffectRecord(
             permit=permit,
             state=EffectState.RESERVED,
-            approval=approval,
+            approval=basis.binding.approval_key() if isinstance(basis, ApprovalRecord) else None,
+            grant=grant.id if grant else None,
             obligations=obligations,
-            named_by_user=self._is_named_by_user(case.proposal.step),
+            named_by_user=is_named_by_user(step, self._policy.profile(step.call.tool)),
         )
 
     def _charges(self, case: Case, decision: Decision, *, approved: bool) -> tuple[Charge, ...]:
@@ -305,16 +314,6 @@ class Gate:
         profile = self._policy.profile(call.tool, proposal.step.profile)
         ceilings = self._authority.ceilings(scope.principal)
         return Demand(tool=call.tool, arguments=call.arguments(), profile=profile, scope=scope, ceilings=ceilings)
-
-    def _is_named_by_user(self, step: PlanStep) -> bool:
-        """Whether the user's own words name all that the call reaches, which policy may let vouch for its result."""
-        targets = self._policy.profile(step.call.tool).targets
-        if not targets:
-            return False
-        arguments = step.call.arguments()
-        traced = {item.argument: item for item in step.provenance if item.method not in _NOT_TRACED}
-        present = [traced.get(name) for name in targets if arguments.get(name) is not None]
-        return bool(present) and all(item and item.label.integrity.rank >= Integrity.USER.rank for item in present)
 
     def _begins_again(self, binding: Binding, before: KnownEffect) -> bool:
         """Whether a step that a crash cut off may go on under its old permit; if not, its effect is accounted for."""

@@ -23,7 +23,9 @@ from aisecops_langchain.provenance import KeywordScope, LabelSeals, MessageSeals
 from aisecops_langchain.runtime.admission import Admission
 from aisecops_langchain.runtime.approvals import Approvals
 from aisecops_langchain.runtime.authority import Authority
+from aisecops_langchain.runtime.briefing import Briefings
 from aisecops_langchain.runtime.budgets import Budgets
+from aisecops_langchain.runtime.checkpoints import Checkpoints
 from aisecops_langchain.runtime.delegation import Delegations
 from aisecops_langchain.runtime.effects import Effects
 from aisecops_langchain.runtime.execution import Execution
@@ -36,6 +38,7 @@ from aisecops_langchain.runtime.policy_in_force import PolicyInForce
 from aisecops_langchain.runtime.ports import AuditSink, CheckedClock, Clock, Ledger, SystemClock
 from aisecops_langchain.runtime.reconcile import EffectReconciler, ReconcileReport, Reconciliation, checked_reconcilers
 from aisecops_langchain.runtime.recorder import Recorder
+from aisecops_langchain.runtime.standing_grants import StandingGrants
 from aisecops_langchain.runtime.stops import Stops
 from aisecops_langchain.runtime.tasks import FixedScopes, TaskReader
 from aisecops_langchain.runtime.terms import TermSheet
@@ -68,11 +71,13 @@ class Governor:
         planner: Makes plans.
         gate: Decides and issues permits.
         approvals: Asks people.
+        grants: Lists and revokes what people let run again without being asked.
         execution: Begins and ends effects.
         effects: Lists effects and settles unknown ones.
         labels: Seals labels for keeping in state.
         messages: Seals labels of messages between agents.
         stops: The kill switch.
+        checkpoints: Seals checkpoints and judges what comes back of them.
         delegations: Gives and judges warrants.
         terms: Tells how long is waited for a tool, and how often it may be tried: ``TermSheet.of``.
         delegate: Lets another agent act in an agent's place: ``delegations.delegate``.
@@ -105,12 +110,21 @@ class Governor:
         self.planner = Planner(
             self.recorder, sealer, max_calls=limits.max_calls_per_plan, tasks=tasks, today=today_in(environment)
         )
-        self.approvals = Approvals(ledger, self.recorder, sealer, clock, lifetime_seconds=limits.approval_ttl_seconds)
+        self.grants = StandingGrants(ledger, self.recorder, sealer, clock)
+        self.approvals = Approvals(
+            ledger,
+            self.recorder,
+            sealer,
+            clock,
+            grants=self.grants,
+            lifetime_seconds=limits.approval_ttl_seconds,
+        )
         effects = Effects(ledger, sealer)
         self.stops = Stops(ledger, self.recorder, sealer, clock)
+        self.checkpoints = Checkpoints(ledger, self.recorder, sealer, lambda: self._policy.digest)
         self.delegations = Delegations(WarrantSigner(sealer), self.stops, self.recorder, clock, policy=self._policy)
         self.delegate = self.delegations.delegate
-        self._authority = Authority(self._policy, self.stops, self.delegations)
+        self._authority = Authority(self._policy, self.stops, self.delegations, self.grants)
         self.execution = Execution(
             effects,
             self.recorder,
@@ -139,6 +153,8 @@ class Governor:
             environment=environment or {},
             authority=self._authority,
             budgets=self._budgets,
+            grants=self.grants,
+            briefings=Briefings(self._policy, effects, self.admission.findings_on),
         )
 
     @classmethod

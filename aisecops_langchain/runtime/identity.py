@@ -5,20 +5,24 @@ Invariant: a provider either names a person whom it can vouch for, or raises; th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from collections.abc import Collection, Mapping
+from typing import Any, Final, Protocol, runtime_checkable
 
 from pydantic import Field, ValidationError
 
 from aisecops_langchain.canonical import digest_text
 from aisecops_langchain.domain.base import Frozen
+from aisecops_langchain.domain.principal import Approver
 from aisecops_langchain.errors import ConfigurationError, IdentityError
 
 CONFIGURABLE: Final = "configurable"
 """Where a run's configuration holds what its caller set."""
 
 MAX_NAME: Final = 256
-"""Longer names of users, tenants and issuers are refused."""
+"""Longer names of users, tenants, issuers and roles are refused."""
+
+MAX_ROLES: Final = 256
+"""More roles of one person are refused."""
 
 
 class Identity(Frozen):
@@ -28,8 +32,15 @@ class Identity(Frozen):
     tenant: str = Field(default="default", min_length=1, max_length=MAX_NAME)
     issuer: str = Field(min_length=1, max_length=MAX_NAME)
     """Who vouched."""
+    roles: tuple[str, ...] = ()
+    """Roles that the same somebody gives the person; they count where a person answers an approval."""
+
+    def approver(self) -> Approver:
+        """Return the person as one who answers approvals."""
+        return Approver(id=self.user, verified=True, tenant=self.tenant, issuer=self.issuer, roles=self.roles)
 
 
+@runtime_checkable
 class IdentityProvider(Protocol):
     """Tells who a run is for."""
 
@@ -55,23 +66,27 @@ class StaticIdentity:
         user: Who.
         tenant: Of which organisation.
         issuer: Who vouches; the operator's configuration unless said.
+        roles: Roles in which the person answers approvals.
     """
 
-    def __init__(self, user: str, *, tenant: str = "default", issuer: str = "configuration") -> None:
-        self._identity = named(user, tenant, issuer)
+    def __init__(
+        self, user: str, *, tenant: str = "default", issuer: str = "configuration", roles: Collection[str] = ()
+    ) -> None:
+        self._identity = named(user, tenant, issuer, roles=roles)
 
     def identify(self, config: Mapping[str, Any], /) -> Identity:  # noqa: ARG002 - the port's signature
         """Return the one identity."""
         return self._identity
 
 
-def named(user: object, tenant: object, issuer: object, *, presented: str = "") -> Identity:
+def named(user: object, tenant: object, issuer: object, *, roles: object = None, presented: str = "") -> Identity:
     """Make an identity of names that a provider read.
 
     Args:
         user: Who.
         tenant: Of which organisation.
         issuer: Who vouches.
+        roles: Roles of the person: a list of names, a text of names between spaces, or ``None`` for none.
         presented: Digest of what the names were read from.
 
     Returns:
@@ -81,17 +96,31 @@ def named(user: object, tenant: object, issuer: object, *, presented: str = "") 
         IdentityError: If one of them is no usable name.
     """
     try:
-        found = Identity.model_validate({"user": user, "tenant": tenant, "issuer": issuer}, strict=True)
+        names = {"user": user, "tenant": tenant, "issuer": issuer, "roles": _roles(roles, presented)}
+        found = Identity.model_validate(names, strict=True)
     except ValidationError as error:
         field = str(error.errors(include_input=False)[0]["loc"][0])
         raise IdentityError(
             "name", f"the {field} is no usable name", presented=presented, expected=f"1 to {MAX_NAME} characters"
         ) from None
-    if not all(name.isprintable() and name == name.strip() for name in (found.user, found.tenant, found.issuer)):
+    every = (found.user, found.tenant, found.issuer, *found.roles)
+    if not all(name.isprintable() and name == name.strip() for name in every):
         raise IdentityError(
             "name", "a name holds characters that cannot be seen", presented=presented, expected="visible characters"
         )
     return found
+
+
+def _roles(found: object, presented: str) -> tuple[str, ...]:
+    """Read roles as providers spell them; what cannot be read as such is refused, not read as no role."""
+    if found is None:
+        return ()
+    given = found.split() if isinstance(found, str) else found
+    if not isinstance(given, list | tuple | set | frozenset) or len(given) > MAX_ROLES:
+        raise IdentityError("roles", "the roles cannot be read", presented=presented, expected="a list of names")
+    if not all(isinstance(role, str) and 0 < len(role) <= MAX_NAME for role in given):
+        raise IdentityError("roles", "a role is no usable name", presented=presented, expected="a list of names")
+    return tuple(sorted(set(given)))
 
 
 def configured(config: Mapping[str, Any], key: str) -> object:

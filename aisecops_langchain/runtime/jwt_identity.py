@@ -47,6 +47,7 @@ class JwtIdentity:
         user_claim: The claim that names the user.
         tenant_claim: The claim that names the tenant; without it every user belongs to ``tenant``.
         tenant: The tenant where no claim names it.
+        roles_claim: The claim that lists the roles in which the user answers approvals; without it there are none.
         leeway_seconds: How far clocks may differ, at most 300.
         clock: Tells the time; this machine's by default.
 
@@ -65,6 +66,7 @@ class JwtIdentity:
         user_claim: str = "sub",
         tenant_claim: str | None = None,
         tenant: str = "default",
+        roles_claim: str | None = None,
         leeway_seconds: int = 30,
         clock: Clock | None = None,
     ) -> None:
@@ -77,6 +79,7 @@ class JwtIdentity:
         self._algorithms = sorted(wanted)
         self._token_key, self._user_claim = token_key, user_claim
         self._tenant_claim, self._tenant = tenant_claim, tenant
+        self._roles_claim = roles_claim
         self._leeway = leeway_seconds
         self._clock = CheckedClock(clock or SystemClock())
         self._lock = threading.Lock()
@@ -96,7 +99,8 @@ class JwtIdentity:
         claims = self._verified(token, presented)
         self._check_times(claims, presented)
         tenant = self._tenant if self._tenant_claim is None else claims.get(self._tenant_claim)
-        return named(claims.get(self._user_claim), tenant, self._issuer, presented=presented)
+        roles = None if self._roles_claim is None else claims.get(self._roles_claim)
+        return named(claims.get(self._user_claim), tenant, self._issuer, roles=roles, presented=presented)
 
     def _verified(self, token: str, presented: str) -> Mapping[str, Any]:
         import jwt  # noqa: PLC0415 - an extra

@@ -16,7 +16,7 @@ from aisecops_langchain.sealing import Sealer
 _DOMAIN = "permit"
 
 
-def mint(sealer: Sealer, binding: Binding, *, now: int, lifetime_seconds: int) -> Permit:
+def mint(sealer: Sealer, binding: Binding, *, now: int, lifetime_seconds: int, until: int | None = None) -> Permit:
     """Make a permit for one binding.
 
     Args:
@@ -24,12 +24,14 @@ def mint(sealer: Sealer, binding: Binding, *, now: int, lifetime_seconds: int) -
         binding: What the permit is good for.
         now: Nanoseconds since the Unix epoch.
         lifetime_seconds: How long it is good.
+        until: When it ends at the latest, in nanoseconds since the Unix epoch.
 
     Returns:
         The permit; its id is a nonce that nobody can guess.
     """
     identity = secrets.token_hex(16)
     expires = now + lifetime_seconds * 1_000_000_000
+    expires = expires if until is None else min(expires, until)
     seal = sealer.seal_bytes(_DOMAIN, _claims(identity, binding, now, expires))
     return Permit(id=identity, binding=binding, issued_at=now, expires_at=expires, seal=seal)
 

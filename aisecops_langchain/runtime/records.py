@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Literal, TypeVar
+from typing import Any, ClassVar, Final, Literal, TypeVar, get_args
 
 import orjson
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from aisecops_langchain.canonical import JsonValue
+from aisecops_langchain.domain.approval import ApprovalRequirement, Vote
 from aisecops_langchain.domain.base import Frozen
 from aisecops_langchain.domain.decision import Obligation
+from aisecops_langchain.domain.grant import GrantRegister, GrantTerms, StandingGrant
 from aisecops_langchain.domain.permit import ApprovalState, Binding, EffectState, Permit, Resolver
 from aisecops_langchain.domain.principal import Approver
 from aisecops_langchain.domain.stop import StopRegister
@@ -53,6 +56,8 @@ class EffectRecord:
     attempt: int = 0
     """How often it was started; more than once only where the tool is declared idempotent."""
     approval: str | None = None
+    grant: str | None = None
+    """The standing grant that it was permitted under; begun only while that was not revoked."""
     obligations: tuple[Obligation, ...] = ()
     """What the executor owes; kept here, because state could lose them."""
     named_by_user: bool = False
@@ -73,18 +78,36 @@ class EffectRecord:
         return orjson.dumps(self, default=lambda _permit: orjson.Fragment(permit))
 
 
+Facts = dict[str, JsonValue]
+"""Plain JSON."""
+
+
 class Briefing(Frozen):
     """What an approver is told beside the call; sealed with the request, so that state cannot put words in it."""
 
     risk: str = "unknown"
+    arguments: Facts | None = None
+    """The canonical arguments, kept only as long as somebody may still have to read them."""
+    rules: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     """What policy said."""
-    provenance: tuple[dict[str, str], ...] = ()
-    """For each argument its name, the integrity of its source and how it was traced there."""
+    provenance: tuple[Facts, ...] = ()
+    """For each argument its name, the integrity of its source, how it was traced, where to, and whether anybody but
+    the user and the system could have written it."""
+    findings: tuple[Facts, ...] = ()
+    """What detectors saw in those sources, as far as this process remembers."""
+    blast_radius: Facts = Field(default_factory=dict)
+    """What the tool does, whether it can be undone, and which arguments say whom it reaches and how much."""
+    chain: tuple[Facts, ...] = ()
+    """The calls of this run that were begun before, oldest first."""
+    chain_risk: float | None = None
+    """The risk of the run with this call, where policy adds it up."""
+    grants: GrantTerms | None = None
+    """What may be granted beside the yes."""
 
 
 class ApprovalRecord(Frozen):
-    """One approval request and its answer."""
+    """One approval request and its answers."""
 
     binding: Binding
     briefing: Briefing = Briefing()
@@ -93,10 +116,32 @@ class ApprovalRecord(Frozen):
     """Nanoseconds since the Unix epoch."""
     expires_at: int
     """Nanoseconds since the Unix epoch."""
+    requires: tuple[ApprovalRequirement, ...] = ()
+    """What a yes takes; none means the default requirement."""
+    votes: tuple[Vote, ...] = ()
+    """Every yes so far, each of a person who could give one."""
+    escalated: tuple[str, ...] = ()
+    """Rules whose escalation was noticed."""
+    last_refused: str | None = None
+    """Why the last answer did not count, if it did not; told to whoever is asked next."""
+    answered_at: int | None = None
+    """When the answer came that settled it; nanoseconds since the Unix epoch."""
     approver: Approver | None = None
+    """Who gave that answer."""
     reason: str = ""
     edited_call: str | None = None
     """Digest of the call that the person put in its place, where there is one."""
+    grant: StandingGrant | None = None
+    """What the person granted beside his yes."""
+    response: str | None = None
+    """Digest of what the person said to the model instead, where that was the answer."""
+
+
+class HeardRecord(Frozen):
+    """A mark that the answer at one place of one execution was taken, so that a replay of it is not taken again."""
+
+    state: Literal["heard"] = "heard"
+    approval: str
 
 
 class ScopeRecord(Frozen):
@@ -106,18 +151,71 @@ class ScopeRecord(Frozen):
     task: TaskScope
 
 
-Record = TypeVar("Record", EffectRecord, ApprovalRecord, StopRegister, ScopeRecord)
+class ThreadLife(Frozen):
+    """How often a thread was deleted; what was stored in an earlier life is void."""
 
-_FORMS: Final[Mapping[type, TypeAdapter[Any]]] = {
-    kind: TypeAdapter(kind) for kind in (EffectRecord, ApprovalRecord, StopRegister, ScopeRecord)
-}
+    state: Literal["life"] = "life"
+    life: int
+
+
+class CheckpointHead(Frozen):
+    """The newest checkpoint of one thread and namespace."""
+
+    state: Literal["head"] = "head"
+    life: int
+    """The life of the thread that it belongs to."""
+    checkpoint: str
+    """Its id; empty where pruning left none."""
+    sequence: int
+    """Its place in the order of storing."""
+    seal: str
+    root: str = ""
+    """Where history was pruned: the oldest checkpoint that is left."""
+    revision: int = 0
+    """How often this record was replaced, in all lives."""
+
+
+class CheckpointWrites(Frozen):
+    """The writes that wait at one checkpoint."""
+
+    state: Literal["writes"] = "writes"
+    life: int
+    revisions: dict[str, dict[int, int]]
+    """For each task the indexes of its writes, and how often each was written."""
+
+
+AnyRecord = (
+    EffectRecord
+    | ApprovalRecord
+    | HeardRecord
+    | StopRegister
+    | ScopeRecord
+    | GrantRegister
+    | ThreadLife
+    | CheckpointHead
+    | CheckpointWrites
+)
+Record = TypeVar(
+    "Record",
+    EffectRecord,
+    ApprovalRecord,
+    HeardRecord,
+    StopRegister,
+    ScopeRecord,
+    GrantRegister,
+    ThreadLife,
+    CheckpointHead,
+    CheckpointWrites,
+)
+
+_FORMS: Final[Mapping[type, TypeAdapter[Any]]] = {kind: TypeAdapter(kind) for kind in get_args(AnyRecord)}
 
 
 def close_row(
     sealer: Sealer,
     table: Table,
     key: str,
-    record: EffectRecord | ApprovalRecord | StopRegister | ScopeRecord,
+    record: AnyRecord,
     body: bytes | None = None,
 ) -> Row:
     """Seal a record into a row.

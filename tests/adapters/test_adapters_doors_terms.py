@@ -1,4 +1,4 @@
-"""Deadlines, retries and idempotency keys hold at every door."""
+"""Deadlines, retries, idempotency keys and formats of approvals hold at every door."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 from adapter_kit import Office, answers, open_governor, says
 from doors_kit import DOORS, through
 from langchain_core.tools import tool
+from langgraph.types import Command
 
 from aisecops_langchain.testing import call
 
@@ -65,3 +66,14 @@ async def test_an_idempotent_tool_is_tried_again_as_policy_says(quick: Office, d
         result = await quick.run(graph, says("pay"))
     assert answers(result) == ["paid alice"]
     assert tries == ["alice"] * 3
+
+
+@every_door
+async def test_questions_in_the_shape_of_the_agent_inbox(quick: Office, door: str) -> None:
+    graph = through(door, quick, [call("pay", "a", to="alice", amount=5)], "done", approval_format="agent_inbox")
+    result = await quick.run(graph, says("pay alice 5"))
+    (question,) = result["__interrupt__"]
+    assert "action_request" in str(question.value)
+    assert "review_configs" not in str(question.value)
+    await quick.run(graph, Command(resume=[{"type": "accept", "args": None}]))
+    assert quick.ran == ["pay alice 5"]

@@ -18,6 +18,7 @@ from pathlib import Path
 
 os.environ["LANGGRAPH_STRICT_MSGPACK"] = "true"
 
+from crash_deaths import die_at
 from langchain_core.messages import AIMessage
 from langchain_core.tools import tool
 from langgraph.checkpoint.sqlite import SqliteSaver
@@ -44,6 +45,7 @@ rules:
 """)
 
 TURNS = {
+    "one": [["look-1"]],
     "approval": [["pay-1"]],
     "two approvals": [["pay-1", "pay-2"]],
     "slow": [["slow-1"]],
@@ -112,7 +114,14 @@ def model_for(scenario: str) -> ScriptedChatModel:
 def build(job: dict, governor: Governor, checkpointer):
     home = Path(job["home"])
     tools = tools_for(home, job["thread"])
-    return govern(model_for(job["scenario"]), tools, governor=governor, checkpointer=checkpointer, spans=False)
+    return govern(
+        model_for(job["scenario"]),
+        tools,
+        governor=governor,
+        checkpointer=checkpointer,
+        seal_checkpoints=job.get("sealed", False),
+        spans=False,
+    )
 
 
 def what_to_say(job: dict, state):
@@ -236,7 +245,10 @@ def fill_the_disk(job: dict) -> None:
 def work(job: dict) -> None:
     if job["action"] == "fill the disk":
         fill_the_disk(job)
-    elif job.get("mode") == "async":
+        return
+    if "die_at" in job:
+        die_at(job["die_at"])
+    if job.get("mode") == "async":
         asyncio.run(arun(job))
     else:
         run(job)

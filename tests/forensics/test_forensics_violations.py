@@ -20,12 +20,14 @@ from trace_factory import (
     started,
 )
 
+from aisecops_langchain.domain.approval import ApprovalRequirement
 from aisecops_langchain.domain.decision import Effect
 from aisecops_langchain.domain.events import (
     AnyEvent,
     ApprovalExpired,
     ApprovalGranted,
     ApprovalRejected,
+    ApprovalRequested,
     ExecutionFailed,
     ModelStarted,
     RunStarted,
@@ -133,6 +135,22 @@ def test_a_rejection_after_a_grant_takes_the_approval_back_and_is_reported() -> 
     story.add(ApprovalRejected, **about(CALL), approval="approval-1", approver=BOB)
     permitted(story, CALL, approval="approval-1")
     assert codes(story) == [ProblemCode.ANSWERED_TWICE, ProblemCode.PERMIT_WITHOUT_APPROVAL]
+
+
+@pytest.mark.parametrize(
+    ("voted", "found"),
+    [((), [ProblemCode.TOO_FEW_APPROVERS]), (("BOB",), [ProblemCode.TOO_FEW_APPROVERS]), (("carol",), [])],
+)
+def test_an_approval_by_fewer_persons_than_it_takes_is_reported(
+    voted: tuple[str, ...], found: list[ProblemCode]
+) -> None:
+    story = begun(Effect.REQUIRE_APPROVAL)
+    two = ApprovalRequirement(rule="r", approvers=2)
+    expires = START + timedelta(days=1)
+    story.add(ApprovalRequested, **about(CALL), approval="approval-1", expires_at=expires, requires=(two,))
+    people = tuple(Approver(id=name, verified=True) for name in voted)
+    story.add(ApprovalGranted, **about(CALL), approval="approval-1", approver=BOB, voted=people)
+    assert codes(story) == found
 
 
 def test_an_approval_after_its_expiry_is_reported() -> None:

@@ -133,14 +133,14 @@ class World:
         """Decide, and ask a person as the guard does."""
         verdict = self.decide(proposal)
         assert isinstance(verdict, NeedsApproval)
-        self.governor.approvals.request(verdict.binding, parents=(verdict.event,))
+        self.governor.approvals.request(verdict.binding, verdict.briefing, verdict.requires, parents=(verdict.event,))
         return verdict.binding
 
     def permit(self, proposal: Proposal):
         """Take a step through the gate, with a person's yes where one is needed."""
         verdict = self.decide(proposal)
         if isinstance(verdict, NeedsApproval):
-            self.governor.approvals.request(verdict.binding)
+            self.governor.approvals.request(verdict.binding, verdict.briefing, verdict.requires)
             self.governor.approvals.answer(verdict.binding, Approve(), ALICE)
             verdict = self.decide(proposal)
         assert isinstance(verdict, Permitted)

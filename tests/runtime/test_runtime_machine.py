@@ -151,7 +151,8 @@ class Governance(RuleBasedStateMachine):
     def _answer(self, step, answer, who, binding=None):
         self.world.governor.approvals.answer(binding or step.asked, answer, who)
         in_time = self.world.clock.now() < step.expires_at
-        if step.answered:
+        stays = binding is not None and binding.same_but_person(step.asked)  # a stranger cannot settle a question
+        if step.answered or (stays and in_time):
             return
         step.answered = True
         if not in_time or binding is not None:

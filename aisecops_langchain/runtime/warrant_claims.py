@@ -27,7 +27,7 @@ Limits = Mapping[str, Mapping[str, Sequence[JsonValue]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class WarrantWish:
     """What a delegator asks for."""
 
     agent: str
@@ -40,11 +40,11 @@ class Grant:
     run: str
 
 
-def claims_for(grant: Grant, giver: Principal, above: Warrant | None, *, now: int) -> WarrantClaims:
+def claims_for(wish: WarrantWish, giver: Principal, above: Warrant | None, *, now: int) -> WarrantClaims:
     """Make the claims of the next link.
 
     Args:
-        grant: What is asked for.
+        wish: What is asked for.
         giver: Who delegates.
         above: The warrant that the giver itself acts under, if it does.
         now: Nanoseconds since the Unix epoch.
@@ -55,11 +55,11 @@ def claims_for(grant: Grant, giver: Principal, above: Warrant | None, *, now: in
     Raises:
         WarrantError: If the giver may not pass that on.
     """
-    if type(grant.expires_in) is not int or not 0 < grant.expires_in <= MAX_SECONDS:
+    if type(wish.expires_in) is not int or not 0 < wish.expires_in <= MAX_SECONDS:
         raise WarrantError("lifetime", "a warrant needs an end", expected=f"1 to {MAX_SECONDS} seconds")
     if above is not None and len(above.links) >= MAX_LINKS:
         raise WarrantError("too_deep", "the chain is too long", expected=f"at most {MAX_LINKS} links")
-    claims = _claims(grant, giver, above, now)
+    claims = _claims(wish, giver, above, now)
     before = tuple(link.claims for link in above.links) if above else ()
     fault = chain_fault((*before, claims))
     if fault is not None:
@@ -67,9 +67,9 @@ def claims_for(grant: Grant, giver: Principal, above: Warrant | None, *, now: in
     return claims
 
 
-def _claims(grant: Grant, giver: Principal, above: Warrant | None, now: int) -> WarrantClaims:
+def _claims(wish: WarrantWish, giver: Principal, above: Warrant | None, now: int) -> WarrantClaims:
     held = above.claims if above else None
-    ends = now + grant.expires_in * _SECOND
+    ends = now + wish.expires_in * _SECOND
     stated = {
         "id": secrets.token_hex(16),
         "parent": held.digest() if held else "",
@@ -77,12 +77,12 @@ def _claims(grant: Grant, giver: Principal, above: Warrant | None, now: int) -> 
         "user": giver.user,
         "issuer": giver.issuer,
         "delegator": giver.agent,
-        "agent": grant.agent,
-        "tools": tuple(sorted(set(grant.tools))),
-        "values": _bounds(grant, held),
-        "budget": {**(held.budget if held else {}), **grant.budget},
-        "depth": grant.depth,
-        "run": grant.run,
+        "agent": wish.agent,
+        "tools": tuple(sorted(set(wish.tools))),
+        "values": _bounds(wish, held),
+        "budget": {**(held.budget if held else {}), **wish.budget},
+        "depth": wish.depth,
+        "run": wish.run,
         "issued_at": now,
         "expires_at": min(ends, held.expires_at) if held else ends,
     }
@@ -94,11 +94,11 @@ def _claims(grant: Grant, giver: Principal, above: Warrant | None, now: int) -> 
     return claims
 
 
-def _bounds(grant: Grant, held: WarrantClaims | None) -> dict[str, dict[str, tuple[JsonValue, ...]]]:
+def _bounds(wish: WarrantWish, held: WarrantClaims | None) -> dict[str, dict[str, tuple[JsonValue, ...]]]:
     bounds: dict[str, dict[str, tuple[JsonValue, ...]]] = {}
-    for tool in grant.tools:
+    for tool in wish.tools:
         inherited = held.values.get(tool, {}) if held else {}
-        own = {name: tuple(allowed) for name, allowed in grant.values.get(tool, {}).items()}
+        own = {name: tuple(allowed) for name, allowed in wish.values.get(tool, {}).items()}
         if inherited or own:
             bounds[tool] = {**inherited, **own}
     return bounds
