@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from aisecops_langchain.adapters.acting import current_idempotency_key, current_scope
+    from aisecops_langchain.adapters.agent import governed_agent
     from aisecops_langchain.adapters.approval import ApprovalNode
     from aisecops_langchain.adapters.callbacks import AuditCallbackHandler
+    from aisecops_langchain.adapters.chain import GovernedToolCalls
     from aisecops_langchain.adapters.checkpoints import SealedCheckpointer
     from aisecops_langchain.adapters.delegation import subagent_tool
     from aisecops_langchain.adapters.effects import effects
@@ -22,10 +24,12 @@ if TYPE_CHECKING:
     from aisecops_langchain.adapters.guard import ToolGuardNode
     from aisecops_langchain.adapters.identity import LangGraphAuthIdentity, warrant_of
     from aisecops_langchain.adapters.intake import IntakeNode
+    from aisecops_langchain.adapters.middleware import GovernanceMiddleware
     from aisecops_langchain.adapters.planning import PlanningNode
     from aisecops_langchain.adapters.retriever import SanitizingRetriever
     from aisecops_langchain.adapters.state import GovernanceState
-    from aisecops_langchain.adapters.tools import govern_tools
+    from aisecops_langchain.adapters.tool_node import GovernedToolNode
+    from aisecops_langchain.adapters.wrapped import govern_tools
     from aisecops_langchain.audit import AuditLog, verify_log
     from aisecops_langchain.domain.principal import Approver, Principal
     from aisecops_langchain.domain.warrant import Warrant
@@ -64,7 +68,11 @@ _HOMES: Final = {
     "after_planning": "adapters.govern",
     "effects": "adapters.effects",
     "govern": "adapters.govern",
-    "govern_tools": "adapters.tools",
+    "GovernanceMiddleware": "adapters.middleware",
+    "GovernedToolCalls": "adapters.chain",
+    "GovernedToolNode": "adapters.tool_node",
+    "govern_tools": "adapters.wrapped",
+    "governed_agent": "adapters.agent",
     "load_policy": "policy",
     "open_under": "runtime.files",
     "parse_policy": "policy",
@@ -88,7 +96,10 @@ __all__ = [
     "AuditLog",
     "ExecutorNode",
     "FinishNode",
+    "GovernanceMiddleware",
     "GovernanceState",
+    "GovernedToolCalls",
+    "GovernedToolNode",
     "Governor",
     "IdentityProvider",
     "IntakeNode",
@@ -113,6 +124,7 @@ __all__ = [
     "effects",
     "govern",
     "govern_tools",
+    "governed_agent",
     "load_policy",
     "open_under",
     "parse_policy",

@@ -53,6 +53,7 @@ class ApprovalNode(GovernanceNode):
             Without it the answer is recorded as coming from somebody unidentified; where it is given and fails,
             nobody answered.
         approval_format: How questions and answers look.
+        inside: How many graphs of ours lie between the node and the graph that it works for.
     """
 
     def __init__(
@@ -63,8 +64,9 @@ class ApprovalNode(GovernanceNode):
         *,
         approver: ApproverSource | None = None,
         approval_format: ApprovalFormat = "hitl",
+        inside: int = 0,
     ) -> None:
-        super().__init__(governor, principal)
+        super().__init__(governor, principal, inside=inside)
         if approval_format not in ("hitl", "agent_inbox"):
             raise ConfigurationError(
                 "unknown format of approvals", expected="hitl or agent_inbox", got=str(approval_format)[:40]

@@ -5,11 +5,33 @@ Invariant: a tool that takes a key runs only with the key of its own effect in t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from aisecops_langchain.adapters.tools import GovernedTool
+from langchain_core.tools import BaseTool
+
+from aisecops_langchain.adapters.tools import GovernedTool, check_profiles, toolbox
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.runtime.governor import Governor
+
+
+def toolbox_for(governor: Governor, tools: Sequence[BaseTool | Callable[..., Any]]) -> dict[str, GovernedTool]:
+    """Put tools under governance as policy describes them: their keys hidden, their profiles checked.
+
+    Args:
+        governor: Knows what policy says of the tools.
+        tools: LangChain tools, or functions to make tools of.
+
+    Returns:
+        The governed tools by name.
+
+    Raises:
+        ConfigurationError: If one of them cannot be governed, or policy names an argument that it does not have.
+    """
+    governed = toolbox(tools)
+    hide_keys(governor, governed)
+    check_profiles(governor, governed)
+    return governed
 
 
 def hide_keys(governor: Governor, tools: Mapping[str, GovernedTool]) -> None:

@@ -346,9 +346,9 @@ def test_a_model_is_not_shown_the_argument_of_the_key(quick: Office) -> None:
     with open_governor(quick.home / "own", policy(KEYED)) as governor:
         graph = quick.agent("done", tools=[keyed(Bank("paid"))], governor=governor)
         from aisecops_langchain.adapters.keys import hide_keys
-        from aisecops_langchain.adapters.tools import govern_tools
+        from aisecops_langchain.adapters.tools import toolbox
 
-        tools = govern_tools([keyed(Bank("paid"))])
+        tools = toolbox([keyed(Bank("paid"))])
         hide_keys(governor, tools)
         shown.append(tools["pay"].shown)
     assert graph is not None
