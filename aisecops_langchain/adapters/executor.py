@@ -23,6 +23,7 @@ from aisecops_langchain.adapters.acting import Acting, acting, recipient_of
 from aisecops_langchain.adapters.context import sealed
 from aisecops_langchain.adapters.delegation import carried
 from aisecops_langchain.adapters.node import GovernanceNode, mapping_of
+from aisecops_langchain.adapters.offloop import to_the_end
 from aisecops_langchain.adapters.orders import Reading, read_order
 from aisecops_langchain.adapters.place import Place, PrincipalSource, traced
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES
@@ -73,8 +74,11 @@ class ExecutorNode(GovernanceNode):
         try:
             with acting(self._acting(started)):
                 output = self._node.invoke([_tool_call(started.reading)], traced(config, started.place))
-        except BaseException as error:  # noqa: BLE001 - the effect must be accounted for, whatever ended it
+        except Exception as error:  # noqa: BLE001 - the effect must be accounted for, whatever ended it
             return self._fail(started, error)
+        except BaseException as error:
+            self._abandon(started, error)
+            raise
         return self._complete(started, output)
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002, ARG002
@@ -85,8 +89,14 @@ class ExecutorNode(GovernanceNode):
         try:
             with acting(self._acting(started)):
                 output = await self._node.ainvoke([_tool_call(started.reading)], traced(config, started.place))
-        except BaseException as error:  # noqa: BLE001 - as above; cancellation included, so not in another thread
-            return self._fail(started, error)
+        except Exception as error:  # noqa: BLE001 - as above
+            return await to_the_end(self._fail, started, error)
+        except asyncio.CancelledError as error:
+            await to_the_end(self._abandon, started, error)
+            raise
+        except BaseException as error:  # the loop itself is ending, so nothing can be waited for
+            self._abandon(started, error)
+            raise
         return await asyncio.to_thread(self._complete, started, output)
 
     def _begin(self, state: Mapping[str, Any], config: RunnableConfig | None) -> _Started | dict[str, Any]:
@@ -108,23 +118,26 @@ class ExecutorNode(GovernanceNode):
         label = self._governor.planner.context_of(binding.scope, binding.plan)
         return Acting(binding.scope, label or UNKNOWN_SENDER, recipient_of(permit.id))
 
-    def _fail(self, started: _Started, error: BaseException) -> dict[str, Any]:
-        """Account for a tool that did not return."""
+    def _fail(self, started: _Started, error: Exception) -> dict[str, Any]:
+        """Account for a tool that raised."""
         execution, running, name = self._governor.execution, started.running, type(error).__name__
         try:
             if isinstance(error, GraphBubbleUp):
                 execution.lose(running, reason="the tool interrupted the graph in the middle of its work")
                 _LOG.error("tool %s interrupted the graph; ask for approval by policy instead", running.binding.tool)
                 return self._answer(started, "The tool stopped half way, and its outcome is unknown.", "unknown")
-            if isinstance(error, Exception):
-                execution.fail(running, error=name)
-                return self._answer(started, f"The tool failed ({name}).", "failed")
-            execution.lose(running, reason=f"cancelled while it ran ({name})")
+            execution.fail(running, error=name)
+            return self._answer(started, f"The tool failed ({name}).", "failed")
         except AisecopsError as fault:
             _LOG.error("a call ended, but its outcome could not be recorded: %s", fault)
-            if isinstance(error, Exception):
-                return self._answer(started, _UNRECORDED, "unknown")
-        raise error
+            return self._answer(started, _UNRECORDED, "unknown")
+
+    def _abandon(self, started: _Started, error: BaseException) -> None:
+        """Account for a tool that was cut off; the caller goes on to raise what cut it off."""
+        try:
+            self._governor.execution.lose(started.running, reason=f"cancelled while it ran ({type(error).__name__})")
+        except AisecopsError as fault:
+            _LOG.error("a call was cut off, and that could not be recorded: %s", fault)
 
     def _complete(self, started: _Started, output: Any) -> Any:
         """Account for a result; one that cannot be inspected and recorded does not reach the model."""
