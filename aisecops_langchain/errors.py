@@ -67,6 +67,10 @@ class PolicyError(AisecopsError):
         super().__init__(where + message, expected=expected, got=got, remedy=remedy)
 
 
+class PinError(AisecopsError):
+    """A lock file of tool definitions is missing, malformed, or does not say what it pins."""
+
+
 class AuditError(AisecopsError):
     """The audit log cannot be written, read or trusted."""
 

@@ -6,6 +6,7 @@ and asks the ledger for a permit whatever way it was reached.
 
 from __future__ import annotations
 
+import logging
 import os
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -38,6 +39,8 @@ from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.runtime.governor import Governor, PolicySource
 from aisecops_langchain.runtime.identity import IdentityProvider
 from aisecops_langchain.runtime.ports import Ledger
+
+_LOG = logging.getLogger(__name__)
 
 INTAKE: Final = "intake"
 PLAN: Final = "plan"
@@ -126,7 +129,8 @@ def govern(
     who = principal or _principal(governor, agent, user, tenant, identity=identity, warrant=warrant)
     governed = govern_tools(tools)
     _check_profiles(governor, governed)
-    bound = model.bind_tools([tool.tool for tool in governed.values()]) if governed else model
+    offered = _vouched(governor, governed)
+    bound = model.bind_tools(offered) if offered else model
     graph: StateGraph[Any, Any, Any, Any] = StateGraph(_schema(state_schema), context_schema=context_schema)
     graph.add_node(INTAKE, IntakeNode(governor, who, tools=list(governed)))
     graph.add_node(PLAN, PlanningNode(bound, governed, governor, who, system_prompt=system_prompt))
@@ -188,6 +192,14 @@ def _next(state: Mapping[str, Any]) -> Mapping[str, Any]:
     memory = state.get(CHANNEL)
     following = memory.get("next") if isinstance(memory, Mapping) else None
     return following if isinstance(following, Mapping) else {}
+
+
+def _vouched(governor: Governor, tools: Mapping[str, GovernedTool]) -> list[BaseTool]:
+    """Withhold from the model what nobody pinned: a description is words to a model before any call is made."""
+    withheld = [name for name, tool in tools.items() if not governor.vouches_for(name, tool.definition())]
+    if withheld:
+        _LOG.warning("tools whose definition is not the pinned one are not offered to the model: %s", withheld)
+    return [tool.tool for name, tool in tools.items() if name not in withheld]
 
 
 def _open(

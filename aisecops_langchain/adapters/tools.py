@@ -16,9 +16,12 @@ from langchain_core.tools import tool as make_tool
 from pydantic import BaseModel, ValidationError
 
 from aisecops_langchain.adapters.effects import declared_effects
-from aisecops_langchain.canonical import JsonValue, digest
+from aisecops_langchain.canonical import JsonValue
+from aisecops_langchain.domain.definition import ToolDefinition
 from aisecops_langchain.domain.effects import ToolProfile
 from aisecops_langchain.errors import CanonicalizationError, ConfigurationError, InvalidCallError
+from aisecops_langchain.policy.formats.schema import compile_schema
+from aisecops_langchain.policy.values import OperandError
 
 _SYNTHETIC: Final = frozenset({"args", "kwargs"})
 """Fields that pydantic makes up for variadic functions; LangChain does not pass their defaults."""
@@ -73,6 +76,11 @@ class GovernedTool:
     def definition(self) -> str:
         """Return the digest of name, description and schema as they are now."""
         self._read()
+        return self._digest
+
+    def describe(self) -> ToolDefinition:
+        """Return name, description and schema as they are now."""
+        self._read()
         return self._definition
 
     def _read(self) -> None:
@@ -88,7 +96,8 @@ class GovernedTool:
         self._check_json = _json_schema_check(tool.name, self._schema) if isinstance(self._schema, dict) else None
         described = self._schema if isinstance(self._schema, dict) else self._schema.model_json_schema()
         self._documented = frozenset(_documented([tool.description, described]))
-        self._definition = digest("tool", {"name": tool.name, "description": tool.description, "schema": described})
+        self._definition = _defined(tool, described)
+        self._digest = self._definition.digest
         self._seen = seen
 
     def canonical_arguments(self, raw: Mapping[str, object]) -> dict[str, JsonValue]:
@@ -174,6 +183,17 @@ def govern_tools(tools: Sequence[BaseTool | Callable[..., Any]]) -> dict[str, Go
     return governed
 
 
+def _defined(tool: BaseTool, described: dict[str, Any]) -> ToolDefinition:
+    try:
+        return ToolDefinition(name=tool.name, description=tool.description, parameters=described)
+    except ValidationError as error:
+        raise CanonicalizationError(
+            f"the definition of {tool.name} is not plain JSON",
+            expected="text and a JSON schema",
+            got=str(error.errors(include_input=False)[0]["type"]),
+        ) from None
+
+
 def _documented(part: object) -> Iterator[str]:
     """Yield the quoted names in every text of a tool's definition."""
     if isinstance(part, str):
@@ -230,22 +250,22 @@ def _where(location: tuple[int | str, ...], known: frozenset[str] | None) -> str
 
 
 def _json_schema_check(name: str, schema: dict[str, Any]) -> Callable[[Mapping[str, object]], None]:
-    """Compile a JSON schema, closed against undeclared arguments unless it opens itself."""
-    try:
-        import jsonschema_rs  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise ConfigurationError(
-            f"tool {name} has a JSON schema and nothing to check it with",
-            expected="the package jsonschema-rs",
-            got="not installed",
-            remedy="pip install 'aisecops-langchain[mcp]'",
-        ) from error
+    """Compile a JSON schema, closed against undeclared arguments unless it opens itself.
+
+    Whoever wrote the schema may be an attacker: it is compiled only if nothing has to be fetched for it, nothing in it
+    leads back to itself and its patterns run in linear time.
+    """
     closed = schema if "additionalProperties" in schema else {**schema, "additionalProperties": False}
-    validator = jsonschema_rs.validator_for(closed)
+    try:
+        accepts = compile_schema(closed, pointers=True)
+    except OperandError as error:
+        raise ConfigurationError(
+            f"tool {name} has a JSON schema that arguments cannot be checked by", got=str(error)
+        ) from None
 
     def check(raw: Mapping[str, object]) -> None:
         try:
-            valid = validator.is_valid(dict(raw))
+            valid = accepts(cast("JsonValue", dict(raw)))
         except (ValueError, TypeError) as error:
             raise InvalidCallError(f"arguments of {name} are not JSON", got=type(error).__name__) from None
         if not valid:
