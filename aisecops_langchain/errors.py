@@ -115,6 +115,14 @@ class PermitError(CodedError):
     """
 
 
+class UnavailableError(AisecopsError):
+    """Something that has to be asked before a call is decided on does not answer; the call is refused."""
+
+
+class OutcomeUnknownError(AisecopsError):
+    """A tool was started, and nobody knows whether it took effect."""
+
+
 class ReconcileError(AisecopsError):
     """An effect cannot be settled as asked: it never began, is running, or has its outcome already."""
 

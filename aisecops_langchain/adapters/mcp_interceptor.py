@@ -1,0 +1,214 @@
+"""The interceptor for LangChain's MCP adapters: an MCP tool runs only as decided, once, and as its server describes it.
+
+Invariant: what reaches the server is exactly what was decided on. Under a governed node, that is the call which the node
+has begun, once; elsewhere the interceptor takes the call through review, approval and execution itself. It is the last
+one before the server, or the call is refused: nothing may change a call after it was checked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from types import CodeType
+from typing import TYPE_CHECKING, Any, Final, cast
+from uuid import uuid4
+
+from langchain_core.messages import ToolCall, ToolMessage
+from langchain_core.runnables import RunnableConfig, ensure_config
+
+from aisecops_langchain.adapters.acting import Acting, call_under_way
+from aisecops_langchain.adapters.mcp_catalogue import Catalogue
+from aisecops_langchain.adapters.mcp_servers import Connections
+from aisecops_langchain.adapters.place import ApproverSource, PrincipalSource
+from aisecops_langchain.adapters.single import SingleCalls
+from aisecops_langchain.adapters.tools import GovernedTool
+from aisecops_langchain.adapters.translate import refusal
+from aisecops_langchain.domain.plan import CanonicalCall
+from aisecops_langchain.errors import AisecopsError, ConfigurationError, OutcomeUnknownError, PermitError
+from aisecops_langchain.runtime.governor import Governor
+
+if TYPE_CHECKING:
+    from langchain_mcp_adapters.interceptors import MCPToolCallRequest, MCPToolCallResult
+    from mcp.types import CallToolResult
+
+_LOG = logging.getLogger(__name__)
+
+Handler = Callable[["MCPToolCallRequest"], Awaitable["MCPToolCallResult"]]
+
+_REFUSED: Final = "The governance layer refused the call."
+
+
+class GovernanceInterceptor:
+    """Governs the calls of a ``MultiServerMCPClient``: ``tool_interceptors=[..., GovernanceInterceptor(...)]``, last.
+
+    Args:
+        connections: The very connections that the client was given.
+        governor: Decides, remembers and records.
+        principal: Who acts, or how to tell from the configuration of a call.
+        approver: Tells who answers, from the configuration of the resuming call.
+        prefix: Whether the client names tools after their servers (``tool_name_prefix``).
+        timeout_seconds: How long a server may take; afterwards nobody knows whether the call took effect.
+        trust_seconds: How long what a server says of its tools counts; by default it is asked before each call.
+
+    Raises:
+        ConfigurationError: If the extra ``mcp`` is not installed, or this release of it is not known.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        *,
+        governor: Governor,
+        principal: PrincipalSource,
+        approver: ApproverSource | None = None,
+        prefix: bool = False,
+        timeout_seconds: float = 60.0,
+        trust_seconds: float = 0.0,
+    ) -> None:
+        self._last = _code_of_the_last_handler()
+        self._timeout = timeout_seconds
+        self._catalogue = Catalogue(
+            connections, prefix=prefix, timeout_seconds=timeout_seconds, trust_seconds=trust_seconds
+        )
+        self._calls = SingleCalls(self._catalogue.tools, governor, principal, approver=approver)
+
+    async def __call__(self, request: MCPToolCallRequest, handler: Handler) -> CallToolResult:
+        """Intercept one call.
+
+        Args:
+            request: The call as the interceptors before this one left it.
+            handler: Calls the server.
+
+        Returns:
+            What the server answered, inspected where no governed node will do so; a neutral error if it did not run.
+
+        Raises:
+            PermitError: If a governed node has begun another call than the one that came here.
+            OutcomeUnknownError: If the server did not answer a call of a governed node.
+            GraphBubbleUp: If the graph has to wait for a person.
+        """
+        now = call_under_way()
+        try:
+            self._require_last(handler)
+            tool = await self._catalogue.find(request.server_name, request.name, request.headers)
+        except AisecopsError as error:
+            _LOG.error("a call of an MCP tool was refused: %s", error)
+            if now is not None:
+                raise
+            return _error(_REFUSED)
+        if now is not None and now.tool == tool.name:
+            return await self._as_begun(now, tool, request, handler)
+        return await self._by_itself(tool, request, handler)
+
+    async def _as_begun(
+        self, now: Acting, tool: GovernedTool, request: MCPToolCallRequest, handler: Handler
+    ) -> CallToolResult:
+        """Pass on the call that a governed node has begun, and no other one, once; the node inspects the result."""
+        call = CanonicalCall.of(tool.name, tool.canonical_arguments(request.args))
+        if call.digest != now.call:
+            raise PermitError("call", "the call was changed after it was begun", expected="the call that was begun")
+        if tool.definition() != now.definition:
+            raise PermitError(
+                "definition_changed",
+                "the server describes the tool otherwise than when the call was decided on",
+                expected=now.definition,
+                got=tool.definition(),
+                remedy="list the server's tools anew",
+            )
+        if not now.claim():
+            raise PermitError(
+                "used", "the call that was begun was passed on already", expected="one call of the server"
+            )
+        return await self._ask(replace(request, args=call.arguments()), handler)
+
+    async def _by_itself(self, tool: GovernedTool, request: MCPToolCallRequest, handler: Handler) -> CallToolResult:
+        from aisecops_langchain.adapters.mcp_results import as_message, as_result  # noqa: PLC0415 - an extra
+
+        answers: list[CallToolResult] = []
+
+        async def run(call: ToolCall) -> ToolMessage:
+            answers.append(await self._ask(replace(request, args=call["args"]), handler))
+            return as_message(answers[0], call_id=call["id"] or "", tool=tool.name)
+
+        call_id = getattr(request.runtime, "tool_call_id", None) or f"mcp-{uuid4().hex}"
+        call = ToolCall(name=tool.name, args=request.args, id=call_id, type="tool_call")
+        try:
+            shown = await self._calls.acarry(call, _config(request), run)
+            return as_result(shown, answers[0] if answers else None)
+        except AisecopsError as error:
+            _LOG.error("a call of an MCP tool was refused: %s", error)
+            return _error(refusal(call_id, tool.name, _REFUSED, code="unavailable").text)
+
+    async def _ask(self, request: MCPToolCallRequest, handler: Handler) -> CallToolResult:
+        """Call the server; an error that is not the server's own word leaves the outcome open."""
+        from mcp.shared.exceptions import McpError  # noqa: PLC0415 - an extra
+        from mcp.types import CONNECTION_CLOSED  # noqa: PLC0415 - an extra
+
+        try:
+            async with asyncio.timeout(self._timeout):
+                return cast("CallToolResult", await handler(request))
+        except McpError as error:
+            if error.error.code not in (CONNECTION_CLOSED, _TIMED_OUT):
+                raise
+            raise _no_answer(error) from None
+        except Exception as error:
+            raise _no_answer(error) from None
+
+    def _require_last(self, handler: Handler) -> None:
+        if getattr(handler, "__code__", None) is not self._last:
+            raise ConfigurationError(
+                "another MCP interceptor stands between this one and the server",
+                expected="this interceptor last in tool_interceptors",
+                got="another one after it",
+                remedy="move it to the end of the list",
+            )
+
+
+_TIMED_OUT: Final = 408
+"""Code by which an MCP session tells that a request got no answer in time."""
+
+
+def _no_answer(error: Exception) -> OutcomeUnknownError:
+    return OutcomeUnknownError(
+        "the MCP server did not answer a call that reached it",
+        got=type(error).__name__,
+        remedy="find out whether the call took effect, then reconcile it",
+    )
+
+
+def _code_of_the_last_handler() -> CodeType:
+    """Find the code by which LangChain's adapter calls a server; it tells the last handler from an interceptor."""
+    try:
+        from langchain_mcp_adapters.tools import convert_mcp_tool_to_langchain_tool  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise ConfigurationError(
+            "MCP tools cannot be governed",
+            expected="the package langchain-mcp-adapters",
+            got="not installed",
+            remedy="pip install 'aisecops-langchain[mcp]'",
+        ) from error
+    code: CodeType | None = convert_mcp_tool_to_langchain_tool.__code__
+    for name in ("call_tool", "execute_tool"):
+        parts = () if code is None else code.co_consts
+        code = next((part for part in parts if isinstance(part, CodeType) and part.co_name == name), None)
+    if code is None:
+        raise ConfigurationError(
+            "this release of langchain-mcp-adapters is not known",
+            expected="one whose last handler can be recognised",
+            got="another one",
+            remedy="install a release that pyproject.toml names",
+        )
+    return code
+
+
+def _config(request: MCPToolCallRequest) -> RunnableConfig:
+    found: Any = getattr(request.runtime, "config", None)
+    return cast("RunnableConfig", found) if isinstance(found, dict) else ensure_config()
+
+
+def _error(text: str) -> CallToolResult:
+    from mcp.types import CallToolResult, TextContent  # noqa: PLC0415 - an extra
+
+    return CallToolResult(content=[TextContent(type="text", text=f"Not executed. {text}")], isError=True)
