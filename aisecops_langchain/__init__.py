@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from aisecops_langchain.adapters.planning import PlanningNode
     from aisecops_langchain.adapters.retriever import SanitizingRetriever
     from aisecops_langchain.adapters.state import GovernanceState
-    from aisecops_langchain.adapters.tools import govern_tools
+    from aisecops_langchain.adapters.tools import toolbox
     from aisecops_langchain.audit import AuditLog, verify_log
     from aisecops_langchain.domain.principal import Approver, Principal
     from aisecops_langchain.domain.warrant import Warrant
@@ -61,7 +61,7 @@ _HOMES: Final = {
     "after_planning": "adapters.govern",
     "effects": "adapters.effects",
     "govern": "adapters.govern",
-    "govern_tools": "adapters.tools",
+    "toolbox": "adapters.tools",
     "load_policy": "policy",
     "parse_policy": "policy",
     "IdentityProvider": "runtime.identity",
@@ -105,10 +105,10 @@ __all__ = [
     "current_scope",
     "effects",
     "govern",
-    "govern_tools",
     "load_policy",
     "parse_policy",
     "subagent_tool",
+    "toolbox",
     "verify_log",
     "warrant_of",
 ]

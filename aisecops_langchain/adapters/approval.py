@@ -41,6 +41,7 @@ class ApprovalNode(GovernanceNode):
         principal: Who acts.
         approver: Tells who answers, from the configuration of the resuming call; without it the answer is recorded
             as coming from somebody unidentified.
+        inside: How many graphs of ours lie between the node and the graph that it works for.
     """
 
     def __init__(
@@ -50,8 +51,9 @@ class ApprovalNode(GovernanceNode):
         principal: PrincipalSource,
         *,
         approver: ApproverSource | None = None,
+        inside: int = 0,
     ) -> None:
-        super().__init__(governor, principal)
+        super().__init__(governor, principal, inside=inside)
         self._tools = tools
         self._approver = approver or _unidentified
 

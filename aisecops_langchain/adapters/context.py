@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, SystemMessage
 
 from aisecops_langchain.adapters.place import Place
+from aisecops_langchain.adapters.state import CHANNEL
 from aisecops_langchain.adapters.translate import (
     KINDS,
     answered_after,
@@ -26,6 +28,8 @@ from aisecops_langchain.domain.labels import Integrity, Label, Source, SourceKin
 from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.provenance import FieldValue, LabelledText, Opened, SealedLabel
 from aisecops_langchain.runtime.governor import Governor
+
+MessageT = TypeVar("MessageT", bound=BaseMessage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +104,14 @@ def opened_label(governor: Governor, place: Place, message: BaseMessage) -> Labe
 
 
 def _opened(governor: Governor, place: Place, message: BaseMessage) -> Opened | None:
-    labels = place.memory.get("labels")
-    if not isinstance(labels, Mapping):
-        return None
+    """Open the label that the channel holds for a message, or the one that rides on the message itself."""
     key = content_key(message)
-    return governor.labels.open_whole(place.scope.thread, key, labels.get(key))
+    labels, rider = place.memory.get("labels"), message.additional_kwargs.get(CHANNEL)
+    for found in (labels.get(key) if isinstance(labels, Mapping) else None, rider):
+        opened = None if found is None else governor.labels.open_whole(place.scope.thread, key, found)
+        if opened is not None:
+            return opened
+    return None
 
 
 def sealed(
@@ -124,6 +131,20 @@ def sealed(
     """
     key = content_key(message)
     return {key: governor.labels.close_over(place.scope.thread, key, label, fields)}
+
+
+def riding(message: MessageT, labels: Mapping[str, SealedLabel]) -> MessageT:
+    """Derive a message that carries its own sealed label, for graphs whose state has no channel for it.
+
+    Args:
+        message: The message; stays as it is.
+        labels: The entry that was sealed for it.
+
+    Returns:
+        A copy with the label among the fields that no model is shown.
+    """
+    label = labels[content_key(message)]
+    return message.model_copy(update={"additional_kwargs": {**message.additional_kwargs, CHANNEL: dict(label)}})
 
 
 def spoken(principal: Principal, message: BaseMessage, seen: Label) -> Label:

@@ -1,55 +1,27 @@
-"""The executor node: the only place where a governed tool runs, one call at a time, under a permit.
+"""The executor node: the only place of a governed graph where a tool runs, one call at a time, under a permit.
 
-Invariant: nothing read from state is believed. The node computes what it is about to run, uses up the permit for
-exactly that in the ledger, and only then hands the same canonical arguments to the tool.
+Invariant: a shell over ``Carrier`` and LangGraph's ``ToolNode``; it decides nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
-from langchain_core.messages import BaseMessage, ToolCall, ToolMessage, convert_to_messages
+from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
-from langgraph.errors import GraphBubbleUp
 from langgraph.prebuilt import ToolNode
 from langgraph.types import Command
 
-from aisecops_langchain.adapters.acting import Acting, acting, recipient_of
-from aisecops_langchain.adapters.context import sealed
-from aisecops_langchain.adapters.delegation import carried
+from aisecops_langchain.adapters.carrying import Carried, Carrier
 from aisecops_langchain.adapters.node import GovernanceNode, mapping_of
-from aisecops_langchain.adapters.offloop import to_the_end
-from aisecops_langchain.adapters.orders import Reading, read_order
-from aisecops_langchain.adapters.place import Place, PrincipalSource, traced
+from aisecops_langchain.adapters.place import PrincipalSource, traced
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES
 from aisecops_langchain.adapters.tools import GovernedTool
-from aisecops_langchain.adapters.translate import error_message, refusal, structure_of, text_of, with_text
-from aisecops_langchain.canonical import digest_text
-from aisecops_langchain.domain.decision import Obligation
-from aisecops_langchain.domain.effects import ResultProfile
-from aisecops_langchain.domain.labels import NEUTRAL, Label, SourceKind, join_all
-from aisecops_langchain.errors import AisecopsError, PermitError, SanitizeError
-from aisecops_langchain.provenance import UNKNOWN_SENDER, FieldValue, SealedLabel, fields_of, only_values
-from aisecops_langchain.runtime.execution import Running
 from aisecops_langchain.runtime.governor import Governor
 
-_LOG = logging.getLogger(__name__)
-
-_UNRECORDED = "It was started, but its outcome could not be recorded; do not assume either way."
-
-
-@dataclass(frozen=True, slots=True)
-class _Started:
-    """A call that may run now."""
-
-    place: Place
-    reading: Reading
-    running: Running
+_READ_STATE: Final = "__pregel_read_state"
 
 
 class ExecutorNode(GovernanceNode):
@@ -63,196 +35,37 @@ class ExecutorNode(GovernanceNode):
 
     def __init__(self, tools: Mapping[str, GovernedTool], governor: Governor, principal: PrincipalSource) -> None:
         super().__init__(governor, principal)
-        self._tools = tools
+        self._carrier = Carrier(tools, governor)
         self._node = ToolNode([tool.tool for tool in tools.values()], handle_tool_errors=False)
 
     def run(self, state: Mapping[str, Any], config: RunnableConfig | None) -> Any:
         """Run one call, if its permit lets it."""
-        started = self._begin(state, config)
-        if not isinstance(started, _Started):
-            return started
-        try:
-            with acting(self._acting(started)):
-                output = self._node.invoke([_tool_call(started.reading)], traced(config, started.place))
-        except Exception as error:  # noqa: BLE001 - the effect must be accounted for, whatever ended it
-            return self._fail(started, error)
-        except BaseException as error:
-            self._abandon(started, error)
-            raise
-        return self._complete(started, output)
+        place = self.locate(state, config)
+        settings = _with_whole_state(traced(config, place))
+        return _update(self._carrier.carry(place, state, lambda call: self._node.invoke([call], settings)))
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002, ARG002
         """Run one call on the event loop; the accounting runs in worker threads."""
-        started = await asyncio.to_thread(self._begin, mapping_of(input), config)
-        if not isinstance(started, _Started):
-            return started
-        try:
-            with acting(self._acting(started)):
-                output = await self._node.ainvoke([_tool_call(started.reading)], traced(config, started.place))
-        except Exception as error:  # noqa: BLE001 - as above
-            return await to_the_end(self._fail, started, error)
-        except asyncio.CancelledError as error:
-            await to_the_end(self._abandon, started, error)
-            raise
-        except BaseException as error:  # the loop itself is ending, so nothing can be waited for
-            self._abandon(started, error)
-            raise
-        return await asyncio.to_thread(self._complete, started, output)
-
-    def _begin(self, state: Mapping[str, Any], config: RunnableConfig | None) -> _Started | dict[str, Any]:
-        place = self.locate(state, config)
-        call = state.get("call")
-        named = call if isinstance(call, Mapping) else {}
-        try:
-            reading = read_order(state, self._tools, place.scope)
-            running = self._governor.execution.begin(reading.permit, reading.binding)
-        except PermitError as error:
-            return self._refused(place, named, f"There is no permit for it: {error.message}.", error.code)
-        except AisecopsError as error:
-            _LOG.error("a call was not executed: %s", error)
-            return self._refused(place, named, "The governance layer cannot carry it out right now.", "unavailable")
-        return _Started(place, reading, running)
-
-    def _acting(self, started: _Started) -> Acting:
-        binding, permit = started.running.binding, started.running.permit
-        label = self._governor.planner.context_of(binding.scope, binding.plan)
-        return Acting(binding.scope, label or UNKNOWN_SENDER, recipient_of(permit.id))
-
-    def _fail(self, started: _Started, error: Exception) -> dict[str, Any]:
-        """Account for a tool that raised."""
-        execution, running, name = self._governor.execution, started.running, type(error).__name__
-        try:
-            if isinstance(error, GraphBubbleUp):
-                execution.lose(running, reason="the tool interrupted the graph in the middle of its work")
-                _LOG.error("tool %s interrupted the graph; ask for approval by policy instead", running.binding.tool)
-                return self._answer(started, "The tool stopped half way, and its outcome is unknown.", "unknown")
-            execution.fail(running, error=name)
-            return self._answer(started, f"The tool failed ({name}).", "failed")
-        except AisecopsError as fault:
-            _LOG.error("a call ended, but its outcome could not be recorded: %s", fault)
-            return self._answer(started, _UNRECORDED, "unknown")
-
-    def _abandon(self, started: _Started, error: BaseException) -> None:
-        """Account for a tool that was cut off; the caller goes on to raise what cut it off."""
-        try:
-            self._governor.execution.lose(started.running, reason=f"cancelled while it ran ({type(error).__name__})")
-        except AisecopsError as fault:
-            _LOG.error("a call was cut off, and that could not be recorded: %s", fault)
-
-    def _complete(self, started: _Started, output: Any) -> Any:
-        """Account for a result; one that cannot be inspected and recorded does not reach the model."""
-        parts = output if isinstance(output, list) else [output]
-        tool = self._tools[started.reading.call.tool]
-        profile = self._governor.profile(tool.name, tool.profile)
-        inspection = _Inspection(self._governor, started, profile.results)
-        try:
-            shown = [inspection.of(part) for part in parts]
-            self._governor.execution.complete(
-                started.running,
-                result=digest_text("result", "\n".join(inspection.raw)),
-                label=join_all(inspection.seen),
-            )
-        except AisecopsError as error:
-            _LOG.error("a call ran, but its outcome could not be recorded: %s", error)
-            with suppress(AisecopsError):  # where the result was at fault, and not the log or the ledger
-                self._governor.execution.lose(started.running, reason="its result could not be inspected or recorded")
-            return self._answer(started, _UNRECORDED, "unknown")
-        labels = {CHANNEL: {"labels": inspection.labels}}
-        if len(shown) == 1 and isinstance(shown[0], dict):
-            return {**shown[0], **labels}
-        return [*shown, Command(update=labels)]
-
-    def _answer(self, started: _Started, message: str, outcome: str) -> dict[str, Any]:
-        reading = started.reading
-        answer = error_message(reading.call_id, reading.call.tool, message, outcome=outcome, code=outcome)
-        return self._labelled(started.place, answer)
-
-    def _refused(self, place: Place, call: Mapping[str, Any], message: str, code: str) -> dict[str, Any]:
-        call_id, name = call.get("id"), call.get("name")
-        if not isinstance(call_id, str) or not call_id:
-            return {}
-        known = name if isinstance(name, str) and name in self._tools else "unknown"
-        return self._labelled(place, refusal(call_id, known, message, code=code))
-
-    def _labelled(self, place: Place, answer: ToolMessage) -> dict[str, Any]:
-        return {MESSAGES: [answer], CHANNEL: {"labels": sealed(self._governor, place, answer, NEUTRAL)}}
+        state = mapping_of(input)
+        place = await asyncio.to_thread(self.locate, state, config)
+        settings = _with_whole_state(traced(config, place))
+        return _update(await self._carrier.acarry(place, state, lambda call: self._node.ainvoke([call], settings)))
 
 
-class _Inspection:
-    """Inspects everything that a tool sent back, and seals a label to each message."""
-
-    def __init__(self, governor: Governor, started: _Started, results: ResultProfile) -> None:
-        self._governor = governor
-        self._results = results
-        self._started = started
-        self._redact = Obligation.REDACT_PII_IN_RESULT in started.running.record.obligations
-        self.labels: dict[str, SealedLabel] = {}
-        self.seen: list[Label] = []
-        self.raw: list[str] = []
-
-    def of(self, part: Any) -> Any:
-        """Derive a part of the node's output in which every message was inspected."""
-        if isinstance(part, Command):
-            return replace(part, update=self.of(part.update))
-        if isinstance(part, dict) and MESSAGES in part:
-            found = part[MESSAGES]
-            messages = found if isinstance(found, list) else [found]
-            return {**part, MESSAGES: [self._message(item) for item in _as_messages(messages)]}
-        return part
-
-    def _message(self, message: BaseMessage) -> BaseMessage:
-        labels: list[Label] = []
-        running = self._started.running
-        artifact = message.artifact if isinstance(message, ToolMessage) else None
-        sent = carried(self._governor, message, artifact, recipient=recipient_of(running.permit.id))
-        own = sent is None and self._is_result(message)
-
-        def inspect(text: str) -> str:
-            admitted = self._governor.admission.admit(
-                text,
-                running.binding.scope,
-                kind=SourceKind.TOOL_RESULT if sent is None else SourceKind.AGENT_MESSAGE,
-                name=running.binding.tool if sent is None else sent.sender,
-                redact_pii=self._redact,
-                parents=(running.event,),
-                carried=None if sent is None else sent.label,
-                results=self._results if own else None,
-            )
-            self.raw.append(text)
-            labels.append(admitted.label)
-            return admitted.text
-
-        shown = with_text(message, inspect)
-        if not labels:  # nothing but pictures, say: they still came from the tool
-            inspect("")
-        label = join_all(labels)
-        self.seen.append(label)
-        fields = self._fields(message) if own else ()
-        self.labels |= sealed(self._governor, self._started.place, shown, label, fields)
-        return shown
-
-    def _is_result(self, message: BaseMessage) -> bool:
-        """Whether a message is the tool's answer to this call, and not something else that it put into state."""
-        return (
-            isinstance(message, ToolMessage)
-            and message.tool_call_id == self._started.reading.call_id
-            and message.status != "error"
-        )
-
-    def _fields(self, message: BaseMessage) -> tuple[FieldValue, ...]:
-        """Take out what policy says is the organisation's own, before anyone downstream could touch the result."""
-        fields = fields_of(structure_of(message), self._results.fields) if self._results.fields else ()
-        if self._started.running.record.named_by_user:
-            fields += only_values(text_of(message), self._results.named_by_user)
-        return fields
+def _with_whole_state(config: RunnableConfig) -> RunnableConfig:
+    """Let tools be injected the graph's state: LangGraph would coerce it to the schema of this node, an order."""
+    configured = config.get("configurable", {})
+    return {**config, "configurable": {key: value for key, value in configured.items() if key != _READ_STATE}}
 
 
-def _as_messages(found: list[Any]) -> list[BaseMessage]:
-    try:
-        return convert_to_messages(found)
-    except (ValueError, TypeError, NotImplementedError) as error:
-        raise SanitizeError("a tool added something that is no message", got=type(error).__name__) from None
-
-
-def _tool_call(reading: Reading) -> ToolCall:
-    return ToolCall(name=reading.call.tool, args=reading.call.arguments(), id=reading.call_id, type="tool_call")
+def _update(carried: Carried) -> Any:
+    """Turn what came of a call into updates of state, with its labels beside it."""
+    output = carried.output
+    if output is None:
+        return {}
+    labels = {CHANNEL: {"labels": carried.labels}}
+    if isinstance(output, BaseMessage):
+        return {MESSAGES: [output], **labels}
+    if isinstance(output, dict):
+        return {**output, **labels}
+    return [*output, Command(update=labels)]

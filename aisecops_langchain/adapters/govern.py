@@ -31,7 +31,7 @@ from aisecops_langchain.adapters.orders import Order, orders
 from aisecops_langchain.adapters.place import ApproverSource, PrincipalSource
 from aisecops_langchain.adapters.planning import PlanningNode
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES, GovernanceState
-from aisecops_langchain.adapters.tools import GovernedTool, govern_tools
+from aisecops_langchain.adapters.tools import GovernedTool, toolbox
 from aisecops_langchain.adapters.translate import last_turn
 from aisecops_langchain.audit import Durability
 from aisecops_langchain.domain.principal import Principal
@@ -127,7 +127,7 @@ def govern(
     owned = governor is None
     governor = governor or _open(policy, home, durability, ledger)
     who = principal or _principal(governor, agent, user, tenant, identity=identity, warrant=warrant)
-    governed = govern_tools(tools)
+    governed = toolbox(tools)
     _check_profiles(governor, governed)
     offered = _vouched(governor, governed)
     bound = model.bind_tools(offered) if offered else model

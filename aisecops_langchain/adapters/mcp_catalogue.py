@@ -93,7 +93,7 @@ class Catalogue:
                 found = await list_tools(server, connection, prefix=self._prefix)
         except AisecopsError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a server of somebody else: anything may come
             raise UnavailableError(
                 "an MCP server could not be asked for its tools", expected="an answer", got=type(error).__name__
             ) from None

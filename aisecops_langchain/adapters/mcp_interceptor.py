@@ -1,6 +1,6 @@
 """The interceptor for LangChain's MCP adapters: an MCP tool runs only as decided, once, and as its server describes it.
 
-Invariant: what reaches the server is exactly what was decided on. Under a governed node, that is the call which the node
+Invariant: what reaches the server is exactly what was decided on. Under a governed node, that is the call that the node
 has begun, once; elsewhere the interceptor takes the call through review, approval and execution itself. It is the last
 one before the server, or the call is refused: nothing may change a call after it was checked.
 """
@@ -153,7 +153,7 @@ class GovernanceInterceptor:
             if error.error.code not in (CONNECTION_CLOSED, _TIMED_OUT):
                 raise
             raise _no_answer(error) from None
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever came, the server may have acted
             raise _no_answer(error) from None
 
     def _require_last(self, handler: Handler) -> None:

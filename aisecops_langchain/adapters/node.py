@@ -23,11 +23,13 @@ class GovernanceNode(Runnable[Any, Any]):
     Args:
         governor: Decides, remembers and records.
         principal: Who acts, or how to tell from the run's configuration.
+        inside: How many graphs of ours lie between the node and the graph that it works for.
     """
 
-    def __init__(self, governor: Governor, principal: PrincipalSource) -> None:
+    def __init__(self, governor: Governor, principal: PrincipalSource, *, inside: int = 0) -> None:
         self._governor = governor
         self._principal = principal
+        self._inside = inside
 
     @abstractmethod
     def run(self, state: Mapping[str, Any], config: RunnableConfig | None) -> Any:
@@ -43,7 +45,7 @@ class GovernanceNode(Runnable[Any, Any]):
 
     def locate(self, state: Mapping[str, Any], config: RunnableConfig | None, *, new_trace: bool = False) -> Place:
         """Find out where the node runs."""
-        return locate(self._governor, self._principal, state, config, new_trace=new_trace)
+        return locate(self._governor, self._principal, state, config, new_trace=new_trace, inside=self._inside)
 
 
 def mapping_of(given: object) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
-from langchain_core.messages import ToolCall
+from langchain_core.messages import AIMessage, ToolCall
 
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES
 from aisecops_langchain.adapters.translate import last_turn
@@ -56,10 +56,24 @@ def orders(state: Mapping[str, Any], wanted: Mapping[str, str]) -> list[Order]:
     turn = last_turn(state.get(MESSAGES) or [])
     if turn is None or not isinstance(memory, Mapping) or not isinstance(plan, str):
         return []
-    place = {"trace": memory.get("trace")}
+    return orders_of(turn[1], wanted, trace=memory.get("trace"), plan=plan)
+
+
+def orders_of(message: AIMessage, wanted: Mapping[str, str], *, trace: object, plan: str) -> list[Order]:
+    """Build one order for each wanted call of a message.
+
+    Args:
+        message: The model's message.
+        wanted: Permit ids by call id; empty ones where a person is to be asked.
+        trace: The run that it belongs to.
+        plan: Id of the plan of its calls.
+
+    Returns:
+        The orders, in the order of the calls.
+    """
     return [
-        Order(aisecops=place, call=call, plan=plan, permit=wanted[call_id])
-        for call in turn[1].tool_calls
+        Order(aisecops={"trace": trace}, call=call, plan=plan, permit=wanted[call_id])
+        for call in message.tool_calls
         if (call_id := call["id"]) is not None and call_id in wanted
     ]
 

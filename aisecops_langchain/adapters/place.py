@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from langchain_core.messages import AnyMessage
+from langchain_core.messages import AIMessage, AnyMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import get_runtime
 
@@ -33,6 +33,8 @@ TRACE_METADATA: Final = "aisecops_trace"
 
 _TRACE: Final = re.compile(r"[0-9a-f]{32}\Z")
 _CHECKPOINTER: Final = "__pregel_checkpointer"
+_READ: Final = "__pregel_read"
+_NOWHERE: Final = "handed-in"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ def locate(
     config: RunnableConfig | None,
     *,
     new_trace: bool = False,
+    inside: int = 0,
 ) -> Place:
     """Find out where a node runs.
 
@@ -65,6 +68,8 @@ def locate(
         state: What the node was given.
         config: The configuration it was given.
         new_trace: Whether a run begins here.
+        inside: How many graphs of ours lie between the node and the graph that it works for, as where a node of that
+            graph settles its questions in a graph of its own.
 
     Returns:
         The place.
@@ -87,11 +92,55 @@ def locate(
     scope = governor.scope(
         trace=trace,
         thread=thread or f"run-{trace}",
-        checkpoint_ns=info.checkpoint_ns.rpartition("|")[0],
+        checkpoint_ns=_outer(info.checkpoint_ns, 1 + inside),
         principal=_principal(principal, config),
     )
     messages = state.get(MESSAGES)
     return Place(scope, info.task_id, can_pause, messages if isinstance(messages, list) else [], memory)
+
+
+def locate_call(
+    governor: Governor, principal: PrincipalSource, config: RunnableConfig | None, message: AIMessage
+) -> Place:
+    """Find out where calls were handed in of which nobody here knows the conversation; it need not be in a graph.
+
+    Outside a graph the thread is the one that the configuration names, or one that all such calls share: there a call
+    is told from others by its own id and that of its message alone.
+
+    Args:
+        governor: Knows the policy in force.
+        principal: Who acts, or how to tell.
+        config: The configuration that the calls came with.
+        message: The message that holds the calls, and nothing else of the conversation.
+
+    Returns:
+        The place; its task is the same whenever the same calls are handed in again.
+
+    Raises:
+        ConfigurationError: If nobody can be named as principal.
+    """
+    config = config or {}
+    configured = config.get("configurable", {})
+    info = get_runtime().execution_info if _READ in configured else None
+    can_pause = info is not None and configured.get(_CHECKPOINTER) is not None
+    thread = (info.thread_id if info is not None and can_pause else configured.get("thread_id")) or _NOWHERE
+    turn = digest("handed-in", [str(thread), message.id or "", *(call["id"] or "" for call in message.tool_calls)])
+    scope = governor.scope(
+        trace=digest("trace", [str(thread), turn])[7:39],
+        thread=str(thread),
+        checkpoint_ns="" if info is None else _outer(info.checkpoint_ns, 1),
+        principal=_principal(principal, config),
+    )
+    return Place(scope, turn, can_pause, [message], {})
+
+
+def _outer(namespace: str, levels: int) -> str:
+    """Leave the innermost parts out of a checkpoint namespace; LangGraph numbers graphs that a node runs repeatedly."""
+    for _ in range(levels):
+        namespace, _, last = namespace.rpartition("|")
+        if last.isdigit():
+            namespace = namespace.rpartition("|")[0]
+    return namespace
 
 
 def traced(config: RunnableConfig | None, place: Place) -> RunnableConfig:

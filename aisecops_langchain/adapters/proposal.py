@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from langchain_core.tools import BaseTool
 
-from aisecops_langchain.adapters.tools import GovernedTool, govern_tools
+from aisecops_langchain.adapters.tools import GovernedTool, toolbox
 from aisecops_langchain.domain.effects import ToolEffect, ToolProfile
 
 _WORDS: Final = re.compile(r"[a-z]+")
@@ -84,7 +84,7 @@ def propose_bundle(tools: Sequence[BaseTool | Callable[..., Any]], *, agent: str
     Raises:
         ConfigurationError: If a tool cannot be governed.
     """
-    governed = govern_tools(tools)
+    governed = toolbox(tools)
     names = ", ".join(_quoted(name) for name in sorted(governed))
     lines = [
         "# A draft, guessed from the names and schemas of the tools. Review every line marked so; until the last rule",

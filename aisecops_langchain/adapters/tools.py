@@ -162,7 +162,7 @@ class GovernedTool:
             raise InvalidCallError(f"arguments of {self.name} are nested too deeply") from None
 
 
-def govern_tools(tools: Sequence[BaseTool | Callable[..., Any]]) -> dict[str, GovernedTool]:
+def toolbox(tools: Sequence[BaseTool | Callable[..., Any]]) -> dict[str, GovernedTool]:
     """Put tools under governance.
 
     Args:

@@ -94,7 +94,7 @@ def check_command(*, tools: str | None, mcp_config: Path | None, prefix: bool, l
 
 def _present(tools: str | None, mcp_config: Path | None, *, prefix: bool) -> Pins:
     """Read the definitions as the tools give them now."""
-    from aisecops_langchain.adapters.tools import govern_tools
+    from aisecops_langchain.adapters.tools import toolbox
     from aisecops_langchain.errors import AisecopsError
     from aisecops_langchain.runtime.pins import Pins
 
@@ -102,7 +102,7 @@ def _present(tools: str | None, mcp_config: Path | None, *, prefix: bool) -> Pin
         raise CommandError("expected: either MODULE:ATTRIBUTE or --mcp-config FILE")
     found = _listed(mcp_config, prefix=prefix) if tools is None else _imported(tools)
     try:
-        return Pins.of(tool.describe() for tool in govern_tools(found).values())
+        return Pins.of(tool.describe() for tool in toolbox(found).values())
     except AisecopsError:
         raise
     except (TypeError, ValueError) as error:

@@ -32,7 +32,7 @@ from aisecops_langchain import (
 )
 from aisecops_langchain.adapters.govern import after_guard
 from aisecops_langchain.adapters.orders import Order
-from aisecops_langchain.adapters.tools import govern_tools
+from aisecops_langchain.adapters.tools import toolbox
 from aisecops_langchain.domain.labels import SourceKind
 from aisecops_langchain.sanitize.config import Action, SanitizeConfig, SeverityActions
 from aisecops_langchain.testing import ScriptedChatModel, call
@@ -181,7 +181,7 @@ async def test_a_retried_executor_does_not_run_its_tool_again(office: Office) ->
         tries.append(query)
         raise ConnectionError("down")
 
-    tools = govern_tools([search])
+    tools = toolbox([search])
     who = Principal(agent="clerk")
     builder: StateGraph[Any, Any, Any, Any] = StateGraph(GovernanceState)
     builder.add_node("plan", lambda _: {"messages": [AIMessage("", tool_calls=[SEARCH])]})

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from aisecops_langchain import govern_tools, parse_policy
+from aisecops_langchain import parse_policy, toolbox
 from aisecops_langchain.adapters.scope import ModelScope
 from aisecops_langchain.canonical import digest_text
 from aisecops_langchain.domain.effects import ToolProfile
@@ -102,7 +102,7 @@ rules: [{id: mail, effect: allow, tools: [mail], when: {task.in_scope: true}}]
         LabelledText(text, label_for(Source(kind=kind, name="t", digest=digest_text("content", text))))
         for text, kind in (("mail bob", SourceKind.USER_PROMPT), ("pay eve", SourceKind.TOOL_RESULT))
     ]
-    tools = govern_tools([mail])
+    tools = toolbox([mail])
     assert tasks.task(contents, tools, RUN) == tasks.task(contents, tools, RUN)
     assert "mail bob" in str(model.seen)
     assert "eve" not in str(model.seen)

@@ -17,7 +17,7 @@ from langgraph.prebuilt import ToolNode
 from langgraph.runtime import Runtime
 
 from aisecops_langchain import Governor, Principal, parse_policy
-from aisecops_langchain.adapters.tools import govern_tools
+from aisecops_langchain.adapters.tools import toolbox
 from aisecops_langchain.canonical import digest_text
 from aisecops_langchain.domain.labels import Source, SourceKind, label_for
 from aisecops_langchain.domain.permit import Binding
@@ -50,7 +50,7 @@ class Stages:
 
     def __init__(self, governor: Governor) -> None:
         self.governor = governor
-        self.tools = govern_tools([lookup])
+        self.tools = toolbox([lookup])
         self.principal = Principal(agent="bench")
         label = label_for(Source(kind=SourceKind.USER_PROMPT, name="human", digest="none"))
         self.contents = [LabelledText("please look up red shoes", label)]

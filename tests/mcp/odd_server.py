@@ -16,15 +16,19 @@ BOOK, TOOLS = Path(sys.argv[1]), Path(sys.argv[2])
 server: Server[Any, Any] = Server("odd")
 
 
+def note(line: str) -> None:
+    with BOOK.open("a") as book:
+        book.write(f"{line}\n")
+
+
 @server.list_tools()
 async def list_tools() -> list[Tool]:
-    return [Tool(**item) for item in json.loads(TOOLS.read_text())]
+    return [Tool(**item) for item in json.loads(await asyncio.to_thread(TOOLS.read_text))]
 
 
 @server.call_tool(validate_input=False)
 async def call_tool(name: str, arguments: dict[str, Any]) -> list[TextContent]:
-    with BOOK.open("a") as book:
-        book.write(f"{name} {json.dumps(arguments, sort_keys=True)}\n")
+    await asyncio.to_thread(note, f"{name} {json.dumps(arguments, sort_keys=True)}")
     return [TextContent(type="text", text=f"did {name}")]
 
 
