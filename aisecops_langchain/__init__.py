@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from aisecops_langchain.adapters.guard import ToolGuardNode
     from aisecops_langchain.adapters.identity import LangGraphAuthIdentity, warrant_of
     from aisecops_langchain.adapters.intake import IntakeNode
+    from aisecops_langchain.adapters.mcp_interceptor import GovernanceInterceptor
     from aisecops_langchain.adapters.planning import PlanningNode
     from aisecops_langchain.adapters.retriever import SanitizingRetriever
     from aisecops_langchain.adapters.state import GovernanceState
@@ -46,6 +47,7 @@ _HOMES: Final = {
     "AuditLog": "audit",
     "ExecutorNode": "adapters.executor",
     "FinishNode": "adapters.finish",
+    "GovernanceInterceptor": "adapters.mcp_interceptor",
     "GovernanceState": "adapters.state",
     "Governor": "runtime.governor",
     "IntakeNode": "adapters.intake",
@@ -83,6 +85,7 @@ __all__ = [
     "AuditLog",
     "ExecutorNode",
     "FinishNode",
+    "GovernanceInterceptor",
     "GovernanceState",
     "Governor",
     "IdentityProvider",

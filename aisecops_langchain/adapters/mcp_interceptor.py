@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from copy import deepcopy
 from dataclasses import replace
 from types import CodeType
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -89,6 +90,7 @@ class GovernanceInterceptor:
             OutcomeUnknownError: If the server did not answer a call of a governed node.
             GraphBubbleUp: If the graph has to wait for a person.
         """
+        request = replace(request, args=deepcopy(request.args))  # the interceptors before us may hold on to theirs
         now = call_under_way()
         try:
             self._require_last(handler)
