@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from aisecops_langchain.adapters.acting import current_scope
+    from aisecops_langchain.adapters.agent import governed_agent
     from aisecops_langchain.adapters.approval import ApprovalNode
     from aisecops_langchain.adapters.callbacks import AuditCallbackHandler
+    from aisecops_langchain.adapters.chain import GovernedToolCalls
     from aisecops_langchain.adapters.delegation import subagent_tool
     from aisecops_langchain.adapters.effects import effects
     from aisecops_langchain.adapters.executor import ExecutorNode
@@ -22,10 +24,12 @@ if TYPE_CHECKING:
     from aisecops_langchain.adapters.identity import LangGraphAuthIdentity, warrant_of
     from aisecops_langchain.adapters.intake import IntakeNode
     from aisecops_langchain.adapters.mcp_interceptor import GovernanceInterceptor
+    from aisecops_langchain.adapters.middleware import GovernanceMiddleware
     from aisecops_langchain.adapters.planning import PlanningNode
     from aisecops_langchain.adapters.retriever import SanitizingRetriever
     from aisecops_langchain.adapters.state import GovernanceState
-    from aisecops_langchain.adapters.tools import toolbox
+    from aisecops_langchain.adapters.tool_node import GovernedToolNode
+    from aisecops_langchain.adapters.wrapped import govern_tools
     from aisecops_langchain.audit import AuditLog, verify_log
     from aisecops_langchain.domain.principal import Approver, Principal
     from aisecops_langchain.domain.warrant import Warrant
@@ -63,7 +67,11 @@ _HOMES: Final = {
     "after_planning": "adapters.govern",
     "effects": "adapters.effects",
     "govern": "adapters.govern",
-    "toolbox": "adapters.tools",
+    "GovernanceMiddleware": "adapters.middleware",
+    "GovernedToolCalls": "adapters.chain",
+    "GovernedToolNode": "adapters.tool_node",
+    "govern_tools": "adapters.wrapped",
+    "governed_agent": "adapters.agent",
     "load_policy": "policy",
     "parse_policy": "policy",
     "IdentityProvider": "runtime.identity",
@@ -86,7 +94,10 @@ __all__ = [
     "ExecutorNode",
     "FinishNode",
     "GovernanceInterceptor",
+    "GovernanceMiddleware",
     "GovernanceState",
+    "GovernedToolCalls",
+    "GovernedToolNode",
     "Governor",
     "IdentityProvider",
     "IntakeNode",
@@ -108,10 +119,11 @@ __all__ = [
     "current_scope",
     "effects",
     "govern",
+    "govern_tools",
+    "governed_agent",
     "load_policy",
     "parse_policy",
     "subagent_tool",
-    "toolbox",
     "verify_log",
     "warrant_of",
 ]

@@ -28,10 +28,10 @@ from aisecops_langchain.adapters.guard import ToolGuardNode
 from aisecops_langchain.adapters.identity import VerifiedPrincipal, WarrantSource
 from aisecops_langchain.adapters.intake import IntakeNode
 from aisecops_langchain.adapters.orders import Order, orders
-from aisecops_langchain.adapters.place import ApproverSource, PrincipalSource
+from aisecops_langchain.adapters.place import ApproverSource, PrincipalSource, only_agent
 from aisecops_langchain.adapters.planning import PlanningNode
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES, GovernanceState
-from aisecops_langchain.adapters.tools import GovernedTool, toolbox
+from aisecops_langchain.adapters.tools import GovernedTool, check_profiles, toolbox
 from aisecops_langchain.adapters.translate import last_turn
 from aisecops_langchain.audit import Durability
 from aisecops_langchain.domain.principal import Principal
@@ -128,7 +128,7 @@ def govern(
     governor = governor or _open(policy, home, durability, ledger)
     who = principal or _principal(governor, agent, user, tenant, identity=identity, warrant=warrant)
     governed = toolbox(tools)
-    _check_profiles(governor, governed)
+    check_profiles(governor, governed)
     offered = _vouched(governor, governed)
     bound = model.bind_tools(offered) if offered else model
     graph: StateGraph[Any, Any, Any, Any] = StateGraph(_schema(state_schema), context_schema=context_schema)
@@ -225,37 +225,13 @@ def _principal(
     warrant: WarrantSource | None,
 ) -> PrincipalSource:
     if identity is None and warrant is None:
-        return Principal(agent=agent or _only_agent(governor), user=user, tenant=tenant)
+        return Principal(agent=agent or only_agent(governor), user=user, tenant=tenant)
     if (user, tenant) != (_ANYBODY, _ANYWHERE):
         raise ConfigurationError(
             "two answers to who this is for", expected="identity or warrant alone", got="a user or tenant as well"
         )
-    name = agent if agent or warrant is not None else _only_agent(governor)
+    name = agent if agent or warrant is not None else only_agent(governor)
     return VerifiedPrincipal(governor, agent=name, identity=identity, warrant=warrant)
-
-
-def _check_profiles(governor: Governor, tools: Mapping[str, GovernedTool]) -> None:
-    """Refuse a profile with an argument that the tool does not have: the real one would go unwatched."""
-    for name, tool in tools.items():
-        known = tool.argument_names
-        profile = governor.profile(name, tool.profile)
-        unknown = {*profile.targets, *profile.amounts, *profile.content} - (known or frozenset())
-        if unknown and known is not None:
-            raise ConfigurationError(
-                f"the effect profile of {name} names arguments that the tool does not have",
-                expected=", ".join(sorted(known)) or "no arguments",
-                got=", ".join(sorted(unknown)),
-                remedy="correct the tools section of the policy, or the tool's own declaration",
-            )
-
-
-def _only_agent(governor: Governor) -> str:
-    agents = sorted(governor.policy.agents)
-    if len(agents) != 1:
-        raise ConfigurationError(
-            "it is not clear which agent this is", expected="agent=...", got=f"{len(agents)} agents in the bundle"
-        )
-    return agents[0]
 
 
 def _schema(own: type[Any] | None) -> type[Any]:

@@ -31,6 +31,7 @@ class ToolGuardNode(GovernanceNode):
             another node calls the model; policy still decides on every call.
         leave_answered: Whether calls that somebody answered before stay out of the plan, as those that the host itself
             answers, for structured output.
+        by_message: Whether a turn is known by its message rather than by the task that reviews it.
         inside: How many graphs of ours lie between the node and the graph that it works for.
     """
 
@@ -43,11 +44,17 @@ class ToolGuardNode(GovernanceNode):
         system_prompt: str | None = None,
         require_plan: bool = False,
         leave_answered: bool = False,
+        by_message: bool = False,
         inside: int = 0,
     ) -> None:
         super().__init__(governor, principal, inside=inside)
         self._review = TurnReview(
-            tools, governor, system_prompt=system_prompt, require_plan=require_plan, leave_answered=leave_answered
+            tools,
+            governor,
+            system_prompt=system_prompt,
+            require_plan=require_plan,
+            leave_answered=leave_answered,
+            by_message=by_message,
         )
 
     def run(self, state: Mapping[str, Any], config: RunnableConfig | None) -> dict[str, Any]:

@@ -143,6 +143,32 @@ def _outer(namespace: str, levels: int) -> str:
     return namespace
 
 
+def acting_for(governor: Governor, principal: PrincipalSource | None) -> PrincipalSource:
+    """Name who acts where nobody said so: the only agent of the bundle, for nobody in particular.
+
+    Args:
+        governor: Knows the bundle.
+        principal: Who acts, if somebody said so.
+
+    Returns:
+        The principal, or how to tell it.
+
+    Raises:
+        ConfigurationError: If the bundle does not have exactly one agent.
+    """
+    return Principal(agent=only_agent(governor)) if principal is None else principal
+
+
+def only_agent(governor: Governor) -> str:
+    """Return the bundle's only agent; raises as ``acting_for`` does."""
+    agents = sorted(governor.policy.agents)
+    if len(agents) != 1:
+        raise ConfigurationError(
+            "it is not clear which agent this is", expected="a named agent", got=f"{len(agents)} agents in the bundle"
+        )
+    return agents[0]
+
+
 def traced(config: RunnableConfig | None, place: Place) -> RunnableConfig:
     """Derive a configuration that lets callbacks know which trace a model or tool call belongs to.
 

@@ -22,6 +22,7 @@ from aisecops_langchain.domain.effects import ToolProfile
 from aisecops_langchain.errors import CanonicalizationError, ConfigurationError, InvalidCallError
 from aisecops_langchain.policy.formats.schema import compile_schema
 from aisecops_langchain.policy.values import OperandError
+from aisecops_langchain.runtime.governor import Governor
 
 _SYNTHETIC: Final = frozenset({"args", "kwargs"})
 """Fields that pydantic makes up for variadic functions; LangChain does not pass their defaults."""
@@ -181,6 +182,29 @@ def toolbox(tools: Sequence[BaseTool | Callable[..., Any]]) -> dict[str, Governe
             raise ConfigurationError("two tools share a name", expected="unique tool names", got=made.name)
         governed[made.name] = made
     return governed
+
+
+def check_profiles(governor: Governor, tools: Mapping[str, GovernedTool]) -> None:
+    """Refuse a profile with an argument that the tool does not have: the real one would go unwatched.
+
+    Args:
+        governor: Knows what policy says of the tools.
+        tools: The governed tools.
+
+    Raises:
+        ConfigurationError: If a profile names an unknown argument.
+    """
+    for name, tool in tools.items():
+        known = tool.argument_names
+        profile = governor.profile(name, tool.profile)
+        unknown = {*profile.targets, *profile.amounts, *profile.content} - (known or frozenset())
+        if unknown and known is not None:
+            raise ConfigurationError(
+                f"the effect profile of {name} names arguments that the tool does not have",
+                expected=", ".join(sorted(known)) or "no arguments",
+                got=", ".join(sorted(unknown)),
+                remedy="correct the tools section of the policy, or the tool's own declaration",
+            )
 
 
 def _defined(tool: BaseTool, described: dict[str, Any]) -> ToolDefinition:

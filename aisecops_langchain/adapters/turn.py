@@ -83,6 +83,8 @@ class TurnReview:
         unseen: Whether the model saw more than the messages show, so that nothing vouches for its context.
         must_pause: Whether to ask only where the run can wait; otherwise the question is kept for whoever answers it
             from elsewhere, and the call is refused meanwhile.
+        by_message: Whether a turn without a recorded plan is known by its message, so that the same message reviewed
+            in another place of the graph's history is the same turn and runs nothing again.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class TurnReview:
         leave_answered: bool = False,
         unseen: bool = False,
         must_pause: bool = True,
+        by_message: bool = False,
     ) -> None:
         self._tools = tools
         self._governor = governor
@@ -103,6 +106,7 @@ class TurnReview:
         self._leave_answered = leave_answered
         self._unseen = unseen
         self._must_pause = must_pause
+        self._by_message = by_message
 
     def review(self, place: Place) -> Ruling | None:
         """Decide on every call that has no answer yet.
@@ -167,13 +171,14 @@ class TurnReview:
         if self._unseen:
             contents = (*contents, LabelledText("", UNLABELLED))
         known = reference.plan if reference else None
-        plan = planner.plan(proposals, contents, self._tools, place.scope, turn=place.task, plan_id=known)
+        turn = (self._by_message and place.messages[index].id) or place.task
+        plan = planner.plan(proposals, contents, self._tools, place.scope, turn=turn, plan_id=known)
         if reference is None or context_name(plan.context) == reference.context:
             return plan
         # What the model saw is not in state any more: nobody can vouch for it, so it counts as untrusted.
         doubt = [*contents, LabelledText("", UNLABELLED)]
         return planner.plan(
-            proposals, doubt, self._tools, place.scope, turn=place.task, plan_id=reference.plan, in_doubt=True
+            proposals, doubt, self._tools, place.scope, turn=turn, plan_id=reference.plan, in_doubt=True
         )
 
     def _decide(self, place: Place, plan: ExecutionPlan, position: int, reference: PlanReference | None) -> Verdict:

@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from aisecops_langchain import parse_policy, toolbox
+from aisecops_langchain import parse_policy
 from aisecops_langchain.adapters.scope import ModelScope
+from aisecops_langchain.adapters.tools import toolbox
 from aisecops_langchain.canonical import digest_text
 from aisecops_langchain.domain.effects import ToolProfile
 from aisecops_langchain.domain.labels import Source, SourceKind, label_for

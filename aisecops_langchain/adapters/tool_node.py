@@ -1,0 +1,195 @@
+"""``GovernedToolNode``: LangGraph's ``ToolNode``, where nothing runs that was not decided on.
+
+Invariant: before the node runs anything, every call of the turn has its permit, its refusal or a person's answer; and
+each call that runs goes through ``Carrier``, which takes nothing from state but the call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Final
+
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, ToolCall
+from langchain_core.runnables import RunnableConfig
+from langchain_core.tools import BaseTool
+from langgraph.prebuilt import ToolNode
+from langgraph.prebuilt.tool_node import ToolCallRequest
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+
+from aisecops_langchain.adapters.carrying import Carrier
+from aisecops_langchain.adapters.context import riding
+from aisecops_langchain.adapters.offloop import to_the_end
+from aisecops_langchain.adapters.orders import Order
+from aisecops_langchain.adapters.place import ApproverSource, Place, PrincipalSource, acting_for, locate
+from aisecops_langchain.adapters.settling import Settled, settled, settling
+from aisecops_langchain.adapters.state import CHANNEL, MESSAGES
+from aisecops_langchain.adapters.tools import check_profiles, toolbox
+from aisecops_langchain.adapters.translate import content_key, last_turn
+from aisecops_langchain.canonical import digest
+from aisecops_langchain.runtime.governor import Governor
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What the node was given, and the part of it that may run."""
+
+    state: Any
+    kind: str
+    """``list``, ``dict`` or ``tool_calls``, as ToolNode names them."""
+    calls: list[ToolCall]
+    place: Place
+    settled: Settled
+
+
+_GIVEN: ContextVar[_Given] = ContextVar("aisecops_given")
+"""The run of the node under way; the threads and tasks in which ToolNode runs calls inherit it."""
+
+_CALLS: Final = "tool_calls"
+
+
+class GovernedToolNode(ToolNode):
+    """A drop-in for LangGraph's ``ToolNode``: the same tools, state and results, under a governor.
+
+    A call that policy wants approved interrupts the graph, one interrupt per call, before any call of the turn runs.
+    A tool that raises is answered neutrally, as ``govern`` does.
+
+    Args:
+        tools: LangChain tools, or functions to make tools of.
+        governor: Decides, asks, remembers and records.
+        principal: Who acts, or how to tell from the run's configuration; by default the bundle's only agent, for
+            nobody in particular.
+        approver: Tells who answers approvals, from the configuration of the resuming call.
+        system_prompt: The agent's own instructions, if the model is shown any beside the messages.
+        name: Name of the node.
+        tags: Tags for tracing.
+        messages_key: The channel that holds the conversation.
+
+    Raises:
+        ConfigurationError: If a tool cannot be governed, or nobody can be named as principal.
+    """
+
+    def __init__(
+        self,
+        tools: Sequence[BaseTool | Callable[..., Any]],
+        *,
+        governor: Governor,
+        principal: PrincipalSource | None = None,
+        approver: ApproverSource | None = None,
+        system_prompt: str | None = None,
+        name: str = "tools",
+        tags: list[str] | None = None,
+        messages_key: str = MESSAGES,
+    ) -> None:
+        governed = toolbox(tools)
+        check_profiles(governor, governed)
+        self._governor = governor
+        self._principal = acting_for(governor, principal)
+        self._settling = settling(governed, governor, self._principal, approver=approver, system_prompt=system_prompt)
+        self._carrier = Carrier(governed, governor, ride=True, messages_key=messages_key)
+        super().__init__(
+            [tool.tool for tool in governed.values()],
+            name=name,
+            tags=tags,
+            handle_tool_errors=False,
+            messages_key=messages_key,
+            wrap_tool_call=self._carry,
+            awrap_tool_call=self._acarry,
+        )
+
+    def _func(self, input: Any, config: RunnableConfig, runtime: Runtime) -> Any:  # noqa: A002 - ToolNode's names
+        asked = self._asked(input, config)
+        given = self._settle(input, config, *asked, self._settling.invoke(_turn(*asked), config))
+        before = _GIVEN.set(given)
+        try:
+            return self._together(given, super()._func(input, config, runtime) if given.calls else [])
+        finally:
+            _GIVEN.reset(before)
+
+    async def _afunc(self, input: Any, config: RunnableConfig, runtime: Runtime) -> Any:  # noqa: A002
+        asked = self._asked(input, config)
+        answer = await self._settling.ainvoke(_turn(*asked), config)
+        given = await to_the_end(self._settle, input, config, *asked, answer)
+        before = _GIVEN.set(given)
+        try:
+            return self._together(given, await super()._afunc(input, config, runtime) if given.calls else [])
+        finally:
+            _GIVEN.reset(before)
+
+    def _asked(self, input: Any, config: RunnableConfig) -> tuple[list[AnyMessage], Mapping[str, Any]]:  # noqa: A002
+        """Find the conversation, cut to the calls that this very run of the node was handed, and the channel."""
+        calls, kind = super()._parse_input(input)
+        state = super()._extract_state(input, config)
+        messages = list(state if isinstance(state, list) else _read(state, self._messages_key) or [])
+        memory = {} if isinstance(state, list) else _read(state, CHANNEL)
+        turn = last_turn(messages)
+        if turn is None or kind == _CALLS:
+            message = AIMessage("", tool_calls=calls, id=turn[1].id if turn else None)
+            messages = [*messages[: turn[0] if turn else len(messages)], message]
+        turn = last_turn(messages)
+        if turn is not None and turn[1].id is None:  # the settling graph would make one up, another each time
+            named = turn[1].model_copy(update={"id": digest("unnamed", content_key(turn[1]))})
+            messages[turn[0]] = named
+        return messages, memory if isinstance(memory, Mapping) else {}
+
+    def _settle(
+        self,
+        input: Any,  # noqa: A002
+        config: RunnableConfig,
+        messages: list[AnyMessage],
+        _memory: Mapping[str, Any],
+        answer: Mapping[str, Any],
+    ) -> _Given:
+        _, kind = super()._parse_input(input)
+        found = settled(messages, answer)
+        turn = last_turn(messages)
+        message = found.edited or (turn[1] if turn else None)
+        calls = [call for call in (message.tool_calls if message else []) if call["id"] in found.permits]
+        place = locate(self._governor, self._principal, {CHANNEL: found.memory}, config)
+        return _Given(input, kind, calls, place, found)
+
+    def _parse_input(self, input: Any) -> Any:  # noqa: A002
+        """Hand ToolNode the calls that may run, in place of those that it was given."""
+        given = _GIVEN.get(None)
+        return (given.calls, given.kind) if given is not None else super()._parse_input(input)
+
+    def _carry(self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Any]) -> Any:
+        given = _GIVEN.get()
+        order = _order(given, request.tool_call)
+        return self._carrier.carry(given.place, order, lambda call: handler(request.override(tool_call=call))).output
+
+    async def _acarry(self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[Any]]) -> Any:
+        given = _GIVEN.get()
+        order = _order(given, request.tool_call)
+        carried = await self._carrier.acarry(given.place, order, lambda call: handler(request.override(tool_call=call)))
+        return carried.output
+
+    def _together(self, given: _Given, output: Any) -> Any:
+        """Put refusals beside results, in the shape that ToolNode gives."""
+        labels = given.settled.memory.get("labels", {})
+        said: list[BaseMessage] = [riding(message, labels) for message in given.settled.refusals]
+        if given.settled.edited is not None:
+            said.insert(0, given.settled.edited)
+        memory = {CHANNEL: given.settled.kept()}
+        if isinstance(output, dict):
+            return {**output, self._messages_key: [*said, *output[self._messages_key]], **memory}
+        as_list = given.kind == "list"
+        if any(isinstance(item, Command) for item in output):
+            said_so = said if as_list else {self._messages_key: said, **memory}
+            return [said_so, *output]
+        return [*said, *output] if as_list else {self._messages_key: [*said, *output], **memory}
+
+
+def _order(given: _Given, call: ToolCall) -> Order:
+    permit = given.settled.permits.get(call["id"] or "", "")
+    return Order(aisecops={"trace": given.place.scope.trace}, call=call, plan=given.settled.plan, permit=permit)
+
+
+def _turn(messages: list[AnyMessage], memory: Mapping[str, Any]) -> Any:
+    return {MESSAGES: messages, CHANNEL: dict(memory)}
+
+
+def _read(state: Any, name: str) -> Any:
+    return state.get(name) if isinstance(state, Mapping) else getattr(state, name, None)
