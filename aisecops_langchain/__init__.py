@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from aisecops_langchain.adapters.approval import ApprovalNode
     from aisecops_langchain.adapters.callbacks import AuditCallbackHandler
     from aisecops_langchain.adapters.chain import GovernedToolCalls
+    from aisecops_langchain.adapters.deep_agent import govern_deep_agent
     from aisecops_langchain.adapters.delegation import subagent_tool
     from aisecops_langchain.adapters.effects import effects
     from aisecops_langchain.adapters.executor import ExecutorNode
@@ -70,6 +71,7 @@ _HOMES: Final = {
     "GovernanceMiddleware": "adapters.middleware",
     "GovernedToolCalls": "adapters.chain",
     "GovernedToolNode": "adapters.tool_node",
+    "govern_deep_agent": "adapters.deep_agent",
     "govern_tools": "adapters.wrapped",
     "governed_agent": "adapters.agent",
     "load_policy": "policy",
@@ -119,6 +121,7 @@ __all__ = [
     "current_scope",
     "effects",
     "govern",
+    "govern_deep_agent",
     "govern_tools",
     "governed_agent",
     "load_policy",

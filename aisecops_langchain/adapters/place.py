@@ -15,6 +15,7 @@ from langchain_core.messages import AIMessage, AnyMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import get_runtime
 
+from aisecops_langchain.adapters.acting import call_under_way
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES
 from aisecops_langchain.canonical import digest
 from aisecops_langchain.domain.principal import Approver, Principal
@@ -82,7 +83,7 @@ def locate(
         raise ConfigurationError(
             "a governance node runs only inside a LangGraph graph", expected="execution info", got="none"
         )
-    can_pause = config.get("configurable", {}).get(_CHECKPOINTER) is not None
+    can_pause = _can_pause(config.get("configurable", {}))
     memory = state.get(CHANNEL)
     memory = memory if isinstance(memory, Mapping) else {}
     thread = info.thread_id if can_pause else None
@@ -122,7 +123,7 @@ def locate_call(
     config = config or {}
     configured = config.get("configurable", {})
     info = get_runtime().execution_info if _READ in configured else None
-    can_pause = info is not None and configured.get(_CHECKPOINTER) is not None
+    can_pause = info is not None and _can_pause(configured)
     thread = (info.thread_id if info is not None and can_pause else configured.get("thread_id")) or _NOWHERE
     turn = digest("handed-in", [str(thread), message.id or "", *(call["id"] or "" for call in message.tool_calls)])
     scope = governor.scope(
@@ -132,6 +133,11 @@ def locate_call(
         principal=_principal(principal, config),
     )
     return Place(scope, turn, can_pause, [message], {})
+
+
+def _can_pause(configured: Mapping[str, Any]) -> bool:
+    """Whether a run can wait for a person: not inside a tool, which is carried out once and cannot be gone on with."""
+    return configured.get(_CHECKPOINTER) is not None and call_under_way() is None
 
 
 def _outer(namespace: str, levels: int) -> str:
