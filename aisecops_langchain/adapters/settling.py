@@ -21,7 +21,7 @@ from aisecops_langchain.adapters.guard import ToolGuardNode
 from aisecops_langchain.adapters.orders import Order, orders
 from aisecops_langchain.adapters.place import ApproverSource, PrincipalSource
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES, GovernanceState
-from aisecops_langchain.adapters.translate import last_turn
+from aisecops_langchain.adapters.translate import answered_after, last_turn
 from aisecops_langchain.runtime.governor import Governor
 from aisecops_langchain.runtime.tasks import Toolbox
 
@@ -125,12 +125,14 @@ def settled(before: Sequence[AnyMessage], state: Mapping[str, Any]) -> Settled:
     messages: Sequence[AnyMessage] = state.get(MESSAGES) or []
     memory = state.get(CHANNEL)
     memory = memory if isinstance(memory, Mapping) else {}
-    known = {message.id for message in before}
-    refusals = [item for item in messages if isinstance(item, ToolMessage) and item.id not in known]
     turn, after = last_turn(before), last_turn(messages)
+    refusals: list[ToolMessage] = []
     edited = None
-    if turn and after and turn[1].id == after[1].id and turn[1].tool_calls != after[1].tool_calls:
-        edited = after[1]
+    if turn and after:
+        answered = answered_after(before, turn[0])
+        since = [item for item in messages[after[0] + 1 :] if isinstance(item, ToolMessage)]
+        refusals = [item for item in since if item.tool_call_id not in answered]
+        edited = after[1] if turn[1].tool_calls != after[1].tool_calls else None
     found = following(state)
     permits = found.get("permits")
     permits = permits if isinstance(permits, Mapping) else {}

@@ -11,14 +11,13 @@ import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Final, TypedDict
+from typing import Any, Final
 
 from langchain_core.messages import AIMessage, ToolCall, ToolMessage
 from langchain_core.runnables import RunnableConfig
-from langgraph.graph import END, START, StateGraph
-from langgraph.graph.state import CompiledStateGraph
 
 from aisecops_langchain.adapters.approval import ApprovalNode
+from aisecops_langchain.adapters.asking import Asking
 from aisecops_langchain.adapters.carrying import Carrier
 from aisecops_langchain.adapters.context import riding
 from aisecops_langchain.adapters.offloop import to_the_end
@@ -38,15 +37,6 @@ _MOST_QUESTIONS: Final = 16
 """How often one call is asked about in one go, should its answers never suffice."""
 
 _KEPT_RESULTS: Final = 256
-
-
-class _Question(TypedDict, total=False):
-    """State of the graph that asks about one call: an order."""
-
-    aisecops: Annotated[dict[str, Any], merge_governance]
-    call: ToolCall
-    plan: str
-    permit: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +76,7 @@ class SingleCalls:
         self._principal = principal
         self._review = TurnReview(tools, governor, unseen=True, must_pause=False)
         self._carrier = Carrier(tools, governor, ride=True)
-        self._asking = _asking(ApprovalNode(tools, governor, principal, approver=approver, inside=1))
+        self._asking = Asking(ApprovalNode(tools, governor, principal, approver=approver, inside=1))
         self._results: OrderedDict[str, Any] = OrderedDict()
 
     def carry(self, call: ToolCall, config: RunnableConfig | None, run: Callable[[ToolCall], Any]) -> Any:
@@ -109,7 +99,7 @@ class SingleCalls:
         for _ in range(_MOST_QUESTIONS):
             if ruling is None or not ruling.questions:
                 break
-            place, ruling = self._look_again(place, self._asking.invoke(_question(place, ruling), config))
+            place, ruling = self._look_again(place, self._asking.ask(_question(place, ruling), config))
         cleared = self._clear(place, ruling, call)
         if not isinstance(cleared, _Cleared):
             return cleared
@@ -123,7 +113,7 @@ class SingleCalls:
         for _ in range(_MOST_QUESTIONS):
             if ruling is None or not ruling.questions:
                 break
-            answered = await self._asking.ainvoke(_question(place, ruling), config)
+            answered = await self._asking.aask(_question(place, ruling), config)
             place, ruling = await to_the_end(self._look_again, place, answered)
         cleared = await to_the_end(self._clear, place, ruling, call)
         if not isinstance(cleared, _Cleared):
@@ -176,14 +166,6 @@ class SingleCalls:
         return output
 
 
-def _question(place: Place, ruling: Ruling) -> Any:
+def _question(place: Place, ruling: Ruling) -> Order:
     wanted = dict.fromkeys(ruling.questions, "")
     return orders_of(ruling.original, wanted, trace=place.scope.trace, plan=ruling.plan)[0]
-
-
-def _asking(node: ApprovalNode) -> CompiledStateGraph[Any, Any, Any, Any]:
-    """Build the graph that asks about one call: it has a namespace of its own, and so have its answers."""
-    graph: StateGraph[Any, Any, Any, Any] = StateGraph(_Question)
-    graph.add_node("approve", node)
-    graph.add_edge(START, "approve").add_edge("approve", END)
-    return graph.compile(name="approval")

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, ToolCall
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolCall
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool
 from langgraph.prebuilt import ToolNode
@@ -33,12 +33,27 @@ from aisecops_langchain.runtime.governor import Governor
 
 
 @dataclass(frozen=True, slots=True)
-class _Given:
-    """What the node was given, and the part of it that may run."""
+class _Turn:
+    """What the node was given."""
 
-    state: Any
     kind: str
     """``list``, ``dict`` or ``tool_calls``, as ToolNode names them."""
+    messages: list[AnyMessage]
+    message: AIMessage
+    """The one that proposes."""
+    memory: dict[str, Any]
+    """The governance channel, if state has one."""
+
+    def given(self) -> Any:
+        """Return what the settling graph is given."""
+        return {MESSAGES: self.messages, CHANNEL: self.memory}
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """The part of it that may run."""
+
+    kind: str
     calls: list[ToolCall]
     place: Place
     settled: Settled
@@ -46,8 +61,6 @@ class _Given:
 
 _GIVEN: ContextVar[_Given] = ContextVar("aisecops_given")
 """The run of the node under way; the threads and tasks in which ToolNode runs calls inherit it."""
-
-_CALLS: Final = "tool_calls"
 
 
 class GovernedToolNode(ToolNode):
@@ -100,55 +113,45 @@ class GovernedToolNode(ToolNode):
         )
 
     def _func(self, input: Any, config: RunnableConfig, runtime: Runtime) -> Any:  # noqa: A002 - ToolNode's names
-        asked = self._asked(input, config)
-        given = self._settle(input, config, *asked, self._settling.invoke(_turn(*asked), config))
-        before = _GIVEN.set(given)
+        turn = self._turn(input, config)
+        answer = self._settling.invoke(turn.given(), config)
+        before = _GIVEN.set(self._given(turn, config, answer))
         try:
-            return self._together(given, super()._func(input, config, runtime) if given.calls else [])
+            return self._together(super()._func(input, config, runtime) if _GIVEN.get().calls else [])
         finally:
             _GIVEN.reset(before)
 
     async def _afunc(self, input: Any, config: RunnableConfig, runtime: Runtime) -> Any:  # noqa: A002
-        asked = self._asked(input, config)
-        answer = await self._settling.ainvoke(_turn(*asked), config)
-        given = await to_the_end(self._settle, input, config, *asked, answer)
-        before = _GIVEN.set(given)
+        turn = await to_the_end(self._turn, input, config)
+        answer = await self._settling.ainvoke(turn.given(), config)
+        before = _GIVEN.set(await to_the_end(self._given, turn, config, answer))
         try:
-            return self._together(given, await super()._afunc(input, config, runtime) if given.calls else [])
+            return self._together(await super()._afunc(input, config, runtime) if _GIVEN.get().calls else [])
         finally:
             _GIVEN.reset(before)
 
-    def _asked(self, input: Any, config: RunnableConfig) -> tuple[list[AnyMessage], Mapping[str, Any]]:  # noqa: A002
+    def _turn(self, input: Any, config: RunnableConfig) -> _Turn:  # noqa: A002
         """Find the conversation, cut to the calls that this very run of the node was handed, and the channel."""
         calls, kind = super()._parse_input(input)
         state = super()._extract_state(input, config)
         messages = list(state if isinstance(state, list) else _read(state, self._messages_key) or [])
-        memory = {} if isinstance(state, list) else _read(state, CHANNEL)
-        turn = last_turn(messages)
-        if turn is None or kind == _CALLS:
-            message = AIMessage("", tool_calls=calls, id=turn[1].id if turn else None)
-            messages = [*messages[: turn[0] if turn else len(messages)], message]
-        turn = last_turn(messages)
-        if turn is not None and turn[1].id is None:  # the settling graph would make one up, another each time
-            named = turn[1].model_copy(update={"id": digest("unnamed", content_key(turn[1]))})
-            messages[turn[0]] = named
-        return messages, memory if isinstance(memory, Mapping) else {}
+        memory = None if isinstance(state, list) else _read(state, CHANNEL)
+        found = last_turn(messages)
+        at, message = found or (len(messages), AIMessage("", tool_calls=calls))
+        if found is None or kind == "tool_calls":
+            message = AIMessage("", tool_calls=calls, id=message.id)
+        if message.id is None:  # the settling graph would make one up, another one each time
+            message = message.model_copy(update={"id": digest("unnamed", content_key(message))})
+        after = messages[at + 1 :] if found else []
+        memory = dict(memory) if isinstance(memory, Mapping) else {}
+        return _Turn(kind, [*messages[:at], message, *after], message, {"trace": _trace(messages, config), **memory})
 
-    def _settle(
-        self,
-        input: Any,  # noqa: A002
-        config: RunnableConfig,
-        messages: list[AnyMessage],
-        _memory: Mapping[str, Any],
-        answer: Mapping[str, Any],
-    ) -> _Given:
-        _, kind = super()._parse_input(input)
-        found = settled(messages, answer)
-        turn = last_turn(messages)
-        message = found.edited or (turn[1] if turn else None)
-        calls = [call for call in (message.tool_calls if message else []) if call["id"] in found.permits]
+    def _given(self, turn: _Turn, config: RunnableConfig, answer: Mapping[str, Any]) -> _Given:
+        found = settled(turn.messages, answer)
+        message = found.edited or turn.message
+        calls = [call for call in message.tool_calls if call["id"] in found.permits]
         place = locate(self._governor, self._principal, {CHANNEL: found.memory}, config)
-        return _Given(input, kind, calls, place, found)
+        return _Given(turn.kind, calls, place, found)
 
     def _parse_input(self, input: Any) -> Any:  # noqa: A002
         """Hand ToolNode the calls that may run, in place of those that it was given."""
@@ -166,8 +169,9 @@ class GovernedToolNode(ToolNode):
         carried = await self._carrier.acarry(given.place, order, lambda call: handler(request.override(tool_call=call)))
         return carried.output
 
-    def _together(self, given: _Given, output: Any) -> Any:
+    def _together(self, output: Any) -> Any:
         """Put refusals beside results, in the shape that ToolNode gives."""
+        given = _GIVEN.get()
         labels = given.settled.memory.get("labels", {})
         said: list[BaseMessage] = [riding(message, labels) for message in given.settled.refusals]
         if given.settled.edited is not None:
@@ -187,8 +191,11 @@ def _order(given: _Given, call: ToolCall) -> Order:
     return Order(aisecops={"trace": given.place.scope.trace}, call=call, plan=given.settled.plan, permit=permit)
 
 
-def _turn(messages: list[AnyMessage], memory: Mapping[str, Any]) -> Any:
-    return {MESSAGES: messages, CHANNEL: dict(memory)}
+def _trace(messages: Sequence[AnyMessage], config: RunnableConfig) -> str:
+    """Name the run by the thread and the words that it answers, where no channel of state names it."""
+    words = next((message for message in reversed(messages) if isinstance(message, HumanMessage)), None)
+    thread = str(config.get("configurable", {}).get("thread_id", ""))
+    return digest("trace", [thread, words.id or content_key(words) if words else ""])[7:39]
 
 
 def _read(state: Any, name: str) -> Any:
