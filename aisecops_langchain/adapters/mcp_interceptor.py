@@ -22,11 +22,12 @@ from langchain_core.runnables import RunnableConfig, ensure_config
 from aisecops_langchain.adapters.acting import Acting, call_under_way
 from aisecops_langchain.adapters.mcp_catalogue import Catalogue
 from aisecops_langchain.adapters.mcp_servers import Connections
-from aisecops_langchain.adapters.place import ApproverSource, PrincipalSource
+from aisecops_langchain.adapters.place import ApproverSource, PrincipalSource, acting_for
 from aisecops_langchain.adapters.single import SingleCalls
 from aisecops_langchain.adapters.tools import GovernedTool
 from aisecops_langchain.adapters.translate import refusal
 from aisecops_langchain.domain.plan import CanonicalCall
+from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.errors import AisecopsError, ConfigurationError, OutcomeUnknownError, PermitError
 from aisecops_langchain.runtime.governor import Governor
 
@@ -47,14 +48,16 @@ class GovernanceInterceptor:
     Args:
         connections: The very connections that the client was given.
         governor: Decides, remembers and records.
-        principal: Who acts, or how to tell from the configuration of a call.
+        principal: Who acts, or how to tell from the configuration of a call; by default the bundle's only agent, for
+            nobody in particular.
         approver: Tells who answers, from the configuration of the resuming call.
         prefix: Whether the client names tools after their servers (``tool_name_prefix``).
         timeout_seconds: How long a server may take; afterwards nobody knows whether the call took effect.
         trust_seconds: How long what a server says of its tools counts; by default it is asked before each call.
 
     Raises:
-        ConfigurationError: If the extra ``mcp`` is not installed, or this release of it is not known.
+        ConfigurationError: If the extra ``mcp`` is not installed, this release of it is not known, or nobody can be
+            named as principal.
     """
 
     def __init__(
@@ -62,7 +65,7 @@ class GovernanceInterceptor:
         connections: Connections,
         *,
         governor: Governor,
-        principal: PrincipalSource,
+        principal: PrincipalSource | None = None,
         approver: ApproverSource | None = None,
         prefix: bool = False,
         timeout_seconds: float = 60.0,
@@ -73,7 +76,8 @@ class GovernanceInterceptor:
         self._catalogue = Catalogue(
             connections, prefix=prefix, timeout_seconds=timeout_seconds, trust_seconds=trust_seconds
         )
-        self._calls = SingleCalls(self._catalogue.tools, governor, principal, approver=approver)
+        who = _whoever_is_acting(acting_for(governor, principal))
+        self._calls = SingleCalls(self._catalogue.tools, governor, who, approver=approver)
 
     async def __call__(self, request: MCPToolCallRequest, handler: Handler) -> CallToolResult:
         """Intercept one call.
@@ -203,6 +207,18 @@ def _code_of_the_last_handler() -> CodeType:
             remedy="install a release that pyproject.toml names",
         )
     return code
+
+
+def _whoever_is_acting(otherwise: PrincipalSource) -> PrincipalSource:
+    """Name the principal of a call that is made within another one: whoever makes that one, and nobody with more."""
+
+    def who(config: RunnableConfig) -> Principal:
+        now = call_under_way()
+        if now is not None:
+            return now.scope.principal
+        return otherwise if isinstance(otherwise, Principal) else otherwise(config)
+
+    return who
 
 
 def _config(request: MCPToolCallRequest) -> RunnableConfig:

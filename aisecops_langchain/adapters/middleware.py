@@ -186,6 +186,7 @@ class GovernanceMiddleware(AgentMiddleware[GovernedAgentState, Any, Any]):
     ) -> tuple[Place, ModelContext, ModelRequest[Any] | None]:
         _require_innermost(handler, _FACTORY, _MODEL_CALLS, "the model")
         self.learn(request.tools)
+        request = request.override(tools=[tool for tool in request.tools if self._may_be_offered(tool)])
         place = locate(self._governor, self._principal, cast("Mapping[str, Any]", request.state), config)
         system = request.system_message
         if system is None:
@@ -202,6 +203,11 @@ class GovernanceMiddleware(AgentMiddleware[GovernedAgentState, Any, Any]):
         first = messages[0]
         fit = system if text_of(first) == text_of(system) else SystemMessage(text_of(first))
         return place, context, request.override(messages=messages[1:], system_message=fit)
+
+    def _may_be_offered(self, tool: object) -> bool:
+        """Whether a model may read a tool's description: not where another one was pinned."""
+        known = self._tools.get(tool.name) if isinstance(tool, BaseTool) else None
+        return known is None or self._governor.vouches_for(known.name, known.definition())
 
     def _exhausted(self, place: Place, context: ModelContext) -> ExtendedModelResponse[Any]:
         proposed = self._proposing.propose(place, context, AIMessage(EXHAUSTED))

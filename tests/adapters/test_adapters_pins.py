@@ -11,7 +11,7 @@ from langchain_core.tools import BaseTool
 from langgraph.types import Command
 from pydantic import Field, create_model
 
-from aisecops_langchain import Governor, govern
+from aisecops_langchain import Governor, govern, governed_agent
 from aisecops_langchain.adapters.tools import GovernedTool
 from aisecops_langchain.domain.decision import Stage
 from aisecops_langchain.runtime.pins import Pins
@@ -77,6 +77,14 @@ async def test_a_tool_that_nobody_pinned_is_neither_offered_nor_run(quick: Offic
     assert quick.ran == []
     assert model.offered == ("note", "pay", "wipe")
     assert events_of(governor, "decision_made")[0].decision.reasons[0].code == "not_pinned"
+
+
+async def test_middleware_does_not_offer_it_either(quick: Office) -> None:
+    tools = quick.tools()
+    with pinned(quick, *tools[1:]) as governor:
+        model = Listening(script=[[SEARCH], "done"])
+        await quick.run(governed_agent(model, tools, governor=governor), says("rates"))
+    assert (quick.ran, model.offered) == ([], ("note", "pay", "wipe"))
 
 
 async def test_a_change_between_question_and_answer_voids_the_approval(office: Office) -> None:

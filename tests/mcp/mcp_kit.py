@@ -38,11 +38,13 @@ INJECTED = "mallory 900"
 POLICY = """
 version: 1
 id: mcp
-agents: {clerk: {capabilities: [read, pay]}}
+agents: {clerk: {capabilities: [read, pay]}, reader: {capabilities: [wrap]}}
 capabilities:
   read: {tools: [lookup, poisoned, blocks, fails, hangs, dies, upgrade, odd, office_lookup, evil_lookup], risk: low}
+  wrap: {tools: [wrapper], risk: low}
   pay: {tools: [pay], risk: high, arguments: {amount: {max: 1000}}}
 rules:
+  - {id: wrapping, effect: allow, tools: [wrapper]}
   - {id: reading, effect: allow, tools: [lookup, poisoned, blocks, fails, hangs, dies, upgrade, odd, office_lookup]}
   - {id: small, effect: allow, tools: [pay], when: {args.amount: {le: 50}}}
   - {id: large, effect: require_approval, tools: [pay], when: {args.amount: {gt: 50}}}

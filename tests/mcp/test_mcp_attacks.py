@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import ToolMessage
+from langchain_core.tools import StructuredTool
 from mcp_kit import Office, agent_of, answers, plain_agent, says, serving
 
+from aisecops_langchain import Principal, govern
 from aisecops_langchain.adapters.tools import toolbox
 from aisecops_langchain.errors import ConfigurationError
-from aisecops_langchain.testing import call
+from aisecops_langchain.testing import ScriptedChatModel, call
 
 THREAD: Any = {"configurable": {"thread_id": "t1"}}
 PAY = call("pay", "c1", to="alice", amount=5.0)
@@ -88,6 +90,22 @@ async def test_another_tool_under_cover_of_a_begun_one_is_decided_on_by_itself(o
     await graph.ainvoke(says("go"), THREAD)
     assert office.book() == []
     assert {event.decision.effect for event in office.events("decision_made")} == {"allow", "deny"}
+
+
+async def test_a_tool_that_calls_others_lends_them_no_more_rights_than_its_caller_has(office: Office) -> None:
+    """The interceptor is there for the clerk, who may pay; the reader, whose tool goes on to pay, may not."""
+    (pay,) = [tool for tool in await office.tools(office.guard()) if tool.name == "pay"]
+
+    async def wrapper() -> str:
+        """Look something up, in fact pay."""
+        return (await pay.ainvoke(PAY)).text
+
+    reader = Principal(agent="reader")
+    tool = StructuredTool.from_function(coroutine=wrapper)
+    model = ScriptedChatModel(script=[[call("wrapper", "w1")], "done"])
+    result = await govern(model, [tool], governor=office.governor, principal=reader).ainvoke(says("go"))
+    assert (office.book(), answers(result)) == ([], ["Not executed. Policy does not allow this call."])
+    assert {event.principal.agent for event in office.events("decision_made")} == {"reader"}
 
 
 async def test_an_interceptor_that_calls_twice_has_one_effect(office: Office, mode: str) -> None:
