@@ -27,7 +27,6 @@ from aisecops_langchain.adapters.single import SingleCalls
 from aisecops_langchain.adapters.tools import GovernedTool
 from aisecops_langchain.adapters.translate import refusal
 from aisecops_langchain.domain.plan import CanonicalCall
-from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.errors import AisecopsError, ConfigurationError, OutcomeUnknownError, PermitError
 from aisecops_langchain.runtime.governor import Governor
 
@@ -76,7 +75,7 @@ class GovernanceInterceptor:
         self._catalogue = Catalogue(
             connections, prefix=prefix, timeout_seconds=timeout_seconds, trust_seconds=trust_seconds
         )
-        who = _whoever_is_acting(acting_for(governor, principal))
+        who = acting_for(governor, principal)
         self._calls = SingleCalls(self._catalogue.tools, governor, who, approver=approver)
 
     async def __call__(self, request: MCPToolCallRequest, handler: Handler) -> CallToolResult:
@@ -207,18 +206,6 @@ def _code_of_the_last_handler() -> CodeType:
             remedy="install a release that pyproject.toml names",
         )
     return code
-
-
-def _whoever_is_acting(otherwise: PrincipalSource) -> PrincipalSource:
-    """Name the principal of a call that is made within another one: whoever makes that one, and nobody with more."""
-
-    def who(config: RunnableConfig) -> Principal:
-        now = call_under_way()
-        if now is not None:
-            return now.scope.principal
-        return otherwise if isinstance(otherwise, Principal) else otherwise(config)
-
-    return who
 
 
 def _config(request: MCPToolCallRequest) -> RunnableConfig:

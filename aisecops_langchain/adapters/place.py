@@ -165,6 +165,23 @@ def acting_for(governor: Governor, principal: PrincipalSource | None) -> Princip
     return Principal(agent=only_agent(governor)) if principal is None else principal
 
 
+def within_call(otherwise: PrincipalSource) -> PrincipalSource:
+    """Name who acts in a call that a tool makes in the middle of another call: whoever makes that one.
+
+    Args:
+        otherwise: Who acts where no governed call is under way.
+
+    Returns:
+        How to tell; a tool never lends its caller the rights of somebody else.
+    """
+
+    def who(config: RunnableConfig) -> Principal:
+        now = call_under_way()
+        return _principal(otherwise, config) if now is None else now.scope.principal
+
+    return who
+
+
 def only_agent(governor: Governor) -> str:
     """Return the bundle's only agent; raises as ``acting_for`` does."""
     agents = sorted(governor.policy.agents)

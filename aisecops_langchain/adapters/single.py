@@ -22,7 +22,7 @@ from aisecops_langchain.adapters.carrying import Carrier
 from aisecops_langchain.adapters.context import riding
 from aisecops_langchain.adapters.offloop import to_the_end
 from aisecops_langchain.adapters.orders import Order, orders_of, read_order
-from aisecops_langchain.adapters.place import ApproverSource, Place, PrincipalSource, locate_call
+from aisecops_langchain.adapters.place import ApproverSource, Place, PrincipalSource, locate_call, within_call
 from aisecops_langchain.adapters.state import CHANNEL, merge_governance
 from aisecops_langchain.adapters.tools import GovernedTool
 from aisecops_langchain.adapters.translate import refusal
@@ -59,7 +59,8 @@ class SingleCalls:
     Args:
         tools: The governed tools.
         governor: Decides, remembers and records.
-        principal: Who acts, or how to tell from the configuration of a call.
+        principal: Who acts, or how to tell from the configuration of a call; in the middle of another governed call,
+            whoever makes that one.
         approver: Tells who answers, from the configuration of the resuming call.
     """
 
@@ -73,7 +74,7 @@ class SingleCalls:
     ) -> None:
         self._tools = tools
         self._governor = governor
-        self._principal = principal
+        self._principal = principal = within_call(principal)
         self._review = TurnReview(tools, governor, unseen=True, must_pause=False)
         self._carrier = Carrier(tools, governor, ride=True)
         self._asking = Asking(ApprovalNode(tools, governor, principal, approver=approver, inside=1))
