@@ -7,22 +7,19 @@ nothing that its caller could not.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, StructuredTool
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.prebuilt import ToolNode
 
-from aisecops_langchain.adapters.acting import current_call
 from aisecops_langchain.adapters.agent import in_step
 from aisecops_langchain.adapters.middleware import GovernanceMiddleware
 from aisecops_langchain.adapters.place import ApproverSource, PrincipalSource
 from aisecops_langchain.adapters.tools import toolbox
-from aisecops_langchain.domain.principal import Principal
+from aisecops_langchain.adapters.under_warrant import UnderWarrant
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.runtime.governor import Governor
 
@@ -41,7 +38,6 @@ except ModuleNotFoundError as missing:
     ) from missing
 
 _ANSWERS: Final = "a policy rule with the effect require_approval"
-_REMEMBERED: Final = 256
 
 
 class _Innermost(GovernanceMiddleware):
@@ -108,48 +104,6 @@ class _Outside(AgentMiddleware[Any, Any, Any]):
     async def awrap_model_call(self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Any]) -> Any:
         """Do what it does."""
         return await self._inner.awrap_model_call(request, handler)
-
-
-class _UnderWarrant:
-    """Names the principal of a subagent: the meet of its own rights and those of the call that began it.
-
-    Args:
-        governor: Gives warrants and judges them.
-        agent: The subagent, as the bundle knows it.
-        tools: The only tools that it may call.
-        expires_in: Seconds that the warrant of one call lasts.
-    """
-
-    def __init__(self, governor: Governor, agent: str, tools: Iterable[str], *, expires_in: int) -> None:
-        self._governor = governor
-        self._agent = agent
-        self._tools = tuple(sorted(tools))
-        self._expires_in = expires_in
-        self._known: OrderedDict[str, Principal] = OrderedDict()
-
-    def __call__(self, config: RunnableConfig) -> Principal:  # noqa: ARG002 - the signature of a principal's source
-        """Name the principal.
-
-        Args:
-            config: The configuration of the run; nothing is read from it.
-
-        Returns:
-            The subagent in the place of whoever carries out the call under way; the same for the whole of that call.
-
-        Raises:
-            ConfigurationError: If it does not run inside a governed call.
-            WarrantError: If the caller may not delegate.
-        """
-        now = current_call()
-        known = self._known.get(now.recipient)
-        if known is None:
-            warrant = self._governor.delegate(
-                now.scope, agent=self._agent, tools=self._tools, expires_in=self._expires_in
-            )
-            known = self._known[now.recipient] = self._governor.delegations.present(warrant, agent=self._agent)
-            while len(self._known) > _REMEMBERED:
-                self._known.popitem(last=False)
-        return known
 
 
 def govern_deep_agent(
@@ -248,7 +202,7 @@ def _guarded(
         last.name,
         governor,
         [tool.tool for tool in governed.values()],
-        principal=_UnderWarrant(governor, name, reach, expires_in=seconds),
+        principal=UnderWarrant(governor, name, reach, expires_in=seconds),
         system_prompt=spec.get("system_prompt"),
     )
     # Named by the caller, what would come after ours goes where the caller's middleware goes: before the last place.

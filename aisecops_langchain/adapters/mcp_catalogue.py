@@ -63,7 +63,7 @@ class Catalogue:
             raise InvalidCallError("unknown MCP server", expected="a server of the configuration")
         unheard = [other for other in self._connections if other != server and other not in self._listed]
         await asyncio.gather(self._refresh(server, headers), *(self._hear(other) for other in unheard))
-        known = f"{server}_{name}" if self._prefix else name
+        known = self.named(server, name)
         if known not in self._listed[server]:
             raise InvalidCallError("unknown tool", expected="a tool that the server offers")
         tool = self.tools.get(known)
@@ -74,6 +74,10 @@ class Catalogue:
                 remedy="name tools after their server, with prefix=True here and tool_name_prefix=True at the client",
             )
         return tool
+
+    def named(self, server: str, name: str) -> str:
+        """Return the name by which models and policy know a tool of a server."""
+        return f"{server}_{name}" if self._prefix else name
 
     async def _hear(self, server: str) -> None:
         """List a server that was not called yet, for the names that it takes; one that is down takes none."""

@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import replace
 from types import CodeType
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 from uuid import uuid4
 
 from langchain_core.messages import ToolCall, ToolMessage
@@ -22,23 +23,32 @@ from langchain_core.runnables import RunnableConfig, ensure_config
 from aisecops_langchain.adapters.acting import Acting, call_under_way
 from aisecops_langchain.adapters.mcp_catalogue import Catalogue
 from aisecops_langchain.adapters.mcp_servers import Connections
+from aisecops_langchain.adapters.offloop import to_the_end
 from aisecops_langchain.adapters.place import ApproverSource, PrincipalSource, acting_for
 from aisecops_langchain.adapters.single import SingleCalls
 from aisecops_langchain.adapters.tools import GovernedTool
-from aisecops_langchain.adapters.translate import refusal
 from aisecops_langchain.domain.plan import CanonicalCall
-from aisecops_langchain.errors import AisecopsError, ConfigurationError, OutcomeUnknownError, PermitError
+from aisecops_langchain.errors import AisecopsError, ConfigurationError, OutcomeUnknownError, PermitError, SanitizeError
 from aisecops_langchain.runtime.governor import Governor
 
-if TYPE_CHECKING:
+try:
     from langchain_mcp_adapters.interceptors import MCPToolCallRequest, MCPToolCallResult
-    from mcp.types import CallToolResult
+    from langchain_mcp_adapters.tools import convert_mcp_tool_to_langchain_tool
+    from mcp.shared.exceptions import McpError
+    from mcp.types import CONNECTION_CLOSED, CallToolResult
+
+    from aisecops_langchain.adapters.mcp_results import as_message, as_result, plain_result
+except ModuleNotFoundError as missing:
+    raise ConfigurationError(
+        "MCP tools cannot be governed",
+        expected="the package langchain-mcp-adapters",
+        got=f"no module named {missing.name or 'langchain_mcp_adapters'}",
+        remedy="pip install 'aisecops-langchain[mcp]'",
+    ) from missing
 
 _LOG = logging.getLogger(__name__)
 
-Handler = Callable[["MCPToolCallRequest"], Awaitable["MCPToolCallResult"]]
-
-_REFUSED: Final = "The governance layer refused the call."
+Handler = Callable[[MCPToolCallRequest], Awaitable[MCPToolCallResult]]
 
 
 class GovernanceInterceptor:
@@ -55,8 +65,7 @@ class GovernanceInterceptor:
         trust_seconds: How long what a server says of its tools counts; by default it is asked before each call.
 
     Raises:
-        ConfigurationError: If the extra ``mcp`` is not installed, this release of it is not known, or nobody can be
-            named as principal.
+        ConfigurationError: If this release of the adapters is not known, or nobody can be named as principal.
     """
 
     def __init__(
@@ -99,10 +108,9 @@ class GovernanceInterceptor:
             self._require_last(handler)
             tool = await self._catalogue.find(request.server_name, request.name, request.headers)
         except AisecopsError as error:
-            _LOG.error("a call of an MCP tool was refused: %s", error)
-            if now is not None:
-                raise
-            return _error(_REFUSED)
+            if now is not None and now.tool == self._catalogue.named(request.server_name, request.name):
+                raise  # the node accounts for the call that it has begun
+            return await self._refused(request, error)
         if now is not None and now.tool == tool.name:
             return await self._as_begun(now, tool, request, handler)
         return await self._by_itself(tool, request, handler)
@@ -129,28 +137,33 @@ class GovernanceInterceptor:
         return await self._ask(replace(request, args=call.arguments()), handler)
 
     async def _by_itself(self, tool: GovernedTool, request: MCPToolCallRequest, handler: Handler) -> CallToolResult:
-        from aisecops_langchain.adapters.mcp_results import as_message, as_result  # noqa: PLC0415 - an extra
-
+        """Take a call through review, approval and execution; what comes back was inspected."""
         answers: list[CallToolResult] = []
 
         async def run(call: ToolCall) -> ToolMessage:
             answers.append(await self._ask(replace(request, args=call["args"]), handler))
             return as_message(answers[0], call_id=call["id"] or "", tool=tool.name)
 
-        call_id = getattr(request.runtime, "tool_call_id", None) or f"mcp-{uuid4().hex}"
-        call = ToolCall(name=tool.name, args=request.args, id=call_id, type="tool_call")
         try:
-            shown = await self._calls.acarry(call, _config(request), run)
-            return as_result(shown, answers[0] if answers else None)
+            shown = await self._calls.acarry(_call(tool.name, request), _config(request), run)
         except AisecopsError as error:
-            _LOG.error("a call of an MCP tool was refused: %s", error)
-            return _error(refusal(call_id, tool.name, _REFUSED, code="unavailable").text)
+            return await self._refused(request, error)
+        try:
+            return as_result(shown, answers[0] if answers else None)
+        except SanitizeError as error:
+            _LOG.error("a result of an MCP tool was withheld: %s", error)
+            return plain_result("The tool ran, but its result cannot be shown.", failed=True)
+
+    async def _refused(self, request: MCPToolCallRequest, error: AisecopsError) -> CallToolResult:
+        """Answer a call that could not even be decided on; where nobody can be named, only our logger tells of it."""
+        _LOG.error("a call of an MCP tool was refused: %s", error)
+        call = _call(self._catalogue.named(request.server_name, request.name), request)
+        with suppress(AisecopsError):
+            await to_the_end(self._calls.refuse, call, _config(request), error.message, code="mcp_refused")
+        return plain_result("Not executed. The governance layer refused the call.", failed=True)
 
     async def _ask(self, request: MCPToolCallRequest, handler: Handler) -> CallToolResult:
         """Call the server; an error that is not the server's own word leaves the outcome open."""
-        from mcp.shared.exceptions import McpError  # noqa: PLC0415 - an extra
-        from mcp.types import CONNECTION_CLOSED  # noqa: PLC0415 - an extra
-
         try:
             async with asyncio.timeout(self._timeout):
                 return cast("CallToolResult", await handler(request))
@@ -185,15 +198,6 @@ def _no_answer(error: Exception) -> OutcomeUnknownError:
 
 def _code_of_the_last_handler() -> CodeType:
     """Find the code by which LangChain's adapter calls a server; it tells the last handler from an interceptor."""
-    try:
-        from langchain_mcp_adapters.tools import convert_mcp_tool_to_langchain_tool  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise ConfigurationError(
-            "MCP tools cannot be governed",
-            expected="the package langchain-mcp-adapters",
-            got="not installed",
-            remedy="pip install 'aisecops-langchain[mcp]'",
-        ) from error
     code: CodeType | None = convert_mcp_tool_to_langchain_tool.__code__
     for name in ("call_tool", "execute_tool"):
         parts = () if code is None else code.co_consts
@@ -213,7 +217,6 @@ def _config(request: MCPToolCallRequest) -> RunnableConfig:
     return cast("RunnableConfig", found) if isinstance(found, dict) else ensure_config()
 
 
-def _error(text: str) -> CallToolResult:
-    from mcp.types import CallToolResult, TextContent  # noqa: PLC0415 - an extra
-
-    return CallToolResult(content=[TextContent(type="text", text=f"Not executed. {text}")], isError=True)
+def _call(name: str, request: MCPToolCallRequest) -> ToolCall:
+    call_id = getattr(request.runtime, "tool_call_id", None) or f"mcp-{uuid4().hex}"
+    return ToolCall(name=name, args=request.args, id=call_id, type="tool_call")

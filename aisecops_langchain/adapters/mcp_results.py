@@ -53,7 +53,7 @@ def as_result(message: ToolMessage, before: CallToolResult | None) -> CallToolRe
     """
     failed = message.status == "error"
     if before is None or isinstance(message.content, str):
-        return CallToolResult(content=[TextContent(type="text", text=str(message.content))], isError=failed)
+        return plain_result(message.text, failed=failed)
     blocks, structured = list(message.content), before.structuredContent
     if structured is not None:
         last: Any = blocks.pop()
@@ -68,6 +68,11 @@ def as_result(message: ToolMessage, before: CallToolResult | None) -> CallToolRe
         )
     except ValidationError:
         raise SanitizeError("what inspection left of a result is no result any more", expected="MCP blocks") from None
+
+
+def plain_result(text: str, *, failed: bool) -> CallToolResult:
+    """Make a result of nothing but a text."""
+    return CallToolResult(content=[TextContent(type="text", text=text)], isError=failed)
 
 
 def _readable(block: dict[str, Any]) -> dict[str, Any]:

@@ -66,6 +66,10 @@ async def test_an_interceptor_between_ours_and_the_server_is_not_borne(office: O
     assert office.book() == []
     (message,) = [message for message in result["messages"] if isinstance(message, ToolMessage)]
     assert message.status == "error"
+    if mode == "alone":
+        assert [item.code for event in office.events("plan_rejected") for item in event.rejected] == ["mcp_refused"]
+    else:
+        assert len(office.events("execution_failed")) == 1
 
 
 @pytest.mark.parametrize("attack", [to_mallory, far_too_much, another_tool])
@@ -206,6 +210,7 @@ async def test_a_name_that_two_servers_offer_is_refused_from_both(office: Office
     for tool in [tool for tool in await office.tools(office.guard()) if tool.name == "lookup"]:
         assert (await tool.ainvoke(LOOKUP)).status == "error"
     assert (office.book(), office.book("evil")) == ([], [])
+    assert len(office.events("plan_rejected")) == 2
 
 
 async def test_with_names_after_their_servers_each_is_decided_on_by_itself(office: Office, mode: str) -> None:
