@@ -17,8 +17,9 @@ from aisecops_langchain.adapters.place import Place
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES
 from aisecops_langchain.adapters.translate import answered_after, last_turn, proposals_of, refusal, text_of, with_text
 from aisecops_langchain.domain.events import RunFinished
-from aisecops_langchain.domain.labels import NEUTRAL, UNLABELLED
+from aisecops_langchain.domain.labels import NEUTRAL, UNLABELLED, Label
 from aisecops_langchain.provenance import SealedLabel
+from aisecops_langchain.runtime.admission import Admitted
 
 _Outcome = Literal["completed", "stopped", "blocked"]
 
@@ -26,8 +27,16 @@ _Outcome = Literal["completed", "stopped", "blocked"]
 class FinishNode(GovernanceNode):
     """Ends a run."""
 
-    def run(self, state: Mapping[str, Any], config: RunnableConfig | None) -> dict[str, Any]:
+    def run(self, state: Mapping[str, Any], config: RunnableConfig | None, *, beside: str = "") -> dict[str, Any]:
         """Inspect the final words, or add them if the run was stopped, and record the outcome.
+
+        Args:
+            state: The graph's state.
+            config: The node's configuration.
+            beside: What else the run gives out, as text: blocked together with the final words.
+
+        Returns:
+            An update of state; it holds a message only where the words that stand in state must not be given out.
 
         Raises:
             AuditWriteError: If the outcome could not be made durable.
@@ -37,7 +46,7 @@ class FinishNode(GovernanceNode):
         following = following if isinstance(following, Mapping) else {}
         stop = following.get("stop")
         if stop is None:
-            messages, outcome, reason = *self._release(place), ""
+            messages, outcome, reason = *self._release(place, beside), ""
         else:
             reason = str(following.get("reason", ""))[:200]
             messages = [*_unanswered(place), AIMessage(f"I stopped here. {reason}")]
@@ -52,17 +61,22 @@ class FinishNode(GovernanceNode):
         memory = {"labels": labels, "plan": None, "edits": {}, "next": {}}
         return {MESSAGES: messages, CHANNEL: memory}
 
-    def _release(self, place: Place) -> tuple[list[BaseMessage], _Outcome]:
+    def _release(self, place: Place, beside: str) -> tuple[list[BaseMessage], _Outcome]:
         final = place.messages[-1] if place.messages else None
-        if not isinstance(final, AIMessage):
+        words = final if isinstance(final, AIMessage) else None
+        if words is None and not beside:
             return [], "completed"
-        label = opened_label(self._governor, place, final) or UNLABELLED
-        admission = self._governor.admission
+        speaker = words or next((item for item in reversed(place.messages) if isinstance(item, AIMessage)), None)
+        label = opened_label(self._governor, place, speaker) if speaker is not None else None
+        released = [self._inspect(place, text, label) for text in (text_of(words) if words else "", beside) if text]
+        if not any(item.blocked for item in released):
+            return [], "completed"
+        shown = released[0].text
+        return [AIMessage(shown) if words is None else with_text(words, lambda _text: shown)], "blocked"
+
+    def _inspect(self, place: Place, text: str, label: Label | None) -> Admitted:
         agent = place.scope.principal.agent
-        released = admission.release(text_of(final), place.scope, name=agent, label=label)
-        if not released.blocked:
-            return [], "completed"
-        return [with_text(final, lambda _text: released.text)], "blocked"
+        return self._governor.admission.release(text, place.scope, name=agent, label=label or UNLABELLED)
 
 
 def _unanswered(place: Place) -> list[BaseMessage]:

@@ -16,6 +16,7 @@ from langchain_core.tools import BaseTool
 from langgraph.config import get_config
 from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.types import Command
+from pydantic_core import to_json
 
 from aisecops_langchain.adapters.carrying import Carrier
 from aisecops_langchain.adapters.context import ModelContext, sealed, spoken
@@ -151,10 +152,12 @@ class GovernanceMiddleware(AgentMiddleware[GovernedAgentState, Any, Any]):
     @hook_config(can_jump_to=["end"])
     def after_agent(self, state: Any, runtime: Any) -> dict[str, Any] | None:  # noqa: ARG002 - LangChain's signature
         """End a run: inspect the final words and record the outcome."""
-        update = self._finish.run(state, get_config())
-        if state.get("structured_response") is not None and update[MESSAGES]:
-            update["structured_response"] = None  # it says what the final words would have said
-        return update
+        structured = state.get("structured_response")
+        if structured is None:
+            return self._finish.run(state, get_config())
+        beside = to_json(structured, fallback=str).decode()
+        update = self._finish.run(state, get_config(), beside=beside)
+        return {**update, "structured_response": None} if update[MESSAGES] else update
 
     @hook_config(can_jump_to=["end"])
     async def aafter_agent(self, state: Any, runtime: Any) -> dict[str, Any] | None:
