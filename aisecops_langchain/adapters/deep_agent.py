@@ -24,7 +24,7 @@ from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.runtime.governor import Governor
 
 try:
-    from deepagents import FilesystemMiddleware, create_deep_agent
+    from deepagents import AsyncSubAgentMiddleware, FilesystemMiddleware, SubAgentMiddleware, create_deep_agent
     from deepagents.middleware._prompt_caching import append_prompt_caching_middleware
     from deepagents.middleware.subagents import GENERAL_PURPOSE_SUBAGENT
     from deepagents.middleware.unsupported_content import UnsupportedContentMiddleware
@@ -231,6 +231,10 @@ def _refuse_ways_round(
     )
     if found is not None:
         raise ConfigurationError("the last place is taken", expected="other middleware", got=found)
+    if any(isinstance(item, SubAgentMiddleware | AsyncSubAgentMiddleware) for item in everybody):
+        raise ConfigurationError(
+            "subagents that cannot be governed", expected="subagents=[...]", got="a middleware that brings its own"
+        )
     if options.get("interrupt_on") or any(spec.get("interrupt_on") for spec in subagents):
         raise ConfigurationError("people are asked twice", expected=_ANSWERS, got="interrupt_on", remedy="leave it out")
     for spec in subagents:

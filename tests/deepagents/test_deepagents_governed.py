@@ -11,7 +11,9 @@ import pytest
 pytest.importorskip("deepagents")
 
 from deep_kit import BOSS, RESEARCHER, THREAD, Team, answers, model, says, task
-from deepagents import create_deep_agent
+from deepagents import SubAgentMiddleware, create_deep_agent
+from deepagents.backends import StateBackend
+from deepagents.middleware.unsupported_content import UnsupportedContentMiddleware
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
@@ -138,8 +140,20 @@ def test_what_could_not_be_governed_is_refused_when_it_is_built(tmp_path: Path, 
     team = Team(tmp_path / "home", is_async=False)
     with pytest.raises(ConfigurationError):
         team.agent(["done"], **options)
-    with pytest.raises(ConfigurationError):
-        team.agent(["done"], middleware=[GovernanceMiddleware(team.governor, principal=BOSS)])
+    team.governor.close()
+
+
+def test_middleware_that_would_take_the_place_of_ours_or_bring_subagents_is_refused(tmp_path: Path) -> None:
+    team = Team(tmp_path / "home", is_async=False)
+    helper: Any = {"name": "helper", "description": "x", "system_prompt": "", "model": model(["x"]), "tools": []}
+    for other in (
+        GovernanceMiddleware(team.governor, principal=BOSS),
+        UnsupportedContentMiddleware(),
+        SubAgentMiddleware(backend=StateBackend(), subagents=[helper]),
+    ):
+        for options in ({"middleware": [other]}, {"subagents": [{**RESEARCHER, "middleware": [other]}]}):
+            with pytest.raises(ConfigurationError):
+                team.agent(["done"], **options)
     team.governor.close()
 
 
