@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from aisecops_langchain.adapters.acting import current_scope
+    from aisecops_langchain.adapters.acting import current_idempotency_key, current_scope
     from aisecops_langchain.adapters.agent import governed_agent
     from aisecops_langchain.adapters.approval import ApprovalNode
     from aisecops_langchain.adapters.callbacks import AuditCallbackHandler
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from aisecops_langchain.domain.warrant import Warrant
     from aisecops_langchain.errors import AisecopsError
     from aisecops_langchain.policy import Policy, load_policy, parse_policy
+    from aisecops_langchain.runtime.files import open_under
     from aisecops_langchain.runtime.governor import Governor
     from aisecops_langchain.runtime.identity import IdentityProvider, StaticIdentity
     from aisecops_langchain.runtime.jwt_identity import JwtIdentity
@@ -75,12 +76,14 @@ _HOMES: Final = {
     "govern_tools": "adapters.wrapped",
     "governed_agent": "adapters.agent",
     "load_policy": "policy",
+    "open_under": "runtime.files",
     "parse_policy": "policy",
     "IdentityProvider": "runtime.identity",
     "JwtIdentity": "runtime.jwt_identity",
     "LangGraphAuthIdentity": "adapters.identity",
     "StaticIdentity": "runtime.identity",
     "Warrant": "domain.warrant",
+    "current_idempotency_key": "adapters.acting",
     "current_scope": "adapters.acting",
     "subagent_tool": "adapters.delegation",
     "warrant_of": "adapters.identity",
@@ -118,6 +121,7 @@ __all__ = [
     "after_guard",
     "after_intake",
     "after_planning",
+    "current_idempotency_key",
     "current_scope",
     "effects",
     "govern",
@@ -125,6 +129,7 @@ __all__ = [
     "govern_tools",
     "governed_agent",
     "load_policy",
+    "open_under",
     "parse_policy",
     "subagent_tool",
     "verify_log",

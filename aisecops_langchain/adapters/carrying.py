@@ -7,11 +7,10 @@ tool is accounted for, and a result that cannot be inspected and recorded reache
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from langchain_core.messages import ToolCall, ToolMessage
@@ -20,7 +19,7 @@ from langgraph.errors import GraphBubbleUp
 from aisecops_langchain.adapters.acting import Acting, acting, recipient_of
 from aisecops_langchain.adapters.context import riding, sealed
 from aisecops_langchain.adapters.inspection import Inspection
-from aisecops_langchain.adapters.offloop import to_the_end
+from aisecops_langchain.adapters.keys import require_key
 from aisecops_langchain.adapters.orders import Reading, read_order
 from aisecops_langchain.adapters.place import Place
 from aisecops_langchain.adapters.state import MESSAGES
@@ -28,14 +27,16 @@ from aisecops_langchain.adapters.tools import GovernedTool
 from aisecops_langchain.adapters.translate import error_message, refusal
 from aisecops_langchain.canonical import digest_text
 from aisecops_langchain.domain.labels import NEUTRAL, join_all
-from aisecops_langchain.errors import AisecopsError, OutcomeUnknownError, PermitError
+from aisecops_langchain.errors import AisecopsError, PermitError
 from aisecops_langchain.provenance import UNKNOWN_SENDER, SealedLabel
-from aisecops_langchain.runtime.execution import Running
+from aisecops_langchain.runtime import carrier
+from aisecops_langchain.runtime.carrier import UNRECORDED, NotReturned, Returned
 from aisecops_langchain.runtime.governor import Governor
+from aisecops_langchain.runtime.running import Running
+from aisecops_langchain.runtime.terms import Terms
+from aisecops_langchain.runtime.waiting import undisturbed
 
 _LOG = logging.getLogger(__name__)
-
-_UNRECORDED = "It was started, but its outcome could not be recorded; do not assume either way."
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,8 @@ class _Started:
 
     place: Place
     reading: Reading
+    tool: GovernedTool
+    terms: Terms
     running: Running
 
 
@@ -80,6 +83,7 @@ class Carrier:
         self._governor = governor
         self._ride = ride
         self._messages_key = messages_key
+        self._through = carrier.Carrier(governor.execution, pauses=(GraphBubbleUp,))
 
     def carry(self, place: Place, order: Mapping[str, Any], run: Callable[[ToolCall], Any]) -> Carried:
         """Carry one call out, if its permit lets it.
@@ -87,7 +91,8 @@ class Carrier:
         Args:
             place: Where.
             order: The call, its plan and its permit, as an attacker may have written them.
-            run: Runs the tool with the canonical call that it is handed, once.
+            run: Runs the tool with the canonical call that it is handed; called again only for a retry that policy
+                allows to an idempotent tool.
 
         Returns:
             What came of it.
@@ -98,48 +103,65 @@ class Carrier:
         started = self._begin(place, order)
         if isinstance(started, Carried):
             return started
-        try:
-            with acting(self._acting(started)):
-                output = run(_tool_call(started.reading))
-        except Exception as error:  # noqa: BLE001 - the effect must be accounted for, whatever ended it
-            return self._fail(started, error)
-        except BaseException as error:
-            self._abandon(started, error)
-            raise
-        return self._complete(started, output)
+        call = _tool_call(started)
+        with acting(self._acting(started)):
+            ended = self._through.run(started.running, started.terms, lambda: run(call))
+        return self._account(started, ended)
 
     async def acarry(
-        self, place: Place, order: Mapping[str, Any], run: Callable[[ToolCall], Awaitable[Any]]
+        self,
+        place: Place,
+        order: Mapping[str, Any],
+        run: Callable[[ToolCall], Awaitable[Any]],
+        *,
+        blocking: Callable[[ToolCall], Any] | None = None,
     ) -> Carried:
-        """Carry one call out on the event loop; the accounting runs in worker threads. See ``carry``."""
-        started = await asyncio.to_thread(self._begin, place, order)
+        """Carry one call out on the event loop; the accounting runs in worker threads.
+
+        Args:
+            place: Where.
+            order: As for ``carry``.
+            run: As for ``carry``.
+            blocking: Runs a tool that has no coroutine; used where it has a deadline.
+
+        Returns:
+            What came of it.
+
+        Raises:
+            BaseException: As for ``carry``.
+        """
+        started = await undisturbed(lambda: self._begin(place, order), undo=self._never_called)
         if isinstance(started, Carried):
             return started
-        try:
-            with acting(self._acting(started)):
-                output = await run(_tool_call(started.reading))
-        except Exception as error:  # noqa: BLE001 - as above
-            return await to_the_end(self._fail, started, error)
-        except asyncio.CancelledError as error:
-            await to_the_end(self._abandon, started, error)
-            raise
-        except BaseException as error:  # the loop itself is ending, so nothing can be waited for
-            self._abandon(started, error)
-            raise
-        return await asyncio.to_thread(self._complete, started, output)
+        call = _tool_call(started)
+
+        async def work() -> Any:
+            return await run(call)
+
+        with acting(self._acting(started)):
+            ended = await self._through.arun(
+                started.running,
+                started.terms,
+                work,
+                blocking=None if blocking is None else lambda: blocking(call),
+            )
+        return await undisturbed(lambda: self._account(started, ended))
 
     def _begin(self, place: Place, order: Mapping[str, Any]) -> _Started | Carried:
         call = order.get("call")
         named = call if isinstance(call, Mapping) else {}
         try:
             reading = read_order(order, self._tools, place.scope)
+            tool = self._tools[reading.call.tool]
+            require_key(self._governor, tool)
+            terms = self._governor.terms(tool.name, place.scope, tool.profile)
             running = self._governor.execution.begin(reading.permit, reading.binding)
         except PermitError as error:
             return self._refused(place, named, f"There is no permit for it: {error.message}.", error.code)
         except AisecopsError as error:
             _LOG.error("a call was not executed: %s", error)
             return self._refused(place, named, "The governance layer cannot carry it out right now.", "unavailable")
-        return _Started(place, reading, running)
+        return _Started(place, reading, tool, terms, running)
 
     def _acting(self, started: _Started) -> Acting:
         binding, permit = started.running.binding, started.running.permit
@@ -148,41 +170,25 @@ class Carrier:
             binding.scope,
             label or UNKNOWN_SENDER,
             recipient_of(permit.id),
+            started.running.idempotency_key,
             tool=binding.tool,
             call=binding.call,
             definition=binding.tool_definition,
         )
 
-    def _fail(self, started: _Started, error: Exception) -> Carried:
-        """Account for a tool that raised."""
-        execution, running, name = self._governor.execution, started.running, type(error).__name__
-        try:
-            if isinstance(error, GraphBubbleUp):
-                execution.lose(running, reason="the tool interrupted the graph in the middle of its work")
-                _LOG.error("tool %s interrupted the graph; ask for approval by policy instead", running.binding.tool)
-                return self._answer(started, "The tool stopped half way, and its outcome is unknown.", "unknown")
-            if isinstance(error, OutcomeUnknownError):
-                execution.lose(running, reason=error.message)
-                return self._answer(
-                    started, "The tool was started and did not answer; its outcome is unknown.", "unknown"
-                )
-            execution.fail(running, error=name)
-            return self._answer(started, f"The tool failed ({name}).", "failed")
-        except AisecopsError as fault:
-            _LOG.error("a call ended, but its outcome could not be recorded: %s", fault)
-            return self._answer(started, _UNRECORDED, "unknown")
+    def _never_called(self, started: _Started | Carried) -> None:
+        """Account for a call that was begun for a task which was cancelled meanwhile."""
+        if isinstance(started, _Started):
+            self._governor.execution.lose(started.running, reason="cancelled before the tool was called")
 
-    def _abandon(self, started: _Started, error: BaseException) -> None:
-        """Account for a tool that was cut off; the caller goes on to raise what cut it off."""
-        try:
-            self._governor.execution.lose(started.running, reason=f"cancelled while it ran ({type(error).__name__})")
-        except AisecopsError as fault:
-            _LOG.error("a call was cut off, and that could not be recorded: %s", fault)
+    def _account(self, started: _Started, ended: Returned[Any] | NotReturned) -> Carried:
+        if isinstance(ended, NotReturned):
+            return self._answer(started, ended.message, ended.outcome)
+        return self._complete(replace(started, running=ended.running), ended.value)
 
     def _complete(self, started: _Started, output: Any) -> Carried:
         """Account for a result; one that cannot be inspected and recorded does not reach the model."""
-        tool = self._tools[started.reading.call.tool]
-        profile = self._governor.profile(tool.name, tool.profile)
+        profile = self._governor.profile(started.tool.name, started.tool.profile)
         inspection = Inspection(
             self._governor,
             started.place,
@@ -203,7 +209,7 @@ class Carrier:
             _LOG.error("a call ran, but its outcome could not be recorded: %s", error)
             with suppress(AisecopsError):  # where the result was at fault, and not the log or the ledger
                 self._governor.execution.lose(started.running, reason="its result could not be inspected or recorded")
-            return self._answer(started, _UNRECORDED, "unknown")
+            return self._answer(started, UNRECORDED, "unknown")
         return Carried(shown, inspection.labels)
 
     def _answer(self, started: _Started, message: str, outcome: str) -> Carried:
@@ -223,5 +229,10 @@ class Carrier:
         return Carried(riding(answer, labels) if self._ride else answer, labels)
 
 
-def _tool_call(reading: Reading) -> ToolCall:
-    return ToolCall(name=reading.call.tool, args=reading.call.arguments(), id=reading.call_id, type="tool_call")
+def _tool_call(started: _Started) -> ToolCall:
+    """Write the call as the tool takes it: exactly what was permitted, and the key that the runtime gives."""
+    reading, argument = started.reading, started.tool.key_argument
+    given = {} if argument is None else {argument: started.running.idempotency_key}
+    return ToolCall(
+        name=reading.call.tool, args={**reading.call.arguments(), **given}, id=reading.call_id, type="tool_call"
+    )

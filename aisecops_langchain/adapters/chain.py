@@ -19,10 +19,10 @@ from langchain_core.tools import BaseTool
 from aisecops_langchain.adapters.carrying import Carrier
 from aisecops_langchain.adapters.context import riding
 from aisecops_langchain.adapters.injected import injected_names
+from aisecops_langchain.adapters.keys import toolbox_for
 from aisecops_langchain.adapters.offloop import to_the_end
 from aisecops_langchain.adapters.orders import Order, orders_of
 from aisecops_langchain.adapters.place import Place, PrincipalSource, acting_for, locate_call
-from aisecops_langchain.adapters.tools import check_profiles, toolbox
 from aisecops_langchain.adapters.turn import TurnReview
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.runtime.governor import Governor
@@ -63,8 +63,7 @@ class GovernedToolCalls(Runnable[AIMessage, list[ToolMessage]]):
         governor: Governor,
         principal: PrincipalSource | None = None,
     ) -> None:
-        self._tools = toolbox(tools)
-        check_profiles(governor, self._tools)
+        self._tools = toolbox_for(governor, tools)
         for tool in self._tools.values():
             if set(injected_names(tool.tool).values()) - {"call_id"}:
                 raise ConfigurationError(

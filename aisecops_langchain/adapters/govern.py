@@ -27,11 +27,12 @@ from aisecops_langchain.adapters.finish import FinishNode
 from aisecops_langchain.adapters.guard import ToolGuardNode
 from aisecops_langchain.adapters.identity import VerifiedPrincipal, WarrantSource
 from aisecops_langchain.adapters.intake import IntakeNode
+from aisecops_langchain.adapters.keys import toolbox_for
 from aisecops_langchain.adapters.orders import Order, orders
 from aisecops_langchain.adapters.place import ApproverSource, PrincipalSource, only_agent
 from aisecops_langchain.adapters.planning import PlanningNode
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES, GovernanceState
-from aisecops_langchain.adapters.tools import GovernedTool, check_profiles, toolbox
+from aisecops_langchain.adapters.tools import GovernedTool
 from aisecops_langchain.adapters.translate import last_turn
 from aisecops_langchain.audit import Durability
 from aisecops_langchain.domain.principal import Principal
@@ -127,8 +128,7 @@ def govern(
     owned = governor is None
     governor = governor or _open(policy, home, durability, ledger)
     who = principal or _principal(governor, agent, user, tenant, identity=identity, warrant=warrant)
-    governed = toolbox(tools)
-    check_profiles(governor, governed)
+    governed = toolbox_for(governor, tools)
     offered = _vouched(governor, governed)
     bound = model.bind_tools(offered) if offered else model
     graph: StateGraph[Any, Any, Any, Any] = StateGraph(_schema(state_schema), context_schema=context_schema)
@@ -194,12 +194,12 @@ def _next(state: Mapping[str, Any]) -> Mapping[str, Any]:
     return following if isinstance(following, Mapping) else {}
 
 
-def _vouched(governor: Governor, tools: Mapping[str, GovernedTool]) -> list[BaseTool]:
+def _vouched(governor: Governor, tools: Mapping[str, GovernedTool]) -> list[BaseTool | dict[str, Any]]:
     """Withhold from the model what nobody pinned: a description is words to a model before any call is made."""
     withheld = [name for name, tool in tools.items() if not governor.vouches_for(name, tool.definition())]
     if withheld:
         _LOG.warning("tools whose definition is not the pinned one are not offered to the model: %s", withheld)
-    return [tool.tool for name, tool in tools.items() if name not in withheld]
+    return [tool.shown for name, tool in tools.items() if name not in withheld]
 
 
 def _open(

@@ -23,8 +23,8 @@ from aisecops_langchain.domain.effects import ResultProfile
 from aisecops_langchain.domain.labels import Label, SourceKind, join_all
 from aisecops_langchain.errors import SanitizeError
 from aisecops_langchain.provenance import FieldValue, SealedLabel, fields_of, only_values
-from aisecops_langchain.runtime.execution import Running
 from aisecops_langchain.runtime.governor import Governor
+from aisecops_langchain.runtime.running import Running
 
 
 class Inspection:

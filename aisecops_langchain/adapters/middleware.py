@@ -21,14 +21,16 @@ from pydantic_core import to_json
 from aisecops_langchain.adapters.carrying import Carrier
 from aisecops_langchain.adapters.context import ModelContext, sealed, spoken
 from aisecops_langchain.adapters.finish import FinishNode
+from aisecops_langchain.adapters.innermost import require_next_to_model, require_next_to_tools
 from aisecops_langchain.adapters.intake import IntakeNode
+from aisecops_langchain.adapters.keys import toolbox_for
 from aisecops_langchain.adapters.offloop import to_the_end
 from aisecops_langchain.adapters.orders import Order
 from aisecops_langchain.adapters.place import ApproverSource, Place, PrincipalSource, acting_for, locate
 from aisecops_langchain.adapters.proposing import EXHAUSTED, Proposing
 from aisecops_langchain.adapters.settling import following, settled, settling
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES, merge_governance
-from aisecops_langchain.adapters.tools import GovernedTool, check_profiles, toolbox
+from aisecops_langchain.adapters.tools import GovernedTool
 from aisecops_langchain.adapters.translate import text_of
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.runtime.governor import Governor
@@ -52,10 +54,6 @@ except ModuleNotFoundError as missing:
     ) from missing
 
 JUMP: Final = "jump_to"
-
-_TOOL_NODE: Final = "langgraph.prebuilt.tool_node"
-_FACTORY: Final = "langchain.agents.factory"
-_MODEL_CALLS: Final = ("create_agent.<locals>._execute_model_sync", "create_agent.<locals>._execute_model_async")
 
 
 class GovernedAgentState(AgentState[Any]):
@@ -97,8 +95,7 @@ class GovernanceMiddleware(AgentMiddleware[GovernedAgentState, Any, Any]):
         self._governor = governor
         self._principal = acting_for(governor, principal)
         self._system_prompt = system_prompt
-        self._tools: dict[str, GovernedTool] = toolbox(tools)
-        check_profiles(governor, self._tools)
+        self._tools: dict[str, GovernedTool] = toolbox_for(governor, tools)
         self.tools = [tool.tool for tool in self._tools.values()]
         self._intake = IntakeNode(governor, self._principal, tools=list(self._tools))
         self._proposing = Proposing(self._tools, governor)
@@ -129,9 +126,8 @@ class GovernanceMiddleware(AgentMiddleware[GovernedAgentState, Any, Any]):
             known = self._tools.get(tool.name)
             if known is not None and known.tool is tool:
                 continue
-            made = toolbox([tool])
+            made = toolbox_for(self._governor, [tool])
             if known is None:
-                check_profiles(self._governor, made)
                 self._tools |= made
             elif known.definition() != made[tool.name].definition():
                 raise ConfigurationError("two tools share a name", expected="unique tool names", got=tool.name)
@@ -187,9 +183,10 @@ class GovernanceMiddleware(AgentMiddleware[GovernedAgentState, Any, Any]):
     def _show(
         self, request: ModelRequest[Any], handler: object, config: RunnableConfig
     ) -> tuple[Place, ModelContext, ModelRequest[Any] | None]:
-        _require_innermost(handler, _FACTORY, _MODEL_CALLS, "the model")
+        require_next_to_model(handler)
         self.learn(request.tools)
-        request = request.override(tools=[tool for tool in request.tools if self._may_be_offered(tool)])
+        offered = [tool for tool in request.tools if self._may_be_offered(tool)]
+        request = request.override(tools=[self._shown(tool) for tool in offered])
         place = locate(self._governor, self._principal, cast("Mapping[str, Any]", request.state), config)
         system = request.system_message
         if system is None:
@@ -211,6 +208,10 @@ class GovernanceMiddleware(AgentMiddleware[GovernedAgentState, Any, Any]):
         """Whether a model may read a tool's description: not where another one was pinned."""
         known = self._tools.get(tool.name) if isinstance(tool, BaseTool) else None
         return known is None or self._governor.vouches_for(known.name, known.definition())
+
+    def _shown(self, tool: Any) -> Any:
+        """Return a tool as the model may see it: without the argument that takes its idempotency key."""
+        return self._tools[tool.name].shown if isinstance(tool, BaseTool) and tool.name in self._tools else tool
 
     def _exhausted(self, place: Place, context: ModelContext) -> ExtendedModelResponse[Any]:
         proposed = self._proposing.propose(place, context, AIMessage(EXHAUSTED))
@@ -268,7 +269,7 @@ class GovernanceMiddleware(AgentMiddleware[GovernedAgentState, Any, Any]):
         return carried.output
 
     def _order(self, request: ToolCallRequest, handler: object) -> tuple[Place, Order]:
-        _require_innermost(handler, _TOOL_NODE, (), "the tools")
+        require_next_to_tools(handler)
         self.learn([request.tool])
         state = request.state if isinstance(request.state, Mapping) else {}
         place = locate(self._governor, self._principal, state, request.runtime.config)
@@ -290,20 +291,3 @@ def _turn(state: Mapping[str, Any]) -> Any:
 
 def _response(response: ModelResponse[Any], memory: Mapping[str, Any]) -> ExtendedModelResponse[Any]:
     return ExtendedModelResponse(model_response=response, command=Command(update={CHANNEL: memory}))
-
-
-def _require_innermost(handler: object, module: str, names: Sequence[str], what: str) -> None:
-    """Refuse to go on where another middleware stands between this one and the model or the tools.
-
-    LangChain hands the innermost middleware the host's own function, and every other one a function that calls the
-    next; so where the function comes from tells which one this is.
-    """
-    home, name = getattr(handler, "__module__", None), getattr(handler, "__qualname__", "")
-    if home == module and (not names or name in names):
-        return
-    raise ConfigurationError(
-        f"another middleware stands between governance and {what}",
-        expected="GovernanceMiddleware as the last one in the list",
-        got="a middleware after it",
-        remedy="list it last, or use governed_agent",
-    )

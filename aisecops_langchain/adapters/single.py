@@ -167,7 +167,7 @@ class SingleCalls:
         known = call["name"] if call["name"] in self._tools else "unknown"
         if ruling is None or ruling.questions:
             return refusal(call["id"] or "", known, "The governance layer cannot decide right now.", code="unavailable")
-        wanted = {call_id: ruling.permits.get(call_id, "") for call_id in [call["id"] or ""]}
+        wanted = {call["id"] or "": "", **ruling.permits}
         found = orders_of(ruling.message, wanted, trace=place.scope.trace, plan=ruling.plan)
         key = self._key(place, found[0]) if found else ""
         if ruling.refusals:
@@ -184,11 +184,19 @@ class SingleCalls:
 
     def _keep(self, cleared: _Cleared, output: Any) -> Any:
         """Keep a result for the same call handed in again, as LangGraph's tool node does after a pause."""
+        if _was_refused(output):  # somebody else carried it out in the same moment
+            return self._results.get(cleared.key, output)
         if cleared.key:
             self._results[cleared.key] = output
             while len(self._results) > _KEPT_RESULTS:
                 self._results.popitem(last=False)
         return output
+
+
+def _was_refused(output: object) -> bool:
+    artifact = output.artifact if isinstance(output, ToolMessage) else None
+    ours = artifact.get(CHANNEL) if isinstance(artifact, Mapping) else None
+    return isinstance(ours, Mapping) and ours.get("outcome") == "refused"
 
 
 def _question(place: Place, ruling: Ruling) -> Order:

@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolCall
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolCall, ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool
 from langgraph.prebuilt import ToolNode
@@ -21,12 +21,12 @@ from langgraph.types import Command
 
 from aisecops_langchain.adapters.carrying import Carrier
 from aisecops_langchain.adapters.context import riding
+from aisecops_langchain.adapters.keys import toolbox_for
 from aisecops_langchain.adapters.offloop import to_the_end
 from aisecops_langchain.adapters.orders import Order
 from aisecops_langchain.adapters.place import ApproverSource, Place, PrincipalSource, acting_for, locate
 from aisecops_langchain.adapters.settling import Settled, settled, settling
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES
-from aisecops_langchain.adapters.tools import check_profiles, toolbox
 from aisecops_langchain.adapters.translate import content_key, last_turn
 from aisecops_langchain.canonical import digest
 from aisecops_langchain.runtime.governor import Governor
@@ -96,8 +96,7 @@ class GovernedToolNode(ToolNode):
         tags: list[str] | None = None,
         messages_key: str = MESSAGES,
     ) -> None:
-        governed = toolbox(tools)
-        check_profiles(governor, governed)
+        governed = toolbox_for(governor, tools)
         self._governor = governor
         self._principal = acting_for(governor, principal)
         self._settling = settling(governed, governor, self._principal, approver=approver, system_prompt=system_prompt)
@@ -136,15 +135,15 @@ class GovernedToolNode(ToolNode):
         state = super()._extract_state(input, config)
         messages = list(state if isinstance(state, list) else _read(state, self._messages_key) or [])
         memory = None if isinstance(state, list) else _read(state, CHANNEL)
-        found = last_turn(messages)
-        at, message = found or (len(messages), AIMessage("", tool_calls=calls))
-        if found is None or kind == "tool_calls":
-            message = AIMessage("", tool_calls=calls, id=message.id)
-        if message.id is None:  # the settling graph would make one up, another one each time
-            message = message.model_copy(update={"id": digest("unnamed", content_key(message))})
-        after = messages[at + 1 :] if found else []
-        memory = dict(memory) if isinstance(memory, Mapping) else {}
-        return _Turn(kind, [*messages[:at], message, *after], message, {"trace": _trace(messages, config), **memory})
+        memory = {"trace": _trace(messages, config), **(memory if isinstance(memory, Mapping) else {})}
+        if kind == "tool_calls":
+            messages, message = _sent(messages, calls)
+        else:
+            found = last_turn(messages)  # not always the message that ToolNode would take, whose calls may be old
+            at, message = found or (len(messages), AIMessage(""))
+            message = _named(message)
+            messages[at : at + 1] = [message] if found else []
+        return _Turn(kind, messages, message, memory)
 
     def _given(self, turn: _Turn, config: RunnableConfig, answer: Mapping[str, Any]) -> _Given:
         found = settled(turn.messages, answer)
@@ -174,7 +173,7 @@ class GovernedToolNode(ToolNode):
         given = _GIVEN.get()
         labels = given.settled.memory.get("labels", {})
         said: list[BaseMessage] = [riding(message, labels) for message in given.settled.refusals]
-        if given.settled.edited is not None:
+        if given.settled.edited is not None and given.kind != "tool_calls":  # there it holds some of its calls only
             said.insert(0, given.settled.edited)
         memory = {CHANNEL: given.settled.kept()}
         if isinstance(output, dict):
@@ -189,6 +188,24 @@ class GovernedToolNode(ToolNode):
 def _order(given: _Given, call: ToolCall) -> Order:
     permit = given.settled.permits.get(call["id"] or "", "")
     return Order(aisecops={"trace": given.place.scope.trace}, call=call, plan=given.settled.plan, permit=permit)
+
+
+def _sent(messages: Sequence[AnyMessage], calls: Sequence[ToolCall]) -> tuple[list[AnyMessage], AIMessage]:
+    """Find the message that calls handed over by ``Send`` belong to, cut to them; one of their own if there is none."""
+    wanted = {call["id"] for call in calls}
+    for at in range(len(messages) - 1, -1, -1):
+        message = messages[at]
+        if isinstance(message, AIMessage) and wanted & {call["id"] for call in message.tool_calls}:
+            answers = [item for item in messages[at + 1 :] if isinstance(item, ToolMessage)]
+            cut = AIMessage("", tool_calls=list(calls), id=_named(message).id)
+            return [*messages[:at], cut, *answers], cut
+    alone = _named(AIMessage("", tool_calls=list(calls)))
+    return [*messages, alone], alone
+
+
+def _named(message: AIMessage) -> AIMessage:
+    """Give a message an id that is the same each time; the settling graph would make up another one each time."""
+    return message if message.id else message.model_copy(update={"id": digest("unnamed", content_key(message))})
 
 
 def _trace(messages: Sequence[AnyMessage], config: RunnableConfig) -> str:

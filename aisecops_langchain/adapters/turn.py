@@ -16,6 +16,7 @@ from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from aisecops_langchain.adapters.context import opened_label, read_context, sealed
 from aisecops_langchain.adapters.place import Place
 from aisecops_langchain.adapters.translate import answered_after, last_turn, proposals_of, refusal, with_edits
+from aisecops_langchain.canonical import digest
 from aisecops_langchain.domain.labels import NEUTRAL, UNLABELLED
 from aisecops_langchain.domain.plan import ExecutionPlan, RejectedCall
 from aisecops_langchain.errors import AisecopsError
@@ -23,7 +24,8 @@ from aisecops_langchain.provenance import LabelledText, SealedLabel
 from aisecops_langchain.runtime.case import Proposal
 from aisecops_langchain.runtime.gate import Denied, NeedsApproval, Permitted, Verdict
 from aisecops_langchain.runtime.governor import Governor
-from aisecops_langchain.runtime.planning import PlanReference, ProposedCall, context_name
+from aisecops_langchain.runtime.plan_reference import PlanReference, context_name
+from aisecops_langchain.runtime.planning import ProposedCall
 from aisecops_langchain.runtime.tasks import Toolbox
 
 _LOG = logging.getLogger(__name__)
@@ -84,7 +86,7 @@ class TurnReview:
         must_pause: Whether to ask only where the run can wait; otherwise the question is kept for whoever answers it
             from elsewhere, and the call is refused meanwhile.
         by_message: Whether a turn without a recorded plan is known by its message, so that the same message reviewed
-            in another place of the graph's history is the same turn and runs nothing again.
+            in another place of the graph's history, or call by call, is the same turn and runs nothing again.
     """
 
     def __init__(
@@ -170,16 +172,21 @@ class TurnReview:
         contents = read_context(self._governor, place, place.messages[:index], self._system_prompt).contents
         if self._unseen:
             contents = (*contents, LabelledText("", UNLABELLED))
-        known = reference.plan if reference else None
-        turn = (self._by_message and place.messages[index].id) or place.task
-        plan = planner.plan(proposals, contents, self._tools, place.scope, turn=turn, plan_id=known)
+        known = reference.plan if reference else self._name(place, place.messages[index])
+        plan = planner.plan(proposals, contents, self._tools, place.scope, turn=place.task, plan_id=known)
         if reference is None or context_name(plan.context) == reference.context:
             return plan
         # What the model saw is not in state any more: nobody can vouch for it, so it counts as untrusted.
         doubt = [*contents, LabelledText("", UNLABELLED)]
         return planner.plan(
-            proposals, doubt, self._tools, place.scope, turn=turn, plan_id=reference.plan, in_doubt=True
+            proposals, doubt, self._tools, place.scope, turn=place.task, plan_id=reference.plan, in_doubt=True
         )
+
+    def _name(self, place: Place, message: BaseMessage) -> str | None:
+        """Name the plan of a message, where that is what a turn is known by; whichever of its calls are looked at."""
+        if not self._by_message or not message.id:
+            return None
+        return digest("plan-of-message", [place.scope.principal.tenant, place.scope.thread, message.id])
 
     def _decide(self, place: Place, plan: ExecutionPlan, position: int, reference: PlanReference | None) -> Verdict:
         step = plan.steps[position]

@@ -17,9 +17,10 @@ from langchain_core.tools import BaseTool
 from pydantic import PrivateAttr
 
 from aisecops_langchain.adapters.injected import injected_names, injected_values
+from aisecops_langchain.adapters.keys import toolbox_for
 from aisecops_langchain.adapters.place import ApproverSource, PrincipalSource, acting_for
 from aisecops_langchain.adapters.single import SingleCalls
-from aisecops_langchain.adapters.tools import GovernedTool, check_profiles, toolbox
+from aisecops_langchain.adapters.tools import GovernedTool
 from aisecops_langchain.runtime.governor import Governor
 
 
@@ -49,8 +50,7 @@ def govern_tools(
     Raises:
         ConfigurationError: If a tool cannot be governed, or nobody can be named as principal.
     """
-    governed = toolbox(tools)
-    check_profiles(governor, governed)
+    governed = toolbox_for(governor, tools)
     calls = SingleCalls(governed, governor, acting_for(governor, principal), approver=approver)
     return [_WrappedTool.around(tool, calls) for tool in governed.values()]
 
@@ -64,11 +64,12 @@ class _WrappedTool(BaseTool):
 
     @classmethod
     def around(cls, tool: GovernedTool, calls: SingleCalls) -> _WrappedTool:
-        inner = tool.tool
+        inner, shown = tool.tool, tool.shown
+        schema = shown["function"]["parameters"] if isinstance(shown, dict) else inner.args_schema
         wrapped = cls(
             name=inner.name,
             description=inner.description,
-            args_schema=inner.args_schema or inner.get_input_schema(),
+            args_schema=schema or inner.get_input_schema(),
             return_direct=inner.return_direct,
             response_format=inner.response_format,
             metadata=inner.metadata,

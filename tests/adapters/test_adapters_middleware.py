@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -300,12 +302,13 @@ async def test_a_tool_that_returns_directly_ends_the_run(office: Office) -> None
 
 @pytest.mark.parametrize("mode", ["messages", "updates", "values"])
 async def test_streaming_shows_each_message_once(office: Office, mode: str) -> None:
-    graph = agent(office, [SEARCH], "done")
+    graph = agent(office, [SEARCH, call("wipe", "w", path="/")], "done")
     chunks = await office.driver.stream(graph, says("go"), stream_mode=mode)
+    denied = "Not executed. Policy does not allow this call."
     if mode == "messages":
-        assert [chunk[0].content for chunk in chunks if chunk[0].content] == ["found rates", "done"]
+        assert [chunk[0].content for chunk in chunks if chunk[0].content] == [denied, "found rates", "done"]
     elif mode == "values":
-        assert [message.type for message in chunks[-1]["messages"]] == ["human", "ai", "tool", "ai"]
+        assert [message.type for message in chunks[-1]["messages"]] == ["human", "ai", "tool", "tool", "ai"]
     else:
         assert {name for chunk in chunks for name in chunk} >= {"model", "tools"}
 
@@ -317,3 +320,10 @@ async def test_a_blocked_prompt_never_reaches_the_model(office: Office) -> None:
         assert "ignore all" not in str(result["messages"])
         later = await office.run(graph, says("hello"))
         assert later["messages"][-1].content == "done"
+
+
+def test_without_langchain_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "langchain.agents.middleware", None)
+    monkeypatch.delitem(sys.modules, "aisecops_langchain.adapters.middleware")
+    with pytest.raises(ConfigurationError, match=r"aisecops-langchain\[agents\]"):
+        importlib.import_module("aisecops_langchain.adapters.middleware")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import pytest
 from adapter_kit import APPROVE, THREAD, Office, allowing, answers, edit, open_governor, says
 from doors_kit import loop
-from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, RemoveMessage, ToolMessage
 from langchain_core.tools import tool
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.graph.message import add_messages
@@ -62,6 +62,14 @@ async def test_refusals_and_results_stand_side_by_side(office: Office) -> None:
     assert said["s"].content == "found rates"
     assert {said["w"].status, said["x"].status} == {"error"}
     assert office.ran == ["search rates"]
+
+
+async def test_streaming_shows_each_message_once(office: Office) -> None:
+    model = ScriptedChatModel(script=[[SEARCH, call("wipe", "w", path="/")], "done"])
+    graph = loop(model, node(office), office.driver.saver)
+    chunks = await office.driver.stream(graph, says("go"), stream_mode="messages")
+    said = [chunk[0].content for chunk in chunks if chunk[0].content]
+    assert said == ["Not executed. Policy does not allow this call.", "found rates", "done"]
 
 
 async def test_a_tool_that_raises_is_answered_neutrally(office: Office) -> None:
@@ -126,6 +134,25 @@ async def test_one_call_by_send_is_decided_on_alone(office: Office) -> None:
     assert answers(result) == ["found rates", "paid alice"]
 
 
+@pytest.mark.parametrize("again", ["goto", "send", "send-edited", "after-new-words"])
+async def test_what_ran_does_not_run_again_however_it_is_handed_in(office: Office, again: str) -> None:
+    """ToolNode runs the calls of the last message of a model again, however old."""
+    model = ScriptedChatModel(script=[[SEARCH, call("note", "n", text="one")], "done"], repeat_last=True)
+    graph = loop(model, node(office), office.driver.saver)
+    result = await office.run(graph, says("go"))
+    evil = {**SEARCH, "args": {"query": "evil"}}
+    proposal = result["messages"][1]
+    unanswered = [RemoveMessage(id=item.id) for item in result["messages"] if isinstance(item, ToolMessage)]
+    way = {
+        "goto": Command(goto="tools", update={"messages": [*unanswered, RemoveMessage(id=result["messages"][-1].id)]}),
+        "send": Command(goto=Send("tools", [SEARCH]), update={"messages": unanswered}),
+        "send-edited": Command(goto=Send("tools", [evil]), update={"messages": unanswered}),
+        "after-new-words": Command(goto="tools", update={"messages": [HumanMessage("and?"), proposal]}),
+    }[again]
+    await office.run(graph, way)
+    assert sorted(office.ran) == ["note one", "search rates"]
+
+
 async def test_create_react_agent_takes_it_for_its_tool_node(office: Office) -> None:
     model = ScriptedChatModel(script=[[SEARCH, PAY], "done"])
     graph = create_react_agent(model, node(office), checkpointer=office.driver.saver)
@@ -143,6 +170,15 @@ async def test_an_edit_stands_in_the_conversation(office: Office) -> None:
     assert [item["args"] for item in result["messages"][1].tool_calls if item["name"] == "pay"] == [
         {"to": "alice", "amount": 3.0}
     ]
+
+
+async def test_an_edit_of_one_sent_call_leaves_the_message_whole(office: Office) -> None:
+    model = ScriptedChatModel(script=[[SEARCH, PAY], "done"])
+    graph = create_react_agent(model, node(office), checkpointer=office.driver.saver)
+    await office.run(graph, says("go"))
+    result = await office.run(graph, Command(resume=edit("pay", to="alice", amount=3)))
+    assert sorted(office.ran) == ["pay alice 3", "search rates"]
+    assert [item["name"] for item in result["messages"][1].tool_calls] == ["search", "pay"]
 
 
 async def test_without_a_checkpointer_nobody_can_be_asked(unsaved: Office) -> None:

@@ -65,7 +65,7 @@ def compile_schema(operand: dict[str, JsonValue], *, pointers: bool = False) -> 
     return lambda value: bool(validator.is_valid(value))
 
 
-def _refuse(uri: str) -> NoReturn:  # noqa: ARG001 - the port's name
+def _refuse(uri: str) -> NoReturn:  # noqa: ARG001 - named as its protocol names it
     raise OperandError("a schema may not fetch another")
 
 
