@@ -118,12 +118,12 @@ class GovernedTool:
         seen = (tool.name, tool.description, shape, self.key_argument)
         if seen == self._seen:
             return
-        self._schema = _argument_schema(tool)
+        own = self._schema = _argument_schema(tool)
         if self.key_argument is not None:
-            self._schema = without_key(tool.name, self._schema, self.key_argument)
+            self._schema = without_key(tool.name, own, self.key_argument)
         self._known = None if isinstance(self._schema, dict) else _known_names(self._schema)
         self._check_json = _json_schema_check(tool.name, self._schema) if isinstance(self._schema, dict) else None
-        described = self._schema if isinstance(self._schema, dict) else self._schema.model_json_schema()
+        described = own if isinstance(own, dict) else own.model_json_schema()  # whole: as it was pinned
         self._documented = frozenset(_documented([tool.description, described]))
         self._definition = _defined(tool, described)
         self._digest = self._definition.digest

@@ -45,6 +45,14 @@ class Listening(ScriptedChatModel):
         return super().bind_tools(tools, **kwargs)
 
 
+async def test_hiding_the_idempotency_key_from_the_model_does_not_change_what_was_pinned(quick: Office) -> None:
+    note = GovernedTool(quick.tools()[1])
+    pinned_as = note.definition()
+    note.hide_key("text")
+    assert note.argument_names == frozenset()
+    assert note.definition() == pinned_as
+
+
 async def test_what_is_pinned_runs(quick: Office) -> None:
     tools = quick.tools()
     with pinned(quick, *tools) as governor:
