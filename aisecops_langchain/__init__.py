@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from aisecops_langchain.adapters.callbacks import AuditCallbackHandler
     from aisecops_langchain.adapters.chain import GovernedToolCalls
     from aisecops_langchain.adapters.checkpoints import SealedCheckpointer
+    from aisecops_langchain.adapters.deep_agent import govern_deep_agent
     from aisecops_langchain.adapters.delegation import subagent_tool
     from aisecops_langchain.adapters.effects import effects
     from aisecops_langchain.adapters.executor import ExecutorNode
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from aisecops_langchain.adapters.guard import ToolGuardNode
     from aisecops_langchain.adapters.identity import LangGraphAuthIdentity, warrant_of
     from aisecops_langchain.adapters.intake import IntakeNode
+    from aisecops_langchain.adapters.mcp_interceptor import GovernanceInterceptor
     from aisecops_langchain.adapters.middleware import GovernanceMiddleware
     from aisecops_langchain.adapters.planning import PlanningNode
     from aisecops_langchain.adapters.retriever import SanitizingRetriever
@@ -52,6 +54,7 @@ _HOMES: Final = {
     "AuditLog": "audit",
     "ExecutorNode": "adapters.executor",
     "FinishNode": "adapters.finish",
+    "GovernanceInterceptor": "adapters.mcp_interceptor",
     "GovernanceState": "adapters.state",
     "Governor": "runtime.governor",
     "IntakeNode": "adapters.intake",
@@ -71,6 +74,7 @@ _HOMES: Final = {
     "GovernanceMiddleware": "adapters.middleware",
     "GovernedToolCalls": "adapters.chain",
     "GovernedToolNode": "adapters.tool_node",
+    "govern_deep_agent": "adapters.deep_agent",
     "govern_tools": "adapters.wrapped",
     "governed_agent": "adapters.agent",
     "load_policy": "policy",
@@ -96,6 +100,7 @@ __all__ = [
     "AuditLog",
     "ExecutorNode",
     "FinishNode",
+    "GovernanceInterceptor",
     "GovernanceMiddleware",
     "GovernanceState",
     "GovernedToolCalls",
@@ -123,6 +128,7 @@ __all__ = [
     "current_scope",
     "effects",
     "govern",
+    "govern_deep_agent",
     "govern_tools",
     "governed_agent",
     "load_policy",

@@ -67,6 +67,10 @@ class PolicyError(AisecopsError):
         super().__init__(where + message, expected=expected, got=got, remedy=remedy)
 
 
+class PinError(AisecopsError):
+    """A lock file of tool definitions is missing, malformed, or does not say what it pins."""
+
+
 class AuditError(AisecopsError):
     """The audit log cannot be written, read or trusted."""
 
@@ -109,6 +113,14 @@ class PermitError(CodedError):
     Attributes:
         code: A stable, machine-readable reason (``unknown``, ``used``, ``expired``, ``digest`` ...).
     """
+
+
+class UnavailableError(AisecopsError):
+    """Something that has to be asked before a call is decided on does not answer; the call is refused."""
+
+
+class OutcomeUnknownError(AisecopsError):
+    """A tool was started, and nobody knows whether it took effect."""
 
 
 class ReconcileError(AisecopsError):

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 
 from aisecops_langchain.canonical import digest_texts
 from aisecops_langchain.domain.labels import Label
@@ -28,6 +29,17 @@ class Acting:
     """Names this very call as the one place where an answer may be opened."""
     idempotency_key: str
     """The key of the effect, for target systems that do the same request only once."""
+    tool: str = ""
+    """Name of the tool."""
+    call: str = ""
+    """Digest of the canonical call."""
+    definition: str = ""
+    """Digest of the tool's definition that the permit is for."""
+    _claims: Iterator[int] = field(default_factory=count, compare=False, repr=False)
+
+    def claim(self) -> bool:
+        """Take the call over, for whoever carries it on to another process: true for the first one only."""
+        return next(self._claims) == 0
 
 
 _ACTING: ContextVar[Acting | None] = ContextVar("aisecops_acting", default=None)
@@ -41,6 +53,11 @@ def acting(now: Acting) -> Iterator[None]:
         yield
     finally:
         _ACTING.reset(before)
+
+
+def call_under_way() -> Acting | None:
+    """Tell which governed call is being carried out, if one is."""
+    return _ACTING.get()
 
 
 def current_call() -> Acting:

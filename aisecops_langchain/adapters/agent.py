@@ -26,6 +26,9 @@ _DURABILITY: Final = "__pregel_durability"
 """As ``govern`` sets it: a tool waits until the checkpoint that holds its call is on disk."""
 
 
+Graph = CompiledStateGraph[Any, Any, Any, Any]
+
+
 def governed_agent(
     model: str | BaseChatModel,
     tools: Sequence[BaseTool | Callable[..., Any]] = (),
@@ -75,6 +78,19 @@ def governed_agent(
     node = agent.nodes[_TOOLS].bound if _TOOLS in agent.nodes else None
     if isinstance(node, ToolNode):
         ours.learn(list(node.tools_by_name.values()))
-    if isinstance(options.get("checkpointer"), BaseCheckpointSaver):  # without one, LangGraph fails on the setting
-        agent = agent.with_config(configurable={_DURABILITY: "sync"})
-    return agent
+    return in_step(agent, options.get("checkpointer"))
+
+
+def in_step(agent: Graph, checkpointer: object) -> Graph:
+    """Derive an agent that writes each checkpoint before the next step; without a checkpointer, the same agent.
+
+    Args:
+        agent: The agent.
+        checkpointer: What it was compiled with; LangGraph fails on the setting where it is none.
+
+    Returns:
+        The agent.
+    """
+    if not isinstance(checkpointer, BaseCheckpointSaver):
+        return agent
+    return agent.with_config(configurable={_DURABILITY: "sync"})

@@ -166,8 +166,15 @@ class Carrier:
     def _acting(self, started: _Started) -> Acting:
         binding, permit = started.running.binding, started.running.permit
         label = self._governor.planner.context_of(binding.scope, binding.plan)
-        key = started.running.idempotency_key
-        return Acting(binding.scope, label or UNKNOWN_SENDER, recipient_of(permit.id), key)
+        return Acting(
+            binding.scope,
+            label or UNKNOWN_SENDER,
+            recipient_of(permit.id),
+            started.running.idempotency_key,
+            tool=binding.tool,
+            call=binding.call,
+            definition=binding.tool_definition,
+        )
 
     def _never_called(self, started: _Started | Carried) -> None:
         """Account for a call that was begun for a task which was cancelled meanwhile."""

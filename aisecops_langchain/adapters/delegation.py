@@ -68,7 +68,7 @@ class SubagentTool:
     async def arun(self, task: str, config: RunnableConfig) -> Answer:
         """The same without blocking the event loop for the subagent's own work."""
         now = current_call()
-        warrant = self._warrant(now)
+        warrant = await asyncio.to_thread(self._warrant, now)
         given, settings = self._given(task, now, warrant), _settings(config, warrant)
         working = asyncio.create_task(self.graph.ainvoke(given, settings), context=_apart())
         return self._answer(await working, now, warrant)

@@ -33,6 +33,7 @@ from aisecops_langchain.adapters.orders import Order, orders
 from aisecops_langchain.adapters.place import ApproverSource, PrincipalSource, only_agent
 from aisecops_langchain.adapters.planning import PlanningNode
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES, GovernanceState
+from aisecops_langchain.adapters.tools import GovernedTool
 from aisecops_langchain.adapters.translate import last_turn
 from aisecops_langchain.audit import Durability
 from aisecops_langchain.domain.principal import Principal
@@ -135,7 +136,8 @@ def govern(
     governor = governor or _open(policy, home, durability, ledger)
     who = principal or _principal(governor, agent, user, tenant, identity=identity, warrant=warrant)
     governed = toolbox_for(governor, tools)
-    bound = model.bind_tools([tool.shown for tool in governed.values()]) if governed else model
+    offered = _vouched(governor, governed)
+    bound = model.bind_tools(offered) if offered else model
     graph: StateGraph[Any, Any, Any, Any] = StateGraph(_schema(state_schema), context_schema=context_schema)
     graph.add_node(INTAKE, IntakeNode(governor, who, tools=list(governed)))
     graph.add_node(PLAN, PlanningNode(bound, governed, governor, who, system_prompt=system_prompt))
@@ -202,6 +204,14 @@ def _next(state: Mapping[str, Any]) -> Mapping[str, Any]:
     memory = state.get(CHANNEL)
     following = memory.get("next") if isinstance(memory, Mapping) else None
     return following if isinstance(following, Mapping) else {}
+
+
+def _vouched(governor: Governor, tools: Mapping[str, GovernedTool]) -> list[BaseTool | dict[str, Any]]:
+    """Withhold from the model what nobody pinned: a description is words to a model before any call is made."""
+    withheld = [name for name, tool in tools.items() if not governor.vouches_for(name, tool.definition())]
+    if withheld:
+        _LOG.warning("tools whose definition is not the pinned one are not offered to the model: %s", withheld)
+    return [tool.shown for name, tool in tools.items() if name not in withheld]
 
 
 def _open(

@@ -189,7 +189,8 @@ class GovernanceMiddleware(AgentMiddleware[GovernedAgentState, Any, Any]):
     ) -> tuple[Place, ModelContext, ModelRequest[Any] | None]:
         require_next_to_model(handler)
         self.learn(request.tools)
-        request = request.override(tools=[self._shown(tool) for tool in request.tools])
+        offered = [tool for tool in request.tools if self._may_be_offered(tool)]
+        request = request.override(tools=[self._shown(tool) for tool in offered])
         place = locate(self._governor, self._principal, cast("Mapping[str, Any]", request.state), config)
         system = request.system_message
         if system is None:
@@ -206,6 +207,11 @@ class GovernanceMiddleware(AgentMiddleware[GovernedAgentState, Any, Any]):
         first = messages[0]
         fit = system if text_of(first) == text_of(system) else SystemMessage(text_of(first))
         return place, context, request.override(messages=messages[1:], system_message=fit)
+
+    def _may_be_offered(self, tool: object) -> bool:
+        """Whether a model may read a tool's description: not where another one was pinned."""
+        known = self._tools.get(tool.name) if isinstance(tool, BaseTool) else None
+        return known is None or self._governor.vouches_for(known.name, known.definition())
 
     def _shown(self, tool: Any) -> Any:
         """Return a tool as the model may see it: without the argument that takes its idempotency key."""

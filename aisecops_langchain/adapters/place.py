@@ -15,6 +15,7 @@ from langchain_core.messages import AIMessage, AnyMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import get_runtime
 
+from aisecops_langchain.adapters.acting import call_under_way
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES
 from aisecops_langchain.canonical import digest
 from aisecops_langchain.domain.principal import Approver, Principal
@@ -83,7 +84,7 @@ def locate(
         raise ConfigurationError(
             "a governance node runs only inside a LangGraph graph", expected="execution info", got="none"
         )
-    can_pause = config.get("configurable", {}).get(_CHECKPOINTER) is not None
+    can_pause = _can_pause(config.get("configurable", {}))
     memory = state.get(CHANNEL)
     memory = memory if isinstance(memory, Mapping) else {}
     thread = info.thread_id if can_pause else None
@@ -123,7 +124,7 @@ def locate_call(
     config = config or {}
     configured = config.get("configurable", {})
     info = get_runtime().execution_info if _READ in configured else None
-    can_pause = info is not None and configured.get(_CHECKPOINTER) is not None
+    can_pause = info is not None and _can_pause(configured)
     thread = (info.thread_id if info is not None and can_pause else configured.get("thread_id")) or _NOWHERE
     turn = digest("handed-in", [str(thread), message.id or "", *(call["id"] or "" for call in message.tool_calls)])
     scope = governor.scope(
@@ -133,6 +134,11 @@ def locate_call(
         principal=_principal(principal, config),
     )
     return Place(scope, turn, can_pause, [message], {})
+
+
+def _can_pause(configured: Mapping[str, Any]) -> bool:
+    """Whether a run can wait for a person: not inside a tool, which is carried out once and cannot be gone on with."""
+    return configured.get(_CHECKPOINTER) is not None and call_under_way() is None
 
 
 def _outer(namespace: str, levels: int) -> str:
@@ -158,6 +164,23 @@ def acting_for(governor: Governor, principal: PrincipalSource | None) -> Princip
         ConfigurationError: If the bundle does not have exactly one agent.
     """
     return Principal(agent=only_agent(governor)) if principal is None else principal
+
+
+def within_call(otherwise: PrincipalSource) -> PrincipalSource:
+    """Name who acts in a call that a tool makes in the middle of another call: whoever makes that one.
+
+    Args:
+        otherwise: Who acts where no governed call is under way.
+
+    Returns:
+        How to tell; a tool never lends its caller the rights of somebody else.
+    """
+
+    def who(config: RunnableConfig) -> Principal:
+        now = call_under_way()
+        return _principal(otherwise, config) if now is None else now.scope.principal
+
+    return who
 
 
 def only_agent(governor: Governor) -> str:

@@ -22,14 +22,16 @@ from aisecops_langchain.adapters.carrying import Carrier
 from aisecops_langchain.adapters.context import riding
 from aisecops_langchain.adapters.offloop import to_the_end
 from aisecops_langchain.adapters.orders import Order, orders_of, read_order
-from aisecops_langchain.adapters.place import ApproverSource, Place, PrincipalSource, locate_call
+from aisecops_langchain.adapters.place import ApproverSource, Place, PrincipalSource, locate_call, within_call
 from aisecops_langchain.adapters.state import CHANNEL, merge_governance
 from aisecops_langchain.adapters.tools import GovernedTool
 from aisecops_langchain.adapters.translate import refusal
 from aisecops_langchain.adapters.turn import Ruling, TurnReview
 from aisecops_langchain.canonical import digest
+from aisecops_langchain.domain.plan import RejectedCall
 from aisecops_langchain.errors import AisecopsError
 from aisecops_langchain.runtime.governor import Governor
+from aisecops_langchain.runtime.planning import as_text
 
 _LOG = logging.getLogger(__name__)
 
@@ -59,7 +61,8 @@ class SingleCalls:
     Args:
         tools: The governed tools.
         governor: Decides, remembers and records.
-        principal: Who acts, or how to tell from the configuration of a call.
+        principal: Who acts, or how to tell from the configuration of a call; in the middle of another governed call,
+            whoever makes that one.
         approver: Tells who answers, from the configuration of the resuming call.
         approval_format: How questions and answers look: ``hitl`` as chat interfaces show them, or ``agent_inbox``.
     """
@@ -75,7 +78,7 @@ class SingleCalls:
     ) -> None:
         self._tools = tools
         self._governor = governor
-        self._principal = principal
+        self._principal = principal = within_call(principal)
         self._review = TurnReview(tools, governor, unseen=True, must_pause=False)
         self._carrier = Carrier(tools, governor, ride=True)
         self._asking = Asking(
@@ -129,6 +132,28 @@ class SingleCalls:
 
     def _look_again(self, place: Place, answered: Mapping[str, Any]) -> tuple[Place, Ruling | None]:
         return self._ruled(replace(place, memory=merge_governance(place.memory, answered.get(CHANNEL))))
+
+    def refuse(self, call: ToolCall, config: RunnableConfig | None, message: str, *, code: str) -> ToolMessage:
+        """Refuse a call before it could be decided on, and record that.
+
+        Args:
+            call: The call as the model wrote it.
+            config: The configuration that it came with.
+            message: Why, for the log alone.
+            code: Why, for programs.
+
+        Returns:
+            A neutral answer.
+
+        Raises:
+            ConfigurationError: If nobody can be named as principal.
+            AuditWriteError: If it could not be recorded.
+        """
+        place = locate_call(self._governor, self._principal, config, AIMessage("", tool_calls=[call]))
+        rejected = RejectedCall(call_id=call["id"] or "", tool=as_text(call["name"])[:64], code=code, message=message)
+        self._governor.planner.record_rejected(place.task, (rejected,), place.scope)
+        known = call["name"] if call["name"] in self._tools else "unknown"
+        return refusal(call["id"] or "", known, "The governance layer refused the call.", code=code)
 
     def _ruled(self, place: Place) -> tuple[Place, Ruling | None]:
         """Review a call, and remember its plan, to which an edited call still belongs."""

@@ -18,9 +18,12 @@ from pydantic import BaseModel, ValidationError
 
 from aisecops_langchain.adapters.effects import declared_effects
 from aisecops_langchain.adapters.key_schema import without, without_key
-from aisecops_langchain.canonical import JsonValue, digest
+from aisecops_langchain.canonical import JsonValue
+from aisecops_langchain.domain.definition import ToolDefinition
 from aisecops_langchain.domain.effects import ToolProfile
 from aisecops_langchain.errors import CanonicalizationError, ConfigurationError, InvalidCallError
+from aisecops_langchain.policy.formats.schema import compile_schema
+from aisecops_langchain.policy.values import OperandError
 from aisecops_langchain.runtime.governor import Governor
 
 _SYNTHETIC: Final = frozenset({"args", "kwargs"})
@@ -100,6 +103,11 @@ class GovernedTool:
     def definition(self) -> str:
         """Return the digest of name, description and schema as they are now."""
         self._read()
+        return self._digest
+
+    def describe(self) -> ToolDefinition:
+        """Return name, description and schema as they are now."""
+        self._read()
         return self._definition
 
     def _read(self) -> None:
@@ -110,14 +118,15 @@ class GovernedTool:
         seen = (tool.name, tool.description, shape, self.key_argument)
         if seen == self._seen:
             return
-        self._schema = _argument_schema(tool)
+        own = self._schema = _argument_schema(tool)
         if self.key_argument is not None:
-            self._schema = without_key(tool.name, self._schema, self.key_argument)
+            self._schema = without_key(tool.name, own, self.key_argument)
         self._known = None if isinstance(self._schema, dict) else _known_names(self._schema)
         self._check_json = _json_schema_check(tool.name, self._schema) if isinstance(self._schema, dict) else None
-        described = self._schema if isinstance(self._schema, dict) else self._schema.model_json_schema()
+        described = own if isinstance(own, dict) else own.model_json_schema()  # whole: as it was pinned
         self._documented = frozenset(_documented([tool.description, described]))
-        self._definition = digest("tool", {"name": tool.name, "description": tool.description, "schema": described})
+        self._definition = _defined(tool, described)
+        self._digest = self._definition.digest
         self._seen = seen
 
     def canonical_arguments(self, raw: Mapping[str, object]) -> dict[str, JsonValue]:
@@ -226,6 +235,17 @@ def check_profiles(governor: Governor, tools: Mapping[str, GovernedTool]) -> Non
             )
 
 
+def _defined(tool: BaseTool, described: dict[str, Any]) -> ToolDefinition:
+    try:
+        return ToolDefinition(name=tool.name, description=tool.description, parameters=described)
+    except ValidationError as error:
+        raise CanonicalizationError(
+            f"the definition of {tool.name} is not plain JSON",
+            expected="text and a JSON schema",
+            got=str(error.errors(include_input=False)[0]["type"]),
+        ) from None
+
+
 def _documented(part: object) -> Iterator[str]:
     """Yield the quoted names in every text of a tool's definition."""
     if isinstance(part, str):
@@ -282,22 +302,22 @@ def _where(location: tuple[int | str, ...], known: frozenset[str] | None) -> str
 
 
 def _json_schema_check(name: str, schema: dict[str, Any]) -> Callable[[Mapping[str, object]], None]:
-    """Compile a JSON schema, closed against undeclared arguments unless it opens itself."""
-    try:
-        import jsonschema_rs  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise ConfigurationError(
-            f"tool {name} has a JSON schema and nothing to check it with",
-            expected="the package jsonschema-rs",
-            got="not installed",
-            remedy="pip install 'aisecops-langchain[mcp]'",
-        ) from error
+    """Compile a JSON schema, closed against undeclared arguments unless it opens itself.
+
+    Whoever wrote the schema may be an attacker: it is compiled only if nothing has to be fetched for it, nothing in it
+    leads back to itself and its patterns run in linear time.
+    """
     closed = schema if "additionalProperties" in schema else {**schema, "additionalProperties": False}
-    validator = jsonschema_rs.validator_for(closed)
+    try:
+        accepts = compile_schema(closed, pointers=True)
+    except OperandError as error:
+        raise ConfigurationError(
+            f"tool {name} has a JSON schema that arguments cannot be checked by", got=str(error)
+        ) from None
 
     def check(raw: Mapping[str, object]) -> None:
         try:
-            valid = validator.is_valid(dict(raw))
+            valid = accepts(cast("JsonValue", dict(raw)))
         except (ValueError, TypeError) as error:
             raise InvalidCallError(f"arguments of {name} are not JSON", got=type(error).__name__) from None
         if not valid:

@@ -55,6 +55,8 @@ class Stage(StrEnum):
     """The agent's own rules let it pass, a delegator or a warrant did not."""
     BOUNDS = "bounds"
     """The rules let it pass, a budget or the risk of the chain did not."""
+    DEFINITION = "definition"
+    """The tool's definition is not the one that a person pinned."""
     STOP = "stop"
     """A person stopped the run, the agent, the tenant or a warrant."""
 

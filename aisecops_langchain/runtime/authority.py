@@ -1,4 +1,4 @@
-"""What stands above an agent's own rules: stops, and everybody that it acts in the place of.
+"""What stands above an agent's own rules: stops, pinned tool definitions, and everybody that it acts in the place of.
 
 Invariant: nothing here ever widens a decision. The answer for a delegated call is the strictest of the agent's own, of
 every delegator's and of every warrant's; where any of them cannot be told, it is deny.
@@ -18,6 +18,7 @@ from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.domain.warrant import Warrant
 from aisecops_langchain.errors import PermitError, WarrantError
 from aisecops_langchain.runtime.delegation import Delegations
+from aisecops_langchain.runtime.pins import PinFault, Pins
 from aisecops_langchain.runtime.policy_in_force import PolicyInForce
 from aisecops_langchain.runtime.standing_grants import StandingGrants
 from aisecops_langchain.runtime.stops import Stops
@@ -33,21 +34,30 @@ class Authority:
         stops: Knows what was stopped.
         delegations: Judges warrants.
         grants: Knows what was revoked.
+        pins: The tool definitions that a person pinned; ``None`` where any definition will do.
     """
 
-    def __init__(self, policy: PolicyInForce, stops: Stops, delegations: Delegations, grants: StandingGrants) -> None:
+    def __init__(
+        self,
+        policy: PolicyInForce,
+        stops: Stops,
+        delegations: Delegations,
+        grants: StandingGrants,
+        pins: Pins | None = None,
+    ) -> None:
         self._grants = grants
         self._policy = policy
         self._stops = stops
         self._delegations = delegations
+        self._pins = pins
 
-    def narrow(self, request: DecisionRequest, decision: Decision, scope: Scope) -> Decision:
+    def narrow(self, request: DecisionRequest, decision: Decision, binding: Binding) -> Decision:
         """Take the agent's own decision down to what those above it allow.
 
         Args:
             request: What was asked.
             decision: What policy answered for the agent itself.
-            scope: Where.
+            binding: What a permit would be good for.
 
         Returns:
             The same decision, or a stricter one with its reasons.
@@ -56,8 +66,11 @@ class Authority:
             LedgerError: If it cannot be told what was stopped or revoked.
             ClockError: If there is no time to judge a warrant by.
         """
-        if self._stops.find(scope) is not None:
+        if self._stops.find(binding.scope) is not None:
             return _denied(decision, Stage.STOP, _STOPPED)
+        fault = self.pin_fault(binding.tool, binding.tool_definition)
+        if fault is not None:
+            return _denied(decision, Stage.DEFINITION, Reason(code=fault.code, message=fault.message))
         if not request.principal.delegators or decision.effect is Effect.DENY:
             return decision
         try:
@@ -65,6 +78,10 @@ class Authority:
         except WarrantError as error:
             return _denied(decision, Stage.DELEGATION, Reason(code=f"warrant_{error.code}", message=error.message))
         return decision if warrant is None else self._delegated(request, decision, warrant)
+
+    def pin_fault(self, tool: str, definition: str) -> PinFault | None:
+        """Say what is wrong with a tool's definition, given its name and digest; ``None`` if nothing is."""
+        return None if self._pins is None else self._pins.fault(tool, definition)
 
     def ceilings(self, principal: Principal) -> tuple[tuple[str, Mapping[str, int]], ...]:
         """Return what bounds a principal's calls together, as ``Delegations.ceilings`` does."""
@@ -87,7 +104,7 @@ class Authority:
         return decision
 
     def require(self, binding: Binding, grant: str | None) -> None:
-        """Refuse to begin what was permitted before a stop, or under a warrant or a grant that no longer stands.
+        """Refuse to begin what was permitted before a stop, by other pins, or under a warrant or grant that ended.
 
         Args:
             binding: What is about to begin.
@@ -100,6 +117,9 @@ class Authority:
         """
         if self._stops.find(binding.scope) is not None:
             raise PermitError("stopped", _STOPPED.message, remedy="lift the stop, then propose the call again")
+        fault = self.pin_fault(binding.tool, binding.tool_definition)
+        if fault is not None:
+            raise PermitError(fault.code, fault.message, remedy="review the tool, and pin it anew")
         try:
             self._delegations.standing(binding.scope.principal)
         except WarrantError as error:

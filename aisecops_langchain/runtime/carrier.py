@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from aisecops_langchain.errors import AisecopsError
+from aisecops_langchain.errors import AisecopsError, OutcomeUnknownError
 from aisecops_langchain.runtime.execution import Execution
 from aisecops_langchain.runtime.running import Running
 from aisecops_langchain.runtime.terms import Terms
@@ -35,6 +35,7 @@ T = TypeVar("T")
 UNRECORDED = "It was started, but its outcome could not be recorded; do not assume either way."
 _LATE = "The tool did not answer in time, and its outcome is unknown; do not assume either way."
 _HALF_WAY = "The tool stopped half way, and its outcome is unknown."
+_SILENT = "The tool was started and did not answer; its outcome is unknown."
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +181,8 @@ class _Carriage:
         if isinstance(error, self._pauses):
             _LOG.error("tool %s interrupted the graph; ask for approval by policy instead", self.running.binding.tool)
             return self._lose(error, "the tool interrupted the graph in the middle of its work", _HALF_WAY)
+        if isinstance(error, OutcomeUnknownError):
+            return self._lose(error, error.message, _SILENT)
         pause = self._terms.pause_after(self._attempts)
         if pause is None or isinstance(error, AisecopsError) or self._is_too_late(pause):
             return self._fail(error)

@@ -151,7 +151,7 @@ class Gate:
 
     def _decide_once(self, case: Case) -> Verdict:
         scope, request = case.scope, self._request(case)
-        decision = self._authority.narrow(request, self._policy.decide(request), scope)
+        decision = self._authority.narrow(request, self._policy.decide(request), case.binding)
         events = describe(self._recorder, case, request, decision)
         if decision.policy != scope.policy:  # a permit would bind a policy that did not give it
             self._recorder.write(events)

@@ -32,6 +32,7 @@ from aisecops_langchain.runtime.execution import Execution
 from aisecops_langchain.runtime.gate import Gate
 from aisecops_langchain.runtime.insistence import Insistence
 from aisecops_langchain.runtime.opening import PolicySource, load, open_stores, today_in
+from aisecops_langchain.runtime.pins import Pins, load_pins
 from aisecops_langchain.runtime.planning import Planner
 from aisecops_langchain.runtime.policy_change import PolicyChange
 from aisecops_langchain.runtime.policy_in_force import PolicyInForce
@@ -63,6 +64,7 @@ class Governor:
             dates that the user spells without a year.
         scope_extractor: Reads the user's words for what they ask for, where a rule wants to know; key words by default.
         reconcilers: For each tool that has one, a function that finds out how an unknown effect ended.
+        pins: The tool definitions that a person pinned; a call of any other one is denied.
 
     Attributes:
         policy: The policy in force; ``reload`` brings another one into force.
@@ -95,6 +97,7 @@ class Governor:
         environment: Mapping[str, JsonValue] | None = None,
         scope_extractor: ScopeExtractor | None = None,
         reconcilers: Mapping[str, EffectReconciler] | None = None,
+        pins: Pins | None = None,
     ) -> None:
         clock = CheckedClock(clock or SystemClock())
         limits = policy.limits
@@ -124,7 +127,7 @@ class Governor:
         self.checkpoints = Checkpoints(ledger, self.recorder, sealer, lambda: self._policy.digest)
         self.delegations = Delegations(WarrantSigner(sealer), self.stops, self.recorder, clock, policy=self._policy)
         self.delegate = self.delegations.delegate
-        self._authority = Authority(self._policy, self.stops, self.delegations, self.grants)
+        self._authority = Authority(self._policy, self.stops, self.delegations, self.grants, pins)
         self.execution = Execution(
             effects,
             self.recorder,
@@ -170,6 +173,7 @@ class Governor:
         environment: Mapping[str, JsonValue] | None = None,
         scope_extractor: ScopeExtractor | None = None,
         reconcilers: Mapping[str, EffectReconciler] | None = None,
+        pins: Pins | str | os.PathLike[str] | None = None,
     ) -> Governor:
         """Open a governor: JSONL segments in a directory, and a ledger in the same one or shared with other hosts.
 
@@ -185,18 +189,21 @@ class Governor:
             environment: Facts from configuration that rules may ask for.
             scope_extractor: Reads the user's words for what they ask for; key words by default.
             reconcilers: For each tool that has one, a function that finds out how an unknown effect ended.
+            pins: Lock file of ``aisecops tools pin``: a call of a tool whose definition is another one is denied.
 
         Returns:
             The governor; close it, or use it in a ``with`` statement.
 
         Raises:
             PolicyError: If the bundle is missing, empty or malformed.
+            PinError: If the lock file is missing or malformed.
             AuditWriteError: If the log directory cannot be written.
             LedgerError: If the ledger cannot be opened.
             KeyStoreError: If a key cannot be made or is open to others.
             ConfigurationError: If the home goes by another kind of ledger, or a package for it is missing.
         """
         bundle = load(policy)
+        pinned = load_pins(pins) if isinstance(pins, str | os.PathLike) else pins
         root = Path(home)
         clock = clock or SystemClock()
         stores = open_stores(root, ledger=ledger, durability=durability, clock=clock)
@@ -210,6 +217,7 @@ class Governor:
             environment=environment,
             scope_extractor=scope_extractor,
             reconcilers=reconcilers,
+            pins=pinned,
         )
         governor.home = root
         return governor
@@ -230,6 +238,18 @@ class Governor:
             The profile; the worst where nobody declares one.
         """
         return self._policy.profile(tool, declared)
+
+    def vouches_for(self, tool: str, definition: str) -> bool:
+        """Tell whether a tool may be offered to a model: whether its definition is pinned, where any has to be.
+
+        Args:
+            tool: The tool's name.
+            definition: Digest of its definition.
+
+        Returns:
+            Whether it may; calls of it are judged anew each time.
+        """
+        return self._authority.pin_fault(tool, definition) is None
 
     def reload(self, policy: PolicySource) -> None:
         """Bring another policy into force; permits and approvals of the one before are void from then on.

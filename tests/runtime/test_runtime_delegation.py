@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from runtime_kit import LAW, World, labelled
 
 from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect, Stage
+from aisecops_langchain.domain.permit import Binding
 from aisecops_langchain.domain.plan import CanonicalCall
 from aisecops_langchain.domain.principal import Delegator, Principal
 from aisecops_langchain.domain.warrant import Warrant, WarrantLink, chain_fault
@@ -285,7 +286,8 @@ def answers(firm: Firm, principal: Principal) -> list[Decision]:
             POLICY.bounds, Demand(call.tool, call.arguments(), profile, scope, ceilings)
         )
         request = DecisionRequest(principal=principal, call=call, context=labelled("x").label, usage=usage)
-        found.append(firm.governor._authority.narrow(request, POLICY.decide(request), scope))
+        binding = Binding(call_id="c", call=call.digest, tool=call.tool, tool_definition="", plan="p", scope=scope)
+        found.append(firm.governor._authority.narrow(request, POLICY.decide(request), binding))
     return found
 
 
