@@ -24,11 +24,11 @@ from aisecops_langchain import (
     parse_policy,
     verify_log,
 )
-from aisecops_langchain.adapters.finish import FinishNode
 from aisecops_langchain.adapters.govern import after_guard, after_intake
-from aisecops_langchain.adapters.intake import IntakeNode
-from aisecops_langchain.adapters.orders import Order
-from aisecops_langchain.adapters.tools import toolbox
+from aisecops_langchain.adapters.nodes.finish import FinishNode
+from aisecops_langchain.adapters.nodes.intake import IntakeNode
+from aisecops_langchain.adapters.nodes.orders import Order
+from aisecops_langchain.adapters.tools.governed import toolbox
 from aisecops_langchain.testing import ScriptedChatModel, call
 
 POLICY = parse_policy("""

@@ -20,27 +20,27 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.store.base import BaseStore
 from langgraph.types import Checkpointer, Send
 
-from aisecops_langchain.adapters.approval import ApprovalFormat, ApprovalNode
 from aisecops_langchain.adapters.callbacks import AuditCallbackHandler
-from aisecops_langchain.adapters.checkpoints import SealedCheckpointer
-from aisecops_langchain.adapters.executor import ExecutorNode
-from aisecops_langchain.adapters.finish import FinishNode
-from aisecops_langchain.adapters.guard import ToolGuardNode
+from aisecops_langchain.adapters.checkpoints.saver import SealedCheckpointer
+from aisecops_langchain.adapters.core.place import ApproverSource, PrincipalSource, only_agent
 from aisecops_langchain.adapters.identity import VerifiedPrincipal, WarrantSource
-from aisecops_langchain.adapters.intake import IntakeNode
-from aisecops_langchain.adapters.keys import toolbox_for
-from aisecops_langchain.adapters.orders import Order, orders
-from aisecops_langchain.adapters.place import ApproverSource, PrincipalSource, only_agent
-from aisecops_langchain.adapters.planning import PlanningNode
+from aisecops_langchain.adapters.nodes.approval import ApprovalFormat, ApprovalNode
+from aisecops_langchain.adapters.nodes.executor import ExecutorNode
+from aisecops_langchain.adapters.nodes.finish import FinishNode
+from aisecops_langchain.adapters.nodes.guard import ToolGuardNode
+from aisecops_langchain.adapters.nodes.intake import IntakeNode
+from aisecops_langchain.adapters.nodes.orders import Order, orders
+from aisecops_langchain.adapters.nodes.planning import PlanningNode
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES, GovernanceState
-from aisecops_langchain.adapters.tools import GovernedTool
+from aisecops_langchain.adapters.tools.governed import GovernedTool
+from aisecops_langchain.adapters.tools.keys import toolbox_for
 from aisecops_langchain.adapters.translate import last_turn
 from aisecops_langchain.audit import Durability
 from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.runtime.governor import Governor, PolicySource
-from aisecops_langchain.runtime.identity import IdentityProvider
 from aisecops_langchain.runtime.ports import Ledger
+from aisecops_langchain.runtime.principals.identity import IdentityProvider
 
 _LOG = logging.getLogger(__name__)
 

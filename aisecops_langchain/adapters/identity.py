@@ -16,7 +16,7 @@ from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.domain.warrant import Warrant
 from aisecops_langchain.errors import ConfigurationError, IdentityError
 from aisecops_langchain.runtime.governor import Governor
-from aisecops_langchain.runtime.identity import Identity, IdentityProvider, configured, named
+from aisecops_langchain.runtime.principals.identity import Identity, IdentityProvider, configured, named
 
 AUTH_USER: Final = "langgraph_auth_user"
 """Where LangGraph's server puts the user that its authentication handler returned."""

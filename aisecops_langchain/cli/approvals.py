@@ -17,8 +17,8 @@ from aisecops_langchain.cli.who import approver_of, who_options
 
 if TYPE_CHECKING:
     from aisecops_langchain.domain.principal import Approver
-    from aisecops_langchain.runtime.answers import Answer
-    from aisecops_langchain.runtime.records import ApprovalRecord
+    from aisecops_langchain.runtime.approvals.answers import Answer
+    from aisecops_langchain.runtime.ledger.records import ApprovalRecord
 
 _home = home_options(default=Path(".aisecops"))
 
@@ -34,7 +34,7 @@ def approvals_group() -> None:
 def list_command(*, everything: bool, home: Path, ledger: str | None, schema: str, as_json: bool) -> None:
     """List the requests that wait, the earliest first."""
     from aisecops_langchain.domain.permit import ApprovalState
-    from aisecops_langchain.runtime.desk import open_approvals
+    from aisecops_langchain.runtime.approvals.desk import open_approvals
 
     with open_approvals(home, ledger=ledger, schema=schema) as approvals:
         found = [item for item in approvals.requests() if everything or item.state is ApprovalState.PENDING]
@@ -53,7 +53,7 @@ def list_command(*, everything: bool, home: Path, ledger: str | None, schema: st
 @_home
 def show_command(*, key: str, home: Path, ledger: str | None, schema: str, as_json: bool) -> None:
     """Show one request: the call, where its arguments came from, what it does, and what a yes takes."""
-    from aisecops_langchain.runtime.desk import open_approvals
+    from aisecops_langchain.runtime.approvals.desk import open_approvals
 
     with open_approvals(home, ledger=ledger, schema=schema) as approvals:
         record = _known(approvals.look(key))
@@ -69,7 +69,7 @@ def show_command(*, key: str, home: Path, ledger: str | None, schema: str, as_js
 @_home
 def approve_command(*, key: str, home: Path, ledger: str | None, schema: str, as_json: bool, **who: Any) -> None:
     """Say yes to exactly the call of a request. The run goes on when somebody resumes it."""
-    from aisecops_langchain.runtime.answers import Approve
+    from aisecops_langchain.runtime.approvals.answers import Approve
 
     _answer(key, Approve(), who, home=home, ledger=ledger, schema=schema, as_json=as_json)
 
@@ -83,7 +83,7 @@ def reject_command(
     *, key: str, reason: str, home: Path, ledger: str | None, schema: str, as_json: bool, **who: Any
 ) -> None:
     """Say no to the call of a request."""
-    from aisecops_langchain.runtime.answers import Reject
+    from aisecops_langchain.runtime.approvals.answers import Reject
 
     _answer(key, Reject(reason), who, home=home, ledger=ledger, schema=schema, as_json=as_json)
 
@@ -93,7 +93,7 @@ def reject_command(
 def tick_command(*, home: Path, ledger: str | None, schema: str, as_json: bool) -> None:
     """Record which requests expired or escalated meanwhile; meant for a timer."""
     from aisecops_langchain.domain.permit import ApprovalState
-    from aisecops_langchain.runtime.desk import open_approvals
+    from aisecops_langchain.runtime.approvals.desk import open_approvals
 
     with open_approvals(home, ledger=ledger, schema=schema) as approvals:
         states = [item.state for item in approvals.requests()]
@@ -109,8 +109,8 @@ def tick_command(*, home: Path, ledger: str | None, schema: str, as_json: bool) 
 def _answer(
     key: str, answer: Answer, who: dict[str, Any], *, home: Path, ledger: str | None, schema: str, as_json: bool
 ) -> None:
-    from aisecops_langchain.runtime.desk import open_approvals
-    from aisecops_langchain.runtime.votes import REFUSALS
+    from aisecops_langchain.runtime.approvals.desk import open_approvals
+    from aisecops_langchain.runtime.approvals.votes import REFUSALS
 
     approver, why = _told(who)
     with open_approvals(home, ledger=ledger, schema=schema) as approvals:
@@ -143,13 +143,13 @@ def _known(record: ApprovalRecord | None) -> ApprovalRecord:
 
 def _print_json(records: list[ApprovalRecord]) -> None:
     from aisecops_langchain.cli.output import print_json
-    from aisecops_langchain.runtime.approval_facts import facts_of
+    from aisecops_langchain.runtime.approvals.facts import facts_of
 
     print_json({"approvals": [facts_of(record) for record in records]})
 
 
 def _show_line(record: ApprovalRecord) -> None:
-    from aisecops_langchain.runtime.approval_facts import facts_of
+    from aisecops_langchain.runtime.approvals.facts import facts_of
 
     facts = facts_of(record)
     needs = f", {facts['missing']} more needed" if facts["missing"] else ""
@@ -161,7 +161,7 @@ def _show_line(record: ApprovalRecord) -> None:
 def _show(record: ApprovalRecord) -> None:
     import json
 
-    from aisecops_langchain.runtime.approval_facts import described, facts_of
+    from aisecops_langchain.runtime.approvals.facts import described, facts_of
 
     _show_line(record)
     facts = facts_of(record)

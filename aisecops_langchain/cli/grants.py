@@ -18,7 +18,7 @@ from aisecops_langchain.cli.home import home_options
 from aisecops_langchain.cli.output import UnsoundError, one_line
 
 if TYPE_CHECKING:
-    from aisecops_langchain.runtime.grant_desk import GrantDesk
+    from aisecops_langchain.runtime.grants.desk import GrantDesk
 
 _home = home_options(default=Path(".aisecops"))
 
@@ -69,7 +69,7 @@ def revoke_command(*, grant: str, reason: str, by: str | None, as_json: bool, **
 @contextmanager
 def _opened(where: dict[str, Any]) -> Iterator[GrantDesk]:
     from aisecops_langchain.errors import GrantError
-    from aisecops_langchain.runtime.grant_desk import open_grants
+    from aisecops_langchain.runtime.grants.desk import open_grants
 
     try:
         with open_grants(where["home"], ledger=where["ledger"], schema=where["schema"]) as desk:

@@ -17,7 +17,7 @@ from aisecops_langchain.cli.output import CommandError
 @click.option("--agent", default="agent", show_default=True, help="Name of the agent in the draft.")
 def init_command(*, tools: str, agent: str) -> None:
     """Print the draft of a bundle for tools, to be reviewed by a person; it denies everything."""
-    from aisecops_langchain.adapters.proposal import propose_bundle
+    from aisecops_langchain.adapters.tools.draft import propose_bundle
     from aisecops_langchain.errors import AisecopsError
 
     found = imported_tools(tools)

@@ -15,8 +15,8 @@ import click
 from aisecops_langchain.cli.output import CommandError, one_line
 
 if TYPE_CHECKING:
-    from aisecops_langchain.runtime.pin_changes import PinChange
-    from aisecops_langchain.runtime.pins import Pins
+    from aisecops_langchain.runtime.decisions.pin_changes import PinChange
+    from aisecops_langchain.runtime.decisions.pins import Pins
 
 _LOCK: Final = Path("tools.lock")
 _SAYS: Final = {"not_pinned": "is not pinned", "definition_changed": "changed", "gone": "is gone"}
@@ -48,8 +48,8 @@ def _source(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 def pin_command(*, tools: str | None, mcp_config: Path | None, prefix: bool, output: Path) -> None:
     """Write the lock file, and show what changes with it; review it as you would review code."""
-    from aisecops_langchain.runtime.pin_changes import changes
-    from aisecops_langchain.runtime.pins import Pins, load_pins
+    from aisecops_langchain.runtime.decisions.pin_changes import changes
+    from aisecops_langchain.runtime.decisions.pins import Pins, load_pins
 
     present = _present(tools, mcp_config, prefix=prefix)
     before = load_pins(output) if output.exists() else Pins({})
@@ -75,8 +75,8 @@ def check_command(*, tools: str | None, mcp_config: Path | None, prefix: bool, l
     """Show every tool that is not as it was pinned; exit code 1 if there is one."""
     from dataclasses import asdict
 
-    from aisecops_langchain.runtime.pin_changes import changes
-    from aisecops_langchain.runtime.pins import load_pins
+    from aisecops_langchain.runtime.decisions.pin_changes import changes
+    from aisecops_langchain.runtime.decisions.pins import load_pins
 
     pins = load_pins(lock)
     found = changes(pins, _present(tools, mcp_config, prefix=prefix))
@@ -94,9 +94,9 @@ def check_command(*, tools: str | None, mcp_config: Path | None, prefix: bool, l
 
 def _present(tools: str | None, mcp_config: Path | None, *, prefix: bool) -> Pins:
     """Read the definitions as the tools give them now."""
-    from aisecops_langchain.adapters.tools import toolbox
+    from aisecops_langchain.adapters.tools.governed import toolbox
     from aisecops_langchain.errors import AisecopsError
-    from aisecops_langchain.runtime.pins import Pins
+    from aisecops_langchain.runtime.decisions.pins import Pins
 
     if (tools is None) == (mcp_config is None):
         raise CommandError("expected: either MODULE:ATTRIBUTE or --mcp-config FILE")
@@ -116,7 +116,7 @@ def _imported(reference: str) -> list[Any]:
 
 
 def _listed(config: Path | None, *, prefix: bool) -> list[Any]:
-    from aisecops_langchain.adapters.mcp_servers import all_tools, read_connections
+    from aisecops_langchain.adapters.mcp.servers import all_tools, read_connections
     from aisecops_langchain.errors import AisecopsError
 
     connections = read_connections(config or "")

@@ -64,8 +64,8 @@ def approver_of(
         ConfigurationError: If the keys cannot be used.
     """
     from aisecops_langchain.domain.principal import Approver
-    from aisecops_langchain.runtime.identity import CONFIGURABLE
-    from aisecops_langchain.runtime.jwt_identity import DEFAULT_TOKEN_KEY, JwtIdentity
+    from aisecops_langchain.runtime.principals.identity import CONFIGURABLE
+    from aisecops_langchain.runtime.principals.jwt import DEFAULT_TOKEN_KEY, JwtIdentity
 
     if (name is None) is (token_file is None):
         raise click.UsageError("say who answers: --as NAME, or --token-file FILE with --jwks, --issuer and --audience")

@@ -22,7 +22,7 @@ from aisecops_langchain.domain.events import (
 )
 from aisecops_langchain.domain.labels import Label, Source, SourceKind, label_for
 from aisecops_langchain.domain.scope import Scope
-from aisecops_langchain.runtime.plan_reference import context_name
+from aisecops_langchain.runtime.plans.reference import context_name
 from aisecops_langchain.runtime.recorder import Recorder
 from aisecops_langchain.sanitize import Sanitized, Sanitizer
 

@@ -21,29 +21,34 @@ from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.policy import PolicyEngine
 from aisecops_langchain.provenance import KeywordScope, LabelSeals, MessageSeals, ScopeExtractor
 from aisecops_langchain.runtime.admission import Admission
-from aisecops_langchain.runtime.approvals import Approvals
-from aisecops_langchain.runtime.authority import Authority
-from aisecops_langchain.runtime.briefing import Briefings
-from aisecops_langchain.runtime.budgets import Budgets
-from aisecops_langchain.runtime.checkpoints import Checkpoints
-from aisecops_langchain.runtime.delegation import Delegations
-from aisecops_langchain.runtime.effects import Effects
-from aisecops_langchain.runtime.execution import Execution
-from aisecops_langchain.runtime.gate import Gate
-from aisecops_langchain.runtime.insistence import Insistence
+from aisecops_langchain.runtime.approvals.briefing import Briefings
+from aisecops_langchain.runtime.approvals.service import Approvals
+from aisecops_langchain.runtime.checkpoints.heads import Checkpoints
+from aisecops_langchain.runtime.decisions.authority import Authority
+from aisecops_langchain.runtime.decisions.budgets import Budgets
+from aisecops_langchain.runtime.decisions.gate import Gate
+from aisecops_langchain.runtime.decisions.insistence import Insistence
+from aisecops_langchain.runtime.decisions.pins import Pins, load_pins
+from aisecops_langchain.runtime.effects.execution import Execution
+from aisecops_langchain.runtime.effects.reconcile import (
+    EffectReconciler,
+    ReconcileReport,
+    Reconciliation,
+    checked_reconcilers,
+)
+from aisecops_langchain.runtime.effects.rows import Effects
+from aisecops_langchain.runtime.effects.terms import TermSheet
+from aisecops_langchain.runtime.grants.service import StandingGrants
 from aisecops_langchain.runtime.opening import PolicySource, load, open_stores, today_in
-from aisecops_langchain.runtime.pins import Pins, load_pins
-from aisecops_langchain.runtime.planning import Planner
-from aisecops_langchain.runtime.policy_change import PolicyChange
-from aisecops_langchain.runtime.policy_in_force import PolicyInForce
+from aisecops_langchain.runtime.plans.planner import Planner
+from aisecops_langchain.runtime.plans.tasks import FixedScopes, TaskReader
+from aisecops_langchain.runtime.policies.change import PolicyChange
+from aisecops_langchain.runtime.policies.in_force import PolicyInForce
 from aisecops_langchain.runtime.ports import AuditSink, CheckedClock, Clock, Ledger, SystemClock
-from aisecops_langchain.runtime.reconcile import EffectReconciler, ReconcileReport, Reconciliation, checked_reconcilers
+from aisecops_langchain.runtime.principals.delegation import Delegations
+from aisecops_langchain.runtime.principals.stops import Stops
+from aisecops_langchain.runtime.principals.warrants import WarrantSigner
 from aisecops_langchain.runtime.recorder import Recorder
-from aisecops_langchain.runtime.standing_grants import StandingGrants
-from aisecops_langchain.runtime.stops import Stops
-from aisecops_langchain.runtime.tasks import FixedScopes, TaskReader
-from aisecops_langchain.runtime.terms import TermSheet
-from aisecops_langchain.runtime.warrants import WarrantSigner
 from aisecops_langchain.sanitize import Sanitizer
 from aisecops_langchain.sealing import Sealer
 

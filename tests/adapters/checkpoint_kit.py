@@ -29,7 +29,7 @@ from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import interrupt
 
-from aisecops_langchain.adapters.checkpoint_carrier import PlainSerde
+from aisecops_langchain.adapters.checkpoints.carrier import PlainSerde
 
 POSTGRES = os.environ.get("AISECOPS_TEST_POSTGRES_URL", "")
 KINDS = ["memory", "sqlite", *(["postgres"] if POSTGRES else [])]

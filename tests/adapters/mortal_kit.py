@@ -19,7 +19,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph.state import CompiledStateGraph
 
 from aisecops_langchain import Governor, Principal, govern, parse_policy, warrant_of
-from aisecops_langchain.adapters.acting import current_call, recipient_of
+from aisecops_langchain.adapters.core.acting import current_call, recipient_of
 from aisecops_langchain.audit import AuditLog
 from aisecops_langchain.canonical import JsonValue
 from aisecops_langchain.domain.plan import CanonicalCall
@@ -28,9 +28,9 @@ from aisecops_langchain.domain.stop import StopRegister
 from aisecops_langchain.domain.warrant import Warrant
 from aisecops_langchain.errors import AuditWriteError, LedgerError
 from aisecops_langchain.keyfile import load_or_create_key
+from aisecops_langchain.runtime.ledger.records import ApprovalRecord, EffectRecord, open_row
+from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger
 from aisecops_langchain.runtime.ports import Table
-from aisecops_langchain.runtime.records import ApprovalRecord, EffectRecord, open_row
-from aisecops_langchain.runtime.sqlite_ledger import SqliteLedger
 from aisecops_langchain.sanitize import Sanitizer
 from aisecops_langchain.sealing import Sealer
 from aisecops_langchain.testing import FixedClock, ScriptedChatModel

@@ -19,7 +19,7 @@ from langgraph.types import Command
 
 from aisecops_langchain import Governor, SealedCheckpointer
 from aisecops_langchain.errors import CheckpointError
-from aisecops_langchain.runtime.envelopes import CheckpointFacts, WriteFacts, close_envelope, open_envelope
+from aisecops_langchain.runtime.checkpoints.envelopes import CheckpointFacts, WriteFacts, close_envelope, open_envelope
 from aisecops_langchain.sealing import Sealer
 
 RESUME, NULL_TASK = "__resume__", "00000000-0000-0000-0000-000000000000"

@@ -36,8 +36,8 @@ from aisecops_langchain import (
     ToolGuardNode,
 )
 from aisecops_langchain.adapters.govern import after_guard
-from aisecops_langchain.adapters.orders import Order
-from aisecops_langchain.adapters.tools import toolbox
+from aisecops_langchain.adapters.nodes.orders import Order
+from aisecops_langchain.adapters.tools.governed import toolbox
 from aisecops_langchain.errors import AisecopsError
 from aisecops_langchain.testing import ScriptedChatModel, call
 

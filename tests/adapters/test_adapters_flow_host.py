@@ -31,8 +31,8 @@ from aisecops_langchain import (
     govern,
 )
 from aisecops_langchain.adapters.govern import after_guard
-from aisecops_langchain.adapters.orders import Order
-from aisecops_langchain.adapters.tools import toolbox
+from aisecops_langchain.adapters.nodes.orders import Order
+from aisecops_langchain.adapters.tools.governed import toolbox
 from aisecops_langchain.domain.labels import SourceKind
 from aisecops_langchain.testing import ScriptedChatModel, call
 

@@ -39,7 +39,7 @@ from mortal_kit import APPROVAL_SECONDS, ASKING, CLERK, PERMIT_SECONDS, STRICT, 
 from aisecops_langchain.domain.permit import ApprovalState
 from aisecops_langchain.domain.plan import CanonicalCall
 from aisecops_langchain.errors import AisecopsError
-from aisecops_langchain.runtime.permits import is_genuine
+from aisecops_langchain.runtime.decisions.permits import is_genuine
 from aisecops_langchain.testing import call
 
 POLICIES = {"asking": ASKING, "strict": STRICT}

@@ -324,6 +324,6 @@ async def test_a_blocked_prompt_never_reaches_the_model(office: Office) -> None:
 
 def test_without_langchain_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "langchain.agents.middleware", None)
-    monkeypatch.delitem(sys.modules, "aisecops_langchain.adapters.middleware")
+    monkeypatch.delitem(sys.modules, "aisecops_langchain.adapters.doors.middleware")
     with pytest.raises(ConfigurationError, match=r"aisecops-langchain\[agents\]"):
-        importlib.import_module("aisecops_langchain.adapters.middleware")
+        importlib.import_module("aisecops_langchain.adapters.doors.middleware")

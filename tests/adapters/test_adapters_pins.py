@@ -12,9 +12,9 @@ from langgraph.types import Command
 from pydantic import Field, create_model
 
 from aisecops_langchain import Governor, govern, governed_agent
-from aisecops_langchain.adapters.tools import GovernedTool
+from aisecops_langchain.adapters.tools.governed import GovernedTool
 from aisecops_langchain.domain.decision import Stage
-from aisecops_langchain.runtime.pins import Pins
+from aisecops_langchain.runtime.decisions.pins import Pins
 from aisecops_langchain.testing import ScriptedChatModel, call
 
 SEARCH = call("search", "c1", query="rates")

@@ -8,7 +8,7 @@ import pytest
 
 from aisecops_langchain import parse_policy
 from aisecops_langchain.adapters.scope import ModelScope
-from aisecops_langchain.adapters.tools import toolbox
+from aisecops_langchain.adapters.tools.governed import toolbox
 from aisecops_langchain.canonical import digest_text
 from aisecops_langchain.domain.effects import ToolProfile
 from aisecops_langchain.domain.labels import Source, SourceKind, label_for
@@ -16,9 +16,9 @@ from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.errors import LedgerError
 from aisecops_langchain.provenance import LabelledText, ScopedTool, VaryingScopeExtractor
-from aisecops_langchain.runtime.policy_in_force import PolicyInForce
+from aisecops_langchain.runtime.plans.tasks import FixedScopes, TaskReader
+from aisecops_langchain.runtime.policies.in_force import PolicyInForce
 from aisecops_langchain.runtime.ports import Change, Row, Table
-from aisecops_langchain.runtime.tasks import FixedScopes, TaskReader
 from aisecops_langchain.sealing import Sealer
 from aisecops_langchain.testing import MemoryLedger, ScriptedChatModel
 

@@ -24,8 +24,8 @@ from tamper_kit import FORGED, GOOD, POLICY_WITH_ROGUE, paused, tells
 
 from aisecops_langchain import ApprovalNode, ExecutorNode, GovernanceState, Governor, Principal, ToolGuardNode
 from aisecops_langchain.adapters.govern import after_guard
-from aisecops_langchain.adapters.orders import Order
-from aisecops_langchain.adapters.tools import toolbox
+from aisecops_langchain.adapters.nodes.orders import Order
+from aisecops_langchain.adapters.tools.governed import toolbox
 from aisecops_langchain.adapters.translate import content_key
 from aisecops_langchain.domain.labels import NEUTRAL
 from aisecops_langchain.provenance import LabelSeals

@@ -20,8 +20,8 @@ from langgraph.types import Command
 
 from aisecops_langchain import Approver, JwtIdentity, LangGraphAuthIdentity, StaticIdentity, parse_policy
 from aisecops_langchain.errors import ConfigurationError
-from aisecops_langchain.runtime.approvals import Approve, Reject
-from aisecops_langchain.runtime.desk import open_approvals
+from aisecops_langchain.runtime.approvals.desk import open_approvals
+from aisecops_langchain.runtime.approvals.service import Approve, Reject
 from aisecops_langchain.testing import call
 
 ISSUER = "https://login"

@@ -18,9 +18,9 @@ from langgraph.types import Command
 
 from aisecops_langchain import Approver, GovernedToolCalls, Governor, govern_tools
 from aisecops_langchain.errors import ConfigurationError
-from aisecops_langchain.runtime.approvals import Approve
+from aisecops_langchain.runtime.approvals.service import Approve
+from aisecops_langchain.runtime.ledger.records import ApprovalRecord, open_row
 from aisecops_langchain.runtime.ports import Table
-from aisecops_langchain.runtime.records import ApprovalRecord, open_row
 from aisecops_langchain.testing import ScriptedChatModel, call
 
 SEARCH = call("search", "s", query="rates")

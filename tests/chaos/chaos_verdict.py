@@ -21,16 +21,16 @@ from chaos_worker import POLICY
 from crash_kit import HONEST_CRASH
 
 from aisecops_langchain import Governor
-from aisecops_langchain.adapters.acting import recipient_of
+from aisecops_langchain.adapters.core.acting import recipient_of
 from aisecops_langchain.audit import read_log, verify_log
 from aisecops_langchain.domain.events import AnyEvent
 from aisecops_langchain.domain.permit import ApprovalState, EffectState
 from aisecops_langchain.forensics import problems_of, traces_of
 from aisecops_langchain.keyfile import load_key
+from aisecops_langchain.runtime.ledger.postgres import PostgresLedger
+from aisecops_langchain.runtime.ledger.records import ApprovalRecord, EffectRecord, open_row
+from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger
 from aisecops_langchain.runtime.ports import Ledger, Table
-from aisecops_langchain.runtime.postgres_ledger import PostgresLedger
-from aisecops_langchain.runtime.records import ApprovalRecord, EffectRecord, open_row
-from aisecops_langchain.runtime.sqlite_ledger import SqliteLedger
 from aisecops_langchain.sanitize import Sanitizer
 from aisecops_langchain.sealing import Sealer
 

@@ -26,10 +26,10 @@ from langchain_core.tools import tool
 from langgraph.types import Command
 
 from aisecops_langchain import Governor, govern, parse_policy
-from aisecops_langchain.adapters.acting import current_call, recipient_of
+from aisecops_langchain.adapters.core.acting import current_call, recipient_of
 from aisecops_langchain.audit import chain
 from aisecops_langchain.domain.principal import Approver
-from aisecops_langchain.runtime.approvals import Approve
+from aisecops_langchain.runtime.approvals.service import Approve
 from aisecops_langchain.testing import ScriptedChatModel, call
 
 POLICY = parse_policy("""

@@ -15,9 +15,9 @@ from chaos_kit import share_key
 from aisecops_langchain.audit import read_log, verify_log
 from aisecops_langchain.domain.permit import EffectState
 from aisecops_langchain.keyfile import load_key
+from aisecops_langchain.runtime.ledger.postgres import PostgresLedger
+from aisecops_langchain.runtime.ledger.records import EffectRecord, open_row
 from aisecops_langchain.runtime.ports import Table
-from aisecops_langchain.runtime.postgres_ledger import PostgresLedger
-from aisecops_langchain.runtime.records import EffectRecord, open_row
 from aisecops_langchain.sealing import Sealer
 
 WORKER = Path(__file__).with_name("load_worker.py")

@@ -23,11 +23,11 @@ from aisecops_langchain import Governor, parse_policy
 from aisecops_langchain.domain.permit import Binding
 from aisecops_langchain.domain.principal import Approver, Principal
 from aisecops_langchain.errors import PermitError
-from aisecops_langchain.runtime.approvals import Approve
-from aisecops_langchain.runtime.case import Proposal
-from aisecops_langchain.runtime.gate import NeedsApproval, Permitted
-from aisecops_langchain.runtime.planning import ProposedCall
-from aisecops_langchain.runtime.postgres_ledger import PostgresLedger
+from aisecops_langchain.runtime.approvals.service import Approve
+from aisecops_langchain.runtime.decisions.case import Proposal
+from aisecops_langchain.runtime.decisions.gate import NeedsApproval, Permitted
+from aisecops_langchain.runtime.ledger.postgres import PostgresLedger
+from aisecops_langchain.runtime.plans.planner import ProposedCall
 
 POLICY = """
 version: 1

@@ -19,7 +19,7 @@ from jwt.algorithms import OKPAlgorithm
 from aisecops_langchain.audit import read_log, verify_log
 from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.policy import parse_policy
-from aisecops_langchain.runtime.gate import NeedsApproval, Permitted
+from aisecops_langchain.runtime.decisions.gate import NeedsApproval, Permitted
 from aisecops_langchain.runtime.governor import Governor
 from aisecops_langchain.testing import FixedClock
 
@@ -190,8 +190,8 @@ VOTE = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from vote_kit import person
-from aisecops_langchain.runtime.answers import Approve
-from aisecops_langchain.runtime.desk import open_approvals
+from aisecops_langchain.runtime.approvals.answers import Approve
+from aisecops_langchain.runtime.approvals.desk import open_approvals
 with open_approvals(sys.argv[2]) as approvals:
     record = approvals.look(sys.argv[3])
     print("ready", flush=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cli_logs import Run
 
-from aisecops_langchain.runtime.pins import load_pins
+from aisecops_langchain.runtime.decisions.pins import load_pins
 
 TOOLS = '''
 from langchain_core.tools import tool

@@ -9,8 +9,8 @@ from itertools import count
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
+from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger
 from aisecops_langchain.runtime.ports import Table
-from aisecops_langchain.runtime.sqlite_ledger import SqliteLedger
 
 
 def die_at(moment: int) -> None:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from aisecops_langchain.audit import VerifyReport, read_log, verify_log
 from aisecops_langchain.keyfile import load_key
+from aisecops_langchain.runtime.ledger.records import EffectRecord, open_row
+from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger
 from aisecops_langchain.runtime.ports import Ledger, Table
-from aisecops_langchain.runtime.records import EffectRecord, open_row
-from aisecops_langchain.runtime.sqlite_ledger import SqliteLedger
 from aisecops_langchain.sealing import Sealer
 
 HONEST_CRASH = {"torn_tail", "unsigned_tail", "empty_segment"}

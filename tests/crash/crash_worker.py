@@ -33,9 +33,9 @@ from aisecops_langchain import Governor, govern, parse_policy
 from aisecops_langchain.domain.events import RunStarted
 from aisecops_langchain.domain.principal import Approver, Principal
 from aisecops_langchain.policy import PolicyEngine
-from aisecops_langchain.runtime.approvals import Approve
+from aisecops_langchain.runtime.approvals.service import Approve
+from aisecops_langchain.runtime.ledger.postgres import PostgresLedger
 from aisecops_langchain.runtime.ports import Table
-from aisecops_langchain.runtime.postgres_ledger import PostgresLedger
 from aisecops_langchain.sanitize import Sanitizer
 from aisecops_langchain.testing import ScriptedChatModel, call
 

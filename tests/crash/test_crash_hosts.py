@@ -23,9 +23,9 @@ from aisecops_langchain.audit import read_log
 from aisecops_langchain.domain.permit import EffectState
 from aisecops_langchain.forensics import problems_of, summarize, traces_of
 from aisecops_langchain.keyfile import load_or_create_key
+from aisecops_langchain.runtime.ledger.postgres import PostgresLedger
+from aisecops_langchain.runtime.ledger.records import ApprovalRecord, EffectRecord, open_row
 from aisecops_langchain.runtime.ports import Table
-from aisecops_langchain.runtime.postgres_ledger import PostgresLedger
-from aisecops_langchain.runtime.records import ApprovalRecord, EffectRecord, open_row
 from aisecops_langchain.sealing import Sealer
 
 URL = os.environ.get("AISECOPS_TEST_POSTGRES_URL", "")

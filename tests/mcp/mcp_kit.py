@@ -25,9 +25,9 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.prebuilt import ToolNode, tools_condition
 
 from aisecops_langchain import GovernanceInterceptor, Governor, Principal, govern, parse_policy, verify_log
-from aisecops_langchain.adapters.tools import GovernedTool
+from aisecops_langchain.adapters.tools.governed import GovernedTool
 from aisecops_langchain.audit import read_log
-from aisecops_langchain.runtime.pins import Pins
+from aisecops_langchain.runtime.decisions.pins import Pins
 from aisecops_langchain.testing import ScriptedChatModel
 
 HERE = Path(__file__).parent

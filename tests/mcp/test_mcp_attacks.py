@@ -12,7 +12,7 @@ from langchain_core.tools import StructuredTool
 from mcp_kit import Office, agent_of, answers, plain_agent, says, serving
 
 from aisecops_langchain import Principal, govern
-from aisecops_langchain.adapters.tools import toolbox
+from aisecops_langchain.adapters.tools.governed import toolbox
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.testing import ScriptedChatModel, call
 

@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner, Result
 from mcp_kit import Office
 
-from aisecops_langchain.adapters.mcp_servers import read_connections
+from aisecops_langchain.adapters.mcp.servers import read_connections
 from aisecops_langchain.cli.main import cli
 from aisecops_langchain.errors import ConfigurationError
-from aisecops_langchain.runtime.pins import load_pins
+from aisecops_langchain.runtime.decisions.pins import load_pins
 
 
 def run(*words: object) -> Result:

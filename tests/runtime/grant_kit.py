@@ -8,12 +8,12 @@ from runtime_kit import ALICE, TOOLS, PlainTool, World, labelled
 
 from aisecops_langchain.domain.grant import GrantRequest
 from aisecops_langchain.policy import parse_policy
-from aisecops_langchain.runtime.approvals import Approve
-from aisecops_langchain.runtime.case import Proposal
-from aisecops_langchain.runtime.gate import Permitted
-from aisecops_langchain.runtime.grant_bounds import read_wish
-from aisecops_langchain.runtime.planning import ProposedCall
-from aisecops_langchain.runtime.records import Briefing
+from aisecops_langchain.runtime.approvals.service import Approve
+from aisecops_langchain.runtime.decisions.case import Proposal
+from aisecops_langchain.runtime.decisions.gate import Permitted
+from aisecops_langchain.runtime.grants.bounds import read_wish
+from aisecops_langchain.runtime.ledger.records import Briefing
+from aisecops_langchain.runtime.plans.planner import ProposedCall
 
 BUNDLE = """
 version: 1

@@ -11,10 +11,10 @@ from runtime_kit import ALICE, APPROVAL_SECONDS, MALLORY, FailingClock, World, e
 from aisecops_langchain.domain.permit import ApprovalState
 from aisecops_langchain.domain.plan import CanonicalCall
 from aisecops_langchain.errors import LedgerError, PermitError
-from aisecops_langchain.runtime.approvals import Approve, Edit, Reject
-from aisecops_langchain.runtime.gate import Denied, NeedsApproval, Permitted
+from aisecops_langchain.runtime.approvals.service import Approve, Edit, Reject
+from aisecops_langchain.runtime.decisions.gate import Denied, NeedsApproval, Permitted
+from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger
 from aisecops_langchain.runtime.ports import ClockError, Table
-from aisecops_langchain.runtime.sqlite_ledger import SqliteLedger
 from aisecops_langchain.sealing import Sealer
 
 

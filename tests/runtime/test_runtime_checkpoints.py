@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from runtime_kit import ROOT_KEY
 
 from aisecops_langchain.errors import CheckpointError, LedgerError
-from aisecops_langchain.runtime.checkpoint_rules import (
+from aisecops_langchain.runtime.checkpoints.envelopes import CheckpointFacts, Envelope, WriteFacts, WriteSpot
+from aisecops_langchain.runtime.checkpoints.heads import Checkpoints
+from aisecops_langchain.runtime.checkpoints.rules import (
     FoundCheckpoint,
     FoundWrite,
     Genuine,
@@ -19,8 +21,6 @@ from aisecops_langchain.runtime.checkpoint_rules import (
     follows,
     require_link,
 )
-from aisecops_langchain.runtime.checkpoints import Checkpoints
-from aisecops_langchain.runtime.envelopes import CheckpointFacts, Envelope, WriteFacts, WriteSpot
 from aisecops_langchain.runtime.ports import CheckedClock, Row, Table
 from aisecops_langchain.runtime.recorder import Recorder
 from aisecops_langchain.sealing import Sealer

@@ -16,11 +16,11 @@ from aisecops_langchain.domain.principal import Approver, Delegator
 from aisecops_langchain.errors import AuditWriteError, GrantError, LedgerError, PermitError
 from aisecops_langchain.forensics import summarize, traces_of
 from aisecops_langchain.policy import parse_policy
-from aisecops_langchain.runtime.approvals import Approve, Reject
-from aisecops_langchain.runtime.gate import Denied, NeedsApproval, Permitted
-from aisecops_langchain.runtime.grant_bounds import read_wish
+from aisecops_langchain.runtime.approvals.service import Approve, Reject
+from aisecops_langchain.runtime.decisions.gate import Denied, NeedsApproval, Permitted
+from aisecops_langchain.runtime.grants.bounds import read_wish
+from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger
 from aisecops_langchain.runtime.ports import Change, Charge, Table
-from aisecops_langchain.runtime.sqlite_ledger import SqliteLedger
 
 HOUR = 3600
 

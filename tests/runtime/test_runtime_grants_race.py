@@ -21,13 +21,13 @@ from runtime_kit import ALICE, LAW
 from aisecops_langchain.domain.grant import GrantRequest, GrantState
 from aisecops_langchain.domain.permit import EffectState
 from aisecops_langchain.errors import AisecopsError, PermitError
-from aisecops_langchain.runtime.approvals import Approve
-from aisecops_langchain.runtime.gate import NeedsApproval, Permitted
-from aisecops_langchain.runtime.grant_bounds import read_wish
+from aisecops_langchain.runtime.approvals.service import Approve
+from aisecops_langchain.runtime.decisions.gate import NeedsApproval, Permitted
+from aisecops_langchain.runtime.grants.bounds import read_wish
+from aisecops_langchain.runtime.ledger.postgres import PostgresLedger
+from aisecops_langchain.runtime.ledger.records import EffectRecord, open_row
+from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger
 from aisecops_langchain.runtime.ports import Table
-from aisecops_langchain.runtime.postgres_ledger import PostgresLedger
-from aisecops_langchain.runtime.records import EffectRecord, open_row
-from aisecops_langchain.runtime.sqlite_ledger import SqliteLedger
 from aisecops_langchain.testing import MemoryLedger
 
 URL = os.environ.get("AISECOPS_TEST_POSTGRES_URL", "")
@@ -38,13 +38,13 @@ from contextlib import closing
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from grant_kit import CALL, GrantWorld
-from aisecops_langchain.runtime.gate import Permitted
+from aisecops_langchain.runtime.decisions.gate import Permitted
 kind, place, _, number = sys.argv[1:]
 if kind == "sqlite":
-    from aisecops_langchain.runtime.sqlite_ledger import SqliteLedger
+    from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger
     ledger = SqliteLedger(Path(place))
 else:
-    from aisecops_langchain.runtime.postgres_ledger import PostgresLedger
+    from aisecops_langchain.runtime.ledger.postgres import PostgresLedger
     ledger = PostgresLedger(os.environ["AISECOPS_TEST_POSTGRES_URL"], schema=place, max_connections=2)
 with closing(ledger):
     world = GrantWorld(ledger=ledger)

@@ -16,8 +16,8 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from runtime_kit import LAW
 
 from aisecops_langchain.errors import ConfigurationError, IdentityError
-from aisecops_langchain.runtime.identity import StaticIdentity
-from aisecops_langchain.runtime.jwt_identity import JwtIdentity
+from aisecops_langchain.runtime.principals.identity import StaticIdentity
+from aisecops_langchain.runtime.principals.jwt import JwtIdentity
 from aisecops_langchain.testing import FixedClock
 
 NOW = 1_800_000_000

@@ -12,11 +12,11 @@ from runtime_kit import ALICE, APPROVAL_SECONDS, MALLORY, PERMIT_SECONDS, POLICY
 
 from aisecops_langchain.errors import LedgerError, PermitError
 from aisecops_langchain.policy import parse_policy
-from aisecops_langchain.runtime.approvals import Approve, Edit, Reject
-from aisecops_langchain.runtime.case import Proposal
-from aisecops_langchain.runtime.gate import Denied, NeedsApproval, Permitted
+from aisecops_langchain.runtime.approvals.service import Approve, Edit, Reject
+from aisecops_langchain.runtime.decisions.case import Proposal
+from aisecops_langchain.runtime.decisions.gate import Denied, NeedsApproval, Permitted
+from aisecops_langchain.runtime.effects.running import Running
 from aisecops_langchain.runtime.ports import Table
-from aisecops_langchain.runtime.running import Running
 
 WITHOUT_PAYING = parse_policy("""
 version: 1

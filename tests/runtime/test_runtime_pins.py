@@ -12,9 +12,9 @@ from runtime_kit import LAW
 
 from aisecops_langchain.domain.definition import ToolDefinition
 from aisecops_langchain.errors import PinError
+from aisecops_langchain.runtime.decisions.pin_changes import changes
+from aisecops_langchain.runtime.decisions.pins import Pins, load_pins, parse_pins
 from aisecops_langchain.runtime.governor import Governor
-from aisecops_langchain.runtime.pin_changes import changes
-from aisecops_langchain.runtime.pins import Pins, load_pins, parse_pins
 
 PAY = ToolDefinition(name="pay", description="Pay somebody.", parameters={"type": "object", "properties": {"to": {}}})
 LOOK = ToolDefinition(name="look", description="Look.", parameters={"type": "object"})

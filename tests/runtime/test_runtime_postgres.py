@@ -28,14 +28,14 @@ from vote_kit import ask, person, voting_world
 from aisecops_langchain.cli.main import cli
 from aisecops_langchain.errors import AisecopsError, ConfigurationError, LedgerError, PermitError
 from aisecops_langchain.keyfile import load_or_create_key
-from aisecops_langchain.runtime.approvals import Approve
-from aisecops_langchain.runtime.gate import Permitted
+from aisecops_langchain.runtime.approvals.service import Approve
+from aisecops_langchain.runtime.decisions.gate import Permitted
 from aisecops_langchain.runtime.governor import Governor
-from aisecops_langchain.runtime.ledger_choice import open_ledger
+from aisecops_langchain.runtime.ledger.choice import open_ledger
+from aisecops_langchain.runtime.ledger.postgres import PostgresLedger
+from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger
 from aisecops_langchain.runtime.ports import Change, Charge, Table
-from aisecops_langchain.runtime.postgres_ledger import PostgresLedger
-from aisecops_langchain.runtime.sqlite_ledger import SqliteLedger
-from aisecops_langchain.runtime.switch import open_stops
+from aisecops_langchain.runtime.principals.switch import open_stops
 from aisecops_langchain.testing.conformance import LedgerConformance, row
 
 URL = os.environ.get("AISECOPS_TEST_POSTGRES_URL", "")
@@ -51,9 +51,9 @@ from aisecops_langchain.testing.conformance import row
 def opened():
     kind, place = sys.argv[1:3]
     if kind == "sqlite":
-        from aisecops_langchain.runtime.sqlite_ledger import SqliteLedger
+        from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger
         return SqliteLedger(Path(place))
-    from aisecops_langchain.runtime.postgres_ledger import PostgresLedger
+    from aisecops_langchain.runtime.ledger.postgres import PostgresLedger
     return PostgresLedger(os.environ["AISECOPS_TEST_POSTGRES_URL"], schema=place, max_connections=2)
 print("up", flush=True)
 sys.stdin.readline()
@@ -226,7 +226,7 @@ def test_a_process_killed_between_start_and_end_leaves_an_unknown_effect(schema)
 import sys, time
 sys.path.insert(0, sys.argv[1])
 from runtime_kit import World
-from aisecops_langchain.runtime.postgres_ledger import PostgresLedger
+from aisecops_langchain.runtime.ledger.postgres import PostgresLedger
 ledger = PostgresLedger(sys.argv[2], schema=sys.argv[3])
 world = World(ledger=ledger)
 running = world.begin(world.propose("look"))
@@ -337,7 +337,7 @@ def test_a_forked_child_refuses_and_leaves_the_parent_alive(schema):
     code = """
 import os, sys
 from aisecops_langchain.errors import LedgerError
-from aisecops_langchain.runtime.postgres_ledger import PostgresLedger
+from aisecops_langchain.runtime.ledger.postgres import PostgresLedger
 ledger = PostgresLedger(sys.argv[1], schema=sys.argv[2])
 child = os.fork()
 if child == 0:

@@ -18,11 +18,11 @@ from aisecops_langchain.domain.permit import ApprovalState
 from aisecops_langchain.domain.principal import Approver
 from aisecops_langchain.errors import LedgerError
 from aisecops_langchain.policy import parse_policy
-from aisecops_langchain.runtime.approvals import Approve, Edit, Elsewhere, Reject, Respond
-from aisecops_langchain.runtime.gate import Denied, NeedsApproval, Permitted
+from aisecops_langchain.runtime.approvals.service import Approve, Edit, Elsewhere, Reject, Respond
+from aisecops_langchain.runtime.approvals.votes import missing
+from aisecops_langchain.runtime.decisions.gate import Denied, NeedsApproval, Permitted
+from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger
 from aisecops_langchain.runtime.ports import Table
-from aisecops_langchain.runtime.sqlite_ledger import SqliteLedger
-from aisecops_langchain.runtime.votes import missing
 
 PENDING, GRANTED = ApprovalState.PENDING, ApprovalState.GRANTED
 

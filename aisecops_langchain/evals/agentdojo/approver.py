@@ -14,7 +14,7 @@ from langchain_core.messages import ToolCall
 from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ValidationError
 
-from aisecops_langchain.adapters.tools import toolbox
+from aisecops_langchain.adapters.tools.governed import toolbox
 from aisecops_langchain.domain.plan import CanonicalCall
 from aisecops_langchain.errors import AisecopsError
 
