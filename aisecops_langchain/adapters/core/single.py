@@ -11,6 +11,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 from langchain_core.messages import AIMessage, ToolCall, ToolMessage
@@ -19,7 +20,6 @@ from langchain_core.runnables import RunnableConfig
 from aisecops_langchain.adapters.core.asking import Asking
 from aisecops_langchain.adapters.core.carrying import Carrier
 from aisecops_langchain.adapters.core.context import riding
-from aisecops_langchain.adapters.core.offloop import to_the_end
 from aisecops_langchain.adapters.core.place import ApproverSource, Place, PrincipalSource, locate_call, within_call
 from aisecops_langchain.adapters.core.turn import Ruling, TurnReview
 from aisecops_langchain.adapters.nodes.approval import ApprovalFormat, ApprovalNode
@@ -30,6 +30,7 @@ from aisecops_langchain.adapters.translate import refusal
 from aisecops_langchain.canonical import digest
 from aisecops_langchain.domain.plan import RejectedCall
 from aisecops_langchain.errors import AisecopsError
+from aisecops_langchain.runtime.effects.waiting import undisturbed
 from aisecops_langchain.runtime.governor import Governor
 from aisecops_langchain.runtime.plans.planner import as_text
 
@@ -116,13 +117,13 @@ class SingleCalls:
         self, call: ToolCall, config: RunnableConfig | None, run: Callable[[ToolCall], Awaitable[Any]]
     ) -> Any:
         """Decide on a call and carry it out on the event loop; whatever waits for files runs in threads."""
-        place, ruling = await to_the_end(self._look, call, config)
+        place, ruling = await undisturbed(partial(self._look, call, config))
         for _ in range(_MOST_QUESTIONS):
             if ruling is None or not ruling.questions:
                 break
             answered = await self._asking.aask(_question(place, ruling), config)
-            place, ruling = await to_the_end(self._look_again, place, answered)
-        cleared = await to_the_end(self._clear, place, ruling, call)
+            place, ruling = await undisturbed(partial(self._look_again, place, answered))
+        cleared = await undisturbed(partial(self._clear, place, ruling, call))
         if not isinstance(cleared, _Cleared):
             return cleared
         return self._keep(cleared, (await self._carrier.acarry(cleared.place, cleared.order, run)).output)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from langchain_core.messages import AIMessage, ToolMessage
@@ -18,13 +19,13 @@ from langchain_core.tools import BaseTool
 
 from aisecops_langchain.adapters.core.carrying import Carrier
 from aisecops_langchain.adapters.core.context import riding
-from aisecops_langchain.adapters.core.offloop import to_the_end
 from aisecops_langchain.adapters.core.place import Place, PrincipalSource, acting_for, locate_call
 from aisecops_langchain.adapters.core.turn import TurnReview
 from aisecops_langchain.adapters.nodes.orders import Order, orders_of
 from aisecops_langchain.adapters.tools.injected import injected_names
 from aisecops_langchain.adapters.tools.keys import toolbox_for
 from aisecops_langchain.errors import ConfigurationError
+from aisecops_langchain.runtime.effects.waiting import undisturbed
 from aisecops_langchain.runtime.governor import Governor
 
 
@@ -95,7 +96,7 @@ class GovernedToolCalls(Runnable[AIMessage, list[ToolMessage]]):
             return _in_order(turn, list(executor.map(carry_out, turn.orders)))
 
     async def _awork(self, message: AIMessage, run_manager: object, config: RunnableConfig) -> list[ToolMessage]:  # noqa: ARG002
-        turn = await to_the_end(self._decide, message, config)
+        turn = await undisturbed(partial(self._decide, message, config))
 
         async def carry_out(order: Order) -> Any:
             async def run(call: Any) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any, Final, cast
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, SystemMessage, ToolMessage
@@ -20,7 +21,6 @@ from pydantic_core import to_json
 
 from aisecops_langchain.adapters.core.carrying import Carrier
 from aisecops_langchain.adapters.core.context import ModelContext, sealed, spoken
-from aisecops_langchain.adapters.core.offloop import to_the_end
 from aisecops_langchain.adapters.core.place import ApproverSource, Place, PrincipalSource, acting_for, locate
 from aisecops_langchain.adapters.core.proposing import EXHAUSTED, Proposing
 from aisecops_langchain.adapters.core.settling import following, settled, settling
@@ -34,6 +34,7 @@ from aisecops_langchain.adapters.tools.governed import GovernedTool
 from aisecops_langchain.adapters.tools.keys import toolbox_for
 from aisecops_langchain.adapters.translate import text_of
 from aisecops_langchain.errors import ConfigurationError
+from aisecops_langchain.runtime.effects.waiting import undisturbed
 from aisecops_langchain.runtime.governor import Governor
 
 try:
@@ -179,10 +180,10 @@ class GovernanceMiddleware(AgentMiddleware[GovernedAgentState, Any, Any]):
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
     ) -> ExtendedModelResponse[Any]:
         """Show the model inspected content, and record what it proposes, without blocking the event loop."""
-        place, context, shown = await to_the_end(self._show, request, handler, get_config())
+        place, context, shown = await undisturbed(partial(self._show, request, handler, get_config()))
         if shown is None:
-            return await to_the_end(self._exhausted, place, context)
-        return await to_the_end(self._account, place, context, await handler(shown))
+            return await undisturbed(partial(self._exhausted, place, context))
+        return await undisturbed(partial(self._account, place, context, await handler(shown)))
 
     def _show(
         self, request: ModelRequest[Any], handler: object, config: RunnableConfig
@@ -268,7 +269,7 @@ class GovernanceMiddleware(AgentMiddleware[GovernedAgentState, Any, Any]):
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[Any]]
     ) -> Any:
         """Run a call, if its permit lets it, without blocking the event loop."""
-        place, order = await to_the_end(self._order, request, handler)
+        place, order = await undisturbed(partial(self._order, request, handler))
         carried = await self._carrier.acarry(place, order, lambda call: handler(self._request(request, call)))
         return carried.output
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolCall, ToolMessage
@@ -21,7 +22,6 @@ from langgraph.types import Command
 
 from aisecops_langchain.adapters.core.carrying import Carrier
 from aisecops_langchain.adapters.core.context import riding
-from aisecops_langchain.adapters.core.offloop import to_the_end
 from aisecops_langchain.adapters.core.place import ApproverSource, Place, PrincipalSource, acting_for, locate
 from aisecops_langchain.adapters.core.settling import Settled, settled, settling
 from aisecops_langchain.adapters.nodes.approval import ApprovalFormat
@@ -30,6 +30,7 @@ from aisecops_langchain.adapters.state import CHANNEL, MESSAGES
 from aisecops_langchain.adapters.tools.keys import toolbox_for
 from aisecops_langchain.adapters.translate import content_key, last_turn
 from aisecops_langchain.canonical import digest
+from aisecops_langchain.runtime.effects.waiting import undisturbed
 from aisecops_langchain.runtime.governor import Governor
 
 
@@ -131,9 +132,9 @@ class GovernedToolNode(ToolNode):
             _GIVEN.reset(before)
 
     async def _afunc(self, input: Any, config: RunnableConfig, runtime: Runtime) -> Any:  # noqa: A002
-        turn = await to_the_end(self._turn, input, config)
+        turn = await undisturbed(partial(self._turn, input, config))
         answer = await self._settling.ainvoke(turn.given(), config)
-        before = _GIVEN.set(await to_the_end(self._given, turn, config, answer))
+        before = _GIVEN.set(await undisturbed(partial(self._given, turn, config, answer)))
         try:
             return self._together(await super()._afunc(input, config, runtime) if _GIVEN.get().calls else [])
         finally:

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 from types import CodeType
 from typing import Any, Final, cast
 from uuid import uuid4
@@ -21,7 +22,6 @@ from langchain_core.messages import ToolCall, ToolMessage
 from langchain_core.runnables import RunnableConfig, ensure_config
 
 from aisecops_langchain.adapters.core.acting import Acting, call_under_way
-from aisecops_langchain.adapters.core.offloop import to_the_end
 from aisecops_langchain.adapters.core.place import ApproverSource, PrincipalSource, acting_for
 from aisecops_langchain.adapters.core.single import SingleCalls
 from aisecops_langchain.adapters.mcp.catalogue import Catalogue
@@ -29,6 +29,7 @@ from aisecops_langchain.adapters.mcp.servers import Connections
 from aisecops_langchain.adapters.tools.governed import GovernedTool
 from aisecops_langchain.domain.plan import CanonicalCall
 from aisecops_langchain.errors import AisecopsError, ConfigurationError, OutcomeUnknownError, PermitError, SanitizeError
+from aisecops_langchain.runtime.effects.waiting import undisturbed
 from aisecops_langchain.runtime.governor import Governor
 
 try:
@@ -159,7 +160,7 @@ class GovernanceInterceptor:
         _LOG.error("a call of an MCP tool was refused: %s", error)
         call = _call(self._catalogue.named(request.server_name, request.name), request)
         with suppress(AisecopsError):
-            await to_the_end(self._calls.refuse, call, _config(request), error.message, code="mcp_refused")
+            await undisturbed(partial(self._calls.refuse, call, _config(request), error.message, code="mcp_refused"))
         return plain_result("Not executed. The governance layer refused the call.", failed=True)
 
     async def _ask(self, request: MCPToolCallRequest, handler: Handler) -> CallToolResult:

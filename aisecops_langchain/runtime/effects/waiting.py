@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, wait
 from contextvars import ContextVar, copy_context
+from functools import partial
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -131,11 +132,15 @@ async def undisturbed(work: Callable[[], T], *, undo: Callable[[T], object] | No
     """Run something in a worker thread to its end, however often the caller is cancelled meanwhile.
 
     Args:
-        work: What must not be left half done.
+        work: What must not be left half done; writes files, waits for locks.
         undo: Given the result where the caller was cancelled and will not see it.
 
     Returns:
-        What it returns; a cancellation is raised afterwards.
+        What it returns.
+
+    Raises:
+        asyncio.CancelledError: If the caller was cancelled meanwhile; the work was done nevertheless.
+        Exception: Whatever the work raises.
     """
     doing = asyncio.get_running_loop().run_in_executor(None, copy_context().run, work)
     cancelled: asyncio.CancelledError | None = None
@@ -144,11 +149,10 @@ async def undisturbed(work: Callable[[], T], *, undo: Callable[[T], object] | No
             await asyncio.wait({doing})
         except asyncio.CancelledError as error:
             cancelled = error
-    result = doing.result()
     if cancelled is None:
-        return result
-    if undo is not None:
-        await undisturbed(lambda: undo(result))
+        return doing.result()
+    if doing.exception() is None and undo is not None:
+        await undisturbed(partial(undo, doing.result()))
     raise cancelled
 
 
