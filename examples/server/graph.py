@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from aisecops_langchain import Approver, Governor, LangGraphAuthIdentity, govern
+from aisecops_langchain import Governor, LangGraphAuthIdentity, govern
 from aisecops_langchain.testing import ScriptedChatModel, call
 
 HERE = Path(__file__).parent
@@ -25,12 +25,6 @@ def support_desk(messages):
     return call("refund", f"refund-{len(messages)}", to=words[1], euros=float(words[2]))
 
 
-def confirming(config) -> Approver:
-    """Whoever resumes the run answers, under the name that the server authenticated."""
-    person = identity.identify(config)
-    return Approver(id=person.user, verified=True)
-
-
 identity = LangGraphAuthIdentity()
 governor = Governor.open(HERE / "policy.yaml", os.environ.get("AISECOPS_HOME", HERE / "governance"))
 agent = govern(
@@ -39,5 +33,5 @@ agent = govern(
     governor=governor,
     agent="support",
     identity=identity,
-    approver=confirming,
+    approver=identity,
 )

@@ -26,6 +26,8 @@ class Day:
     folder: Path
     said: dict[str, dict[str, Any]] = field(default_factory=dict)
     threads: dict[str, str] = field(default_factory=dict)
+    booked_before: list[str] = field(default_factory=list)
+    """What had taken place when the lead had answered and nobody had gone on."""
     cut_off: str = ""
 
     @property
@@ -58,7 +60,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
 async def _live(day: Day) -> None:
     async with serving(day.folder) as url:
         alice, bob, lea = (Person(url, name) for name in ("alice", "bob", "lea"))
-        names = ("small", "approved", "rejected", "stranger", "lead", "forged", "context", "failing", "blocking")
+        names = ("small", "approved", "rejected", "stranger", "forged", "context", "failing", "blocking")
         for name in names:
             day.threads[name] = await alice.thread()
         at = day.threads
@@ -68,7 +70,6 @@ async def _live(day: Day) -> None:
             "approved": alice.say(at["approved"], "refund Bea 200"),
             "rejected": alice.say(at["rejected"], "refund Cid 300"),
             "stranger": alice.say(at["stranger"], "refund Dan 400"),
-            "lead": alice.say(at["lead"], "refund Eve 500"),
             "forged": alice.say(at["forged"], "refund Fay 21", config={"configurable": forged}),
             "context": alice.say(at["context"], "refund Gus 22", context=forged),
             "failing": alice.say(at["failing"], "refund Nobody 23", graph="clumsy"),
@@ -76,14 +77,13 @@ async def _live(day: Day) -> None:
         }
         ended = asyncio.create_task(alice.cut_off("refund Joe 25", day.folder / "home" / "audit"))
         day.said |= dict(zip(first, await asyncio.gather(*first.values()), strict=True))
-        answers = {
-            "approved twice": alice.resume(at["approved"], APPROVE),
-            "after reject": alice.resume(at["rejected"], REJECT),
-            "after stranger": bob.resume(at["stranger"], APPROVE),
-            "after lead": lea.resume(at["lead"], APPROVE),
-        }
-        day.said["after approve"] = await alice.resume(at["approved"], APPROVE)
-        day.said |= dict(zip(answers, await asyncio.gather(*answers.values()), strict=True))
+        own = {"own yes": alice.resume(at["approved"], APPROVE), "stranger's yes": bob.resume(at["stranger"], APPROVE)}
+        day.said |= dict(zip(own, await asyncio.gather(*own.values()), strict=True))
+        leads = {"lead's yes": lea.resume(at["approved"], APPROVE), "lead's no": lea.resume(at["rejected"], REJECT)}
+        day.said |= dict(zip(leads, await asyncio.gather(*leads.values()), strict=True))
+        day.booked_before = day.book
+        for what, thread in (("after yes", "approved"), ("after no", "rejected"), ("after yes, again", "approved")):
+            day.said[what] = await alice.resume(at[thread], APPROVE)
         day.cut_off = await ended
 
 
@@ -103,29 +103,34 @@ def test_the_authenticated_user_is_the_principal(day: Day) -> None:
     assert whos == {("alice", "langgraph-auth")}
 
 
-def test_an_approval_pauses_in_the_servers_checkpointer_and_binds(day: Day) -> None:
+def test_an_approval_pauses_in_the_servers_checkpointer(day: Day) -> None:
     (question,) = day.said["approved"]["__interrupt__"]
     assert question["value"]["action_requests"][0]["args"] == {"to": "Bea", "euros": 200.0}
-    assert day.last("after approve") == "Done: refunded EUR 200.00 to Bea"
+
+
+def test_whoever_asked_may_not_approve(day: Day) -> None:
+    assert day.said["own yes"]["__interrupt__"]
+    (refused,) = [event for event in day.events("approved") if event.kind == "approval_answer_refused"]
+    assert (refused.approver.id, refused.approver.verified) == ("alice", True)
+
+
+def test_another_persons_yes_counts_and_the_call_runs_for_whom_it_was_planned(day: Day) -> None:
+    """The server lets a team lead in; she answers in her own name, and nothing runs in it."""
+    assert not any(line.startswith("Bea") for line in day.booked_before)
+    assert day.last("after yes") == "Done: refunded EUR 200.00 to Bea"
     (granted,) = [event for event in day.events("approved") if event.kind == "approval_granted"]
-    assert (granted.approver.id, granted.approver.verified) == ("alice", True)
+    assert (granted.approver.id, granted.approver.verified) == ("lea", True)
+    assert {event.principal.user for event in day.events("approved")} == {"alice"}
 
 
 def test_a_rejected_call_does_not_run(day: Day) -> None:
-    assert day.last("after reject") == "Done: Not executed. A person rejected this call."
+    assert day.last("after no") == "Done: Not executed. A person rejected this call."
     assert "execution_started" not in {event.kind for event in day.events("rejected")}
 
 
 def test_a_second_user_does_not_reach_the_thread(day: Day) -> None:
-    assert day.said["after stranger"] == {"status": 404}
+    assert day.said["stranger's yes"] == {"status": 404}
     assert "approval_granted" not in {event.kind for event in day.events("stranger")}
-
-
-def test_one_who_may_see_the_thread_cannot_resume_it_as_somebody_else(day: Day) -> None:
-    """The server lets a team lead in; the call was planned for alice, so it has no authority under another user."""
-    assert day.said["after lead"]["messages"][-1]["content"].startswith("Done: Not executed.")
-    kinds = {event.kind for event in day.events("lead")}
-    assert not kinds & {"approval_granted", "permit_issued", "execution_started"}
 
 
 @pytest.mark.parametrize("way", ["forged", "context"])
