@@ -1,4 +1,4 @@
-"""Normalising: remove what no reader sees, and offer the readings that detectors look at.
+"""Normalising: remove what no reader sees.
 
 Invariant: the text that is passed on differs from the raw text only by invisible characters, controls and lone
 surrogates; visible text is never rewritten. ``normalize`` is idempotent, and clean ASCII comes back as it is.
@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from aisecops_langchain.sanitize.fold import fold, fold_positions, reads_differently
-from aisecops_langchain.sanitize.hidden import FLAG, read_hidden
+from aisecops_langchain.sanitize.hidden import FLAG
+from aisecops_langchain.sanitize.steps import Edit, Span, edits_trace
 
 _ASCII_CONTROLS: Final = bytes(code for code in [*range(32), 127] if code not in b"\t\n\r")
 _GROUPS: Final = {
@@ -61,15 +60,6 @@ class Removal(NamedTuple):
     """What stands in its place."""
 
 
-class View(NamedTuple):
-    """One reading of a raw text."""
-
-    name: str
-    text: str
-    positions: Callable[[], Sequence[int]]
-    """Raw position of every character of ``text``; computed on demand, since most texts match nothing."""
-
-
 class Normalized(NamedTuple):
     """A raw text and what is passed on of it."""
 
@@ -84,29 +74,17 @@ class Normalized(NamedTuple):
             return ()
         return tuple(_merged(_removals(self.raw)))
 
-    def views(self) -> tuple[View, ...]:
-        """Return every reading that a detector should see.
+    def span(self, start: int, end: int) -> Span:
+        """Return where a span of the text comes from.
+
+        Args:
+            start: Offset of its first character.
+            end: Offset behind its last one.
 
         Returns:
-            ``text``; ``normalized`` if folding may reveal more; the same two of hidden text, both named ``hidden``.
+            The span of the raw text.
         """
-        views = [View("text", self.text, self._positions)]
-        if reads_differently(self.text):
-            views.append(View("normalized", fold(self.text), lambda: fold_positions(self.text, self._positions())))
-        if self.raw is not self.text:
-            views += _hidden_views(self.raw)
-        return tuple(views)
-
-    def _positions(self) -> Sequence[int]:
-        if self.raw is self.text:
-            return range(len(self.raw))
-        positions, last = array("I"), 0
-        for removal in _removals(self.raw):
-            if not removal.replacement:  # what is replaced keeps its place, character for character
-                positions.extend(range(last, removal.start))
-                last = removal.end
-        positions.extend(range(last, len(self.raw)))
-        return positions
+        return (start, end) if self.raw is self.text else edits_trace(_edits(self.raw))(start, end)
 
 
 def normalize(text: str) -> Normalized:
@@ -184,11 +162,6 @@ def _merged(removals: Iterator[Removal]) -> Iterator[Removal]:
         yield current
 
 
-def _hidden_views(raw: str) -> list[View]:
-    text, positions = read_hidden(raw)
-    if not text:
-        return []
-    views = [View("hidden", text, lambda: positions)]
-    if reads_differently(text):
-        views.append(View("hidden", fold(text), lambda: fold_positions(text, positions)))
-    return views
+def _edits(raw: str) -> Iterator[Edit]:
+    """Yield the removals; what is replaced keeps its place, character for character."""
+    return (Edit(removal.start, removal.end, "") for removal in _removals(raw) if not removal.replacement)

@@ -1,0 +1,275 @@
+"""Every reading of a text that detectors look at: as it is, folded, unhidden, decoded, respelt, and all of these again.
+
+Invariant: each reading can be traced to a span of the raw text, no reading is made twice, and together they are bounded
+in depth, number and size. Where a bound is met, the readings are incomplete and say so.
+
+A reading is made where a trigger saw a reason for it. Encodings that show their own syntax are decoded in one go;
+spellings that change the whole text branch off, each by itself.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from aisecops_langchain.sanitize.decode import BINARY_CODES, DECIMAL_CODES, ESCAPES, HEX_CODES, QUOTED_PRINTABLE, TOKENS
+from aisecops_langchain.sanitize.fold import (
+    fold,
+    fold_positions,
+    reads_differently,
+    skeleton,
+    skeleton_positions,
+)
+from aisecops_langchain.sanitize.hidden import DISPLAYED, SMUGGLED, SMUGGLED_ALONE
+from aisecops_langchain.sanitize.markup import COMMENTED, SHOWN, UNSEEN
+from aisecops_langchain.sanitize.normalize import Normalized, normalize
+from aisecops_langchain.sanitize.respell import LEETSPEAK, LEETSPEAK_L, REVERSED, ROT13, SQUEEZED, UNBROKEN, UNJOINED, UNSPACED
+from aisecops_langchain.sanitize.steps import Locate, Path, Span, Step, positions_trace, same_span
+from aisecops_langchain.sanitize.triggers import mixes_scripts, triggered
+
+_DEPTH: Final = 7
+"""Steps from the raw text to a reading, at most."""
+_COUNT: Final = 160
+"""Readings of one text, at most."""
+_ALLOWANCE: Final = 1_000_000
+"""Characters of readings that any text may have; beyond, so many times its own length."""
+_TIMES: Final = 5
+
+
+class View(NamedTuple):
+    """One reading of a raw text."""
+
+    name: str
+    """``text``, ``normalized`` (folded), ``hidden`` (not seen by readers) or ``decoded``."""
+    text: str
+    span: Locate
+    """From a non-empty span of ``text`` to one of the raw text."""
+    steps: tuple[str, ...] = ()
+    """How it was made, step by step."""
+    squeezed: bool = False
+    """Whether the spaces between words are lost."""
+
+
+class Readings(NamedTuple):
+    """The readings of one text."""
+
+    views: tuple[View, ...]
+    complete: bool
+    """False if there were more than the bounds allow."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Strip:
+    """Takes invisible characters out."""
+
+    name: str = "stripped"
+
+    def apply(self, text: str) -> str:
+        return normalize(text).text
+
+    def trace(self, text: str) -> Locate:
+        return normalize(text).span
+
+
+@dataclass(frozen=True, slots=True)
+class _Skeleton:
+    """Writes a text in the detection alphabet."""
+
+    name: str = "look-alikes"
+
+    def apply(self, text: str) -> str:
+        return skeleton(text)
+
+    def trace(self, text: str) -> Locate:
+        return positions_trace(skeleton_positions(text))
+
+
+@dataclass(frozen=True, slots=True)
+class _Fold:
+    """Writes a text in the detection alphabet, without emphasis and with white space collapsed."""
+
+    name: str = "folded"
+
+    def apply(self, text: str) -> str:
+        return fold(text)
+
+    def trace(self, text: str) -> Locate:
+        return positions_trace(fold_positions(text))
+
+
+_STRIP: Final = _Strip()
+_SKELETON: Final = _Skeleton()
+_FOLD: Final = _Fold()
+
+
+class _Item(NamedTuple):
+    """A text that is still to be read."""
+
+    text: str
+    span: Locate
+    steps: tuple[str, ...] = ()
+    hidden: bool = False
+    squeezed: bool = False
+    odd: bool = False
+    """Whether something about it is so unusual that every spelling is tried."""
+    depth: int = 0
+
+    @property
+    def name(self) -> str:
+        if self.hidden:
+            return "hidden"
+        return "decoded" if self.steps else "text"
+
+
+def readings(text: Normalized) -> Readings:
+    """Make the readings of a text.
+
+    Args:
+        text: The raw text, and what is passed on of it.
+
+    Returns:
+        The readings; the first is what is passed on.
+    """
+    if text.raw is text.text and text.text.isascii() and not reads_differently(text.text) and not triggered(text.text):
+        return Readings((View("text", text.text, same_span),), complete=True)
+    reader = _Reader(_ALLOWANCE + _TIMES * len(text.raw))
+    reader.read(_Item(text.raw, same_span))
+    return Readings(tuple(reader.views), reader.complete)
+
+
+class _Reader:
+    """Makes the readings of one text, the plainest first."""
+
+    def __init__(self, budget: int) -> None:
+        self.views: list[View] = []
+        self.complete = True
+        self._budget = budget
+        self._queue: deque[_Item] = deque()
+        self._seen: set[str] = set()
+
+    def read(self, root: _Item) -> None:
+        """Make every reading within the bounds."""
+        self._seen.add(root.text)
+        self._queue.append(root)
+        while self._queue:
+            self._expand(self._queue.popleft())
+
+    def _expand(self, item: _Item) -> None:
+        shown = normalize(item.text)
+        stripped = shown.text is not item.text
+        self._view(item, shown.text, (_STRIP,))
+        if reads_differently(shown.text):
+            self._view(item, fold(shown.text), (_STRIP, _FOLD))
+        if item.depth >= _DEPTH:
+            return
+        if stripped:
+            self._unhide(item)
+        plain = skeleton(shown.text)
+        odd = item.odd or mixes_scripts(shown.text) or (stripped and bool(shown.text.strip()))
+        found = triggered(plain)
+        if found or odd:
+            self._decode(item, plain, found, odd=odd)
+            self._respell(item, shown.text, plain, found, odd=odd)
+
+    def _unhide(self, item: _Item) -> None:
+        self._follow(item, item.text, (), (SMUGGLED_ALONE,), hidden=True, odd=True)
+        self._follow(item, item.text, (), (SMUGGLED,), hidden=True, odd=True)
+        self._follow(item, item.text, (), (DISPLAYED,), odd=True)
+
+    def _decode(self, item: _Item, plain: str, found: frozenset[str], *, odd: bool) -> None:
+        """Decode whatever shows its own syntax, markup first, since tags may stand inside of the others."""
+        if "markup" in found:
+            self._follow(item, plain, _PLAIN, (UNSEEN,), hidden=True, odd=odd)
+        if "comment" in found:
+            self._follow(item, plain, _PLAIN, (COMMENTED,), hidden=True, odd=odd)
+        steps = [step for trigger, chosen in _DECODERS for step in chosen if trigger in found]
+        if steps:
+            self._follow(item, plain, _PLAIN, steps, odd=odd)
+
+    def _respell(self, item: _Item, shown: str, plain: str, found: frozenset[str], *, odd: bool) -> None:
+        for triggers, steps in _SPELLINGS:
+            if not found.isdisjoint(triggers) or (odd and "odd" in triggers):
+                self._follow(item, plain, _PLAIN, steps, odd=odd)
+        if odd and plain is not shown:  # letters of other scripts do not rotate
+            self._follow(item, shown, (_STRIP,), (ROT13,), odd=odd)
+        if not found.isdisjoint(_SQUEEZABLE) and not item.squeezed:
+            self._follow(item, plain, _PLAIN, (SQUEEZED,), squeezed=True, odd=True)
+
+    def _follow(
+        self,
+        item: _Item,
+        source: str,
+        before: Sequence[Step],
+        steps: Sequence[Step],
+        *,
+        hidden: bool = False,
+        squeezed: bool = False,
+        odd: bool = False,
+    ) -> None:
+        """Take steps from a text that the steps before led to, and read what comes out."""
+        path = Path(source, steps)
+        if not path.text or path.text in self._seen or path.text == source:
+            return
+        if len(self.views) + len(self._queue) >= _COUNT or len(path.text) > self._budget:
+            self.complete = False
+            return
+        self._seen.add(path.text)
+        self._budget -= len(path.text)
+        way = _Way(item, (*before, *steps))
+        names = _distinct((*item.steps, *Path(item.text, before).names, *path.names))
+        child = _Item(
+            path.text, way.span, names, item.hidden or hidden, item.squeezed or squeezed, odd, item.depth + 1
+        )
+        self._queue.append(child)
+
+    def _view(self, item: _Item, text: str, steps: Sequence[Step]) -> None:
+        if item.steps and not text.strip():
+            return
+        way = _Way(item, steps)
+        name = "normalized" if item.name == "text" and steps[-1] is _FOLD else item.name
+        done = (*item.steps, _FOLD.name) if steps[-1] is _FOLD else item.steps
+        self.views.append(View(name, text, way.span, done, item.squeezed))
+
+
+class _Way:
+    """The way from a reading back to the raw text, made when it is first asked for."""
+
+    __slots__ = ("_item", "_path", "_steps")
+
+    def __init__(self, item: _Item, steps: Sequence[Step]) -> None:
+        self._item = item
+        self._steps = steps
+        self._path: Path | None = None
+
+    def span(self, start: int, end: int) -> Span:
+        if self._path is None:
+            self._path = Path(self._item.text, self._steps)
+        return self._item.span(*self._path.span(start, end))
+
+
+def _distinct(names: Sequence[str]) -> tuple[str, ...]:
+    """Drop repeated neighbours that are parts of one step."""
+    return tuple(name for index, name in enumerate(names) if index == 0 or names[index - 1] != name or name == "base64")
+
+
+_PLAIN: Final = (_STRIP, _SKELETON)
+_DECODERS: Final[tuple[tuple[str, tuple[Step, ...]], ...]] = (
+    ("markup", (SHOWN,)),
+    ("escapes", (ESCAPES,)),
+    ("quoted", (QUOTED_PRINTABLE,)),
+    ("codes", (BINARY_CODES, HEX_CODES, DECIMAL_CODES)),
+    ("token", (TOKENS,)),
+)
+_SPELLINGS: Final[tuple[tuple[frozenset[str], tuple[Step, ...]], ...]] = (
+    (frozenset({"spaced"}), UNSPACED),
+    (frozenset({"broken"}), (UNBROKEN,)),
+    (frozenset({"joined"}), (UNJOINED,)),
+    (frozenset({"codes"}), (DECIMAL_CODES,)),
+    (frozenset({"leet", "odd"}), LEETSPEAK),
+    (frozenset({"leet"}), LEETSPEAK_L),
+    (frozenset({"rot13", "odd"}), (ROT13,)),
+    (frozenset({"reversed", "odd"}), (REVERSED,)),
+)
+_SQUEEZABLE: Final = frozenset({"spaced", "joined"})

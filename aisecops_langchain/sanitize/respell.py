@@ -1,0 +1,85 @@
+"""Spellings that change a whole text: each gives one other reading of it.
+
+Invariant: every step here maps a character to a character, turns the order round, or takes separators out. None of
+them can be told from honest text for certain, so that they are only tried where a trigger saw something.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Iterator
+from typing import Final
+
+from aisecops_langchain.sanitize.steps import Alphabet, Backwards, Edit, Extraction, Step, Substitution
+
+_ROT13: Final = {
+    ord(letter): ord(alphabet[(index + 13) % 26])
+    for alphabet in (string.ascii_lowercase, string.ascii_uppercase)
+    for index, letter in enumerate(alphabet)
+}
+LEET: Final = dict(zip("013457@$", "oieastas", strict=True))
+"""Digits and signs that stand for letters."""
+_LEET: Final = {ord(sign): ord(letter) for sign, letter in LEET.items()} | {ord("8"): ord("b"), ord("9"): ord("g")}
+_DOUBLE_L: Final = re.compile(r"(?<=[a-zA-Z0-9])11|(?<=[ia])1")
+_INNER_SIGN: Final = re.compile(r"(?<=[a-zA-Z0-9])[!|](?=[a-zA-Z0-9])|(?<![a-zA-Z0-9!|])[!|](?=[a-zA-Z0-9])")
+
+_SPACED: Final = re.compile(r"(?<!\S)\S(?:\s{1,9}\S(?!\S)){3,}")
+_SEPARATED: Final = re.compile(r"(?<![^\W_])[^\W_](?:[._*|/\u00b7\u2022~-]{1,3}[^\W_](?![^\W_]))+")
+_SEPARATORS: Final = re.compile(r"[._*|/\u00b7\u2022~-]+")
+_ALTERNATING: Final = re.compile(r"(?<![^\W_]).([._*|/,;:+~\u00b7\u2022-])(?:.\1){3,}.?", re.DOTALL)
+_JOINED: Final = re.compile(r"(?<![^\W_])[^\W_]++(?:[-_+][^\W_]++){2,}")
+_JOINTS: Final = re.compile(r"[-_+]")
+_GAP: Final = re.compile(r"\s+")
+_BROKEN: Final = re.compile(r"(?<![\r\n])-?\r?\n(?![\r\n])")
+_SQUEEZED: Final = re.compile(
+    r"(?<!\S)\S(?:\s{1,9}\S(?!\S)){3,}"  # spaced letters
+    r"|(?<![^\W_])[^\W_](?:[._*|/\u00b7\u2022~ -]{1,3}[^\W_](?![^\W_])){3,}"  # the same, with dots or dashes
+    r"|(?:(?<=\n)|^)(?:[^\n]{0,12}\n){3,}[^\n]{0,12}"  # short lines
+    r"|(?<![^\W_])[^\W_]++(?:[-_.+/][^\W_]++){3,}"  # joined words
+    r"|[^\W\d_]{20,}"  # words without spaces
+)
+_ANY_SEPARATOR: Final = re.compile(r"\s+|(?<=\w)[._*|/\u00b7\u2022~+-]+(?=\w)|_")
+
+
+def _unspace(match: re.Match[str]) -> str:
+    """Join letters that stand alone; where gaps differ in width, the wide ones part words."""
+    run = match[0]
+    narrow = min(len(gap) for gap in _GAP.findall(run))
+    return _GAP.sub(lambda gap: "" if len(gap[0]) == narrow else " ", run)
+
+
+def _unseparate(match: re.Match[str]) -> str:
+    return _SEPARATORS.sub("", match[0])
+
+
+def _squeeze(text: str) -> Iterator[Edit]:
+    for match in _SQUEEZED.finditer(text):
+        squeezed = _ANY_SEPARATOR.sub("", match[0])
+        if len(squeezed) >= 6:
+            yield Edit(match.start(), match.end(), squeezed)
+
+
+ROT13: Final = Alphabet("rot13", _ROT13)
+REVERSED: Final = Backwards()
+LEETSPEAK: Final[tuple[Step, ...]] = (
+    Substitution("leet", _DOUBLE_L, lambda match: "l" * len(match[0])),
+    Substitution("leet", _INNER_SIGN, lambda _: "i"),
+    Alphabet("leet", _LEET),
+)
+LEETSPEAK_L: Final[tuple[Step, ...]] = (
+    Substitution("leet", re.compile(r"[1!|](?=[a-zA-Z0-9])|(?<=[a-zA-Z0-9])[1|]"), lambda _: "l"),
+    Alphabet("leet", _LEET),
+)
+"""The same where 1 stands for l."""
+UNSPACED: Final[tuple[Step, ...]] = (
+    Substitution("spaced", _SPACED, _unspace),
+    Substitution("spaced", _ALTERNATING, lambda match: match[0][::2]),
+    Substitution("spaced", _SEPARATED, _unseparate),
+)
+UNJOINED: Final = Substitution("joined", _JOINED, lambda match: _JOINTS.sub(" ", match[0]))
+"""Words that are joined by dashes, underscores or plus signs."""
+UNBROKEN: Final = Substitution("broken-lines", _BROKEN, lambda _: "")
+"""Words that were broken over lines."""
+SQUEEZED: Final = Extraction("squeezed", _squeeze)
+"""Runs whose word boundaries are lost, without any separators; matched by patterns that need none."""

@@ -1,0 +1,92 @@
+"""What a text must hold for another reading of it to be worth making.
+
+Invariant: one pass over the text answers for all readings. A trigger may fire for nothing, which costs time; where it
+does not fire, the reading would show nothing that the text itself does not.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from aisecops_langchain.sanitize.patterns import PatternSet
+from aisecops_langchain.sanitize.respell import LEET, ROT13
+
+_COMMON: Final = (
+    "the you your all and not for with this that from have ignore previous instructions system prompt user send "
+    "die der das alle und nicht sie mit ist bitte "
+    "les des vous tout toutes est pas que "
+    "los las todas todo por para que usted "
+    "todas suas você para como não "
+    "tutte tutti che per con sono "
+    "tool file mail call email please data password forget disregard reveal tell make must now"
+).split()
+"""Words of which a sentence in a language with Latin letters holds at least one."""
+
+
+def _forms(word: str) -> str:
+    """Write a word so that each letter may also be a digit that stands for it."""
+    signs = {letter: sign for sign, letter in LEET.items() if sign.isdigit()}
+    return "".join(f"[{ROT13.apply(letter)}{signs[letter]}]" if letter in signs else ROT13.apply(letter) for letter in word)
+
+
+def _words(forms: list[str]) -> str:
+    return rf"\b(?:{'|'.join(sorted(set(forms)))})\b"
+
+
+_ASCII_WORDS: Final = [word for word in _COMMON if word.isascii() and len(word) > 2]
+_PLAIN: Final = frozenset(_ASCII_WORDS)
+_ROTATED: Final = _words([_forms(word) for word in _ASCII_WORDS])
+_REVERSED: Final = _words([word[::-1] for word in _ASCII_WORDS if word[::-1] not in _PLAIN | {"tom", "non", "net", "ton", "ned"}])
+
+_SOURCES: Final = {
+    "markup": r"<[a-z/!?]",
+    "comment": r"(?:^|\n) {0,3}\[[^\]\n]*\]:[ \t]*(?:#|<>)",
+    "escapes": r"&(?:#x?[0-9a-f]|[a-z]{2})|%[0-9a-f]{2}|\\[uxnrt0-7\"'/\\]",
+    "quoted": r"=[0-9a-f]{2}=[0-9a-f]{2}|=\r?\n",
+    "codes": r"(?:[0-9a-fx]{2,8}[ ,:;\t\n-]{1,2}){5}|[01]{8}[ ,;\t\n]?[01]{8}",
+    "token": r"[a-z0-9+/_-]{16}",
+    "spaced": r"(?:^|\s)\S(?:\s+\S){3}(?:\s|$)|(?:[0-9\pL][._*|/,;:+~\x{b7}\x{2022}-]{1,3}){4}",
+    "joined": r"(?:[0-9\pL]+[-_.+/]){3}[0-9\pL]|\pL{20}|(?:\n(?:[^\n]?){12}){4}",
+    "broken": r"[^\r\n]\r?\n[^\r\n]",
+    "leet": r"(?:^|[^\w+/=-])[a-z0-9@$]{0,12}[a-z][013457@$!|]{1,2}[a-z]\w{0,12}(?:$|[^\w+/=@-])|\b[13457][a-z]{4,}\b",
+    "rot13": rf"{_ROTATED}|%[0-7][n-s]|\\h00|\\k[0-9]|&#k[0-9]|(?:[0-7][0-9n-s][ ,:]){{6}}",
+    "reversed": _REVERSED,
+}
+_NAMES: Final = tuple(_SOURCES)
+_SET: Final = PatternSet(list(_SOURCES.values()))
+
+_MIXED: Final = re.compile(
+    r"[A-Za-z][\u0300-\u036f]?[\u0370-\u058f\u13a0-\u13ff\uab70-\uabbf\ua4d0-\ua4ff\u2c80-\u2cff]"
+    r"|[\u0370-\u058f\u13a0-\u13ff\uab70-\uabbf\ua4d0-\ua4ff\u2c80-\u2cff][A-Za-z]"
+    r"|[\u1d00-\u1d7f\ua730-\ua7ff\u24b6-\u24e9\uff01-\uff5e\U0001d400-\U0001d7ff\U0001f110-\U0001f189\U0001f1e6-\U0001f1ff]{2}"
+    r"|[A-Za-z][\u0334-\u0338\u0363-\u036f]|[\u0300-\u036f]{2}"
+)
+
+
+def triggered(text: str) -> frozenset[str]:
+    """Name the readings that are worth making.
+
+    Args:
+        text: A text in the detection alphabet.
+
+    Returns:
+        Names of triggers.
+    """
+    hits = _SET.hits(text)
+    return frozenset([_NAMES[index] for index in hits]) if hits else _NONE
+
+
+def mixes_scripts(text: str) -> bool:
+    """Tell whether a text spells words with letters that are made to be taken for others.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        Whether words mix scripts, or use letters of mathematics, emblems or small capitals.
+    """
+    return not text.isascii() and _MIXED.search(text) is not None
+
+
+_NONE: Final = frozenset[str]()
