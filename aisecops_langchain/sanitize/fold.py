@@ -24,11 +24,13 @@ _BRAILLE_BLANK: Final = "\u2800"
 _LINE_BREAKS: Final = "\x85\u2028\u2029"
 _MARKDOWN: Final = str.maketrans("", "", "*_~`")
 _REVEALING: Final = ("*", "_", "~", "`", "    ", "\n\n\n", "\t\t")
-"""ASCII text without any of these reads the same folded, but for case, which patterns ignore."""
+"""A skeleton without any of these is folded already."""
 
 _RUN: Final = re.compile(r"[ \t\r\n\v\f]{2,}")
 _BREAK: Final = re.compile(r"[\r\n\v\f]")
-_NON_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
+_ASCII: Final = bytes(range(128))
+_FEW: Final = 16
+"""So many different characters are replaced one by one."""
 _LONGEST: Final = 6
 """Characters that one character may decompose into; the few ligatures that hold whole phrases are cut short."""
 _CACHE_LIMIT: Final = 20_000
@@ -66,22 +68,32 @@ def _is_visible(character: str) -> bool:
 _TABLE: Final = _FoldTable()
 
 
-def reads_differently(text: str) -> bool:
-    """Tell whether folding may show something that the text itself, matched without case, does not.
+def is_emphasized(plain: str) -> bool:
+    """Tell whether folding a skeleton shows something that the skeleton itself, matched without case, does not.
+
+    Args:
+        plain: A skeleton.
+
+    Returns:
+        False only if folding is certain to reveal nothing.
+    """
+    # A plain loop: this runs for every text, and a generator costs more than the searches.
+    for mark in _REVEALING:  # noqa: SIM110
+        if mark in plain:
+            return True
+    return False
+
+
+def rare_characters(text: str) -> str:
+    """Pick out the characters beyond ASCII.
 
     Args:
         text: Any text.
 
     Returns:
-        False only if folding is certain to reveal nothing.
+        Those characters, in order; this takes a fraction of the time of looking at all of the text.
     """
-    if not text.isascii():
-        return True
-    # A plain loop: this runs for every text, and a generator costs more than the searches.
-    for mark in _REVEALING:  # noqa: SIM110
-        if mark in text:
-            return True
-    return False
+    return text.encode("utf-8", "surrogatepass").translate(None, _ASCII).decode("utf-8", "surrogatepass")
 
 
 def skeleton(text: str) -> str:
@@ -93,7 +105,14 @@ def skeleton(text: str) -> str:
     Returns:
         The text with every character beyond ASCII folded; ASCII stays, white space and marks included.
     """
-    return text if text.isascii() else _NON_ASCII.sub(_translate, text)
+    if text.isascii():
+        return text
+    rare = set(rare_characters(text))
+    if len(rare) > _FEW:
+        return text.translate(_TABLE)
+    for character in rare:  # a few replacements are much faster than a look at every character
+        text = text.replace(character, _TABLE[ord(character)] or "")
+    return text
 
 
 def skeleton_positions(text: str) -> array[int]:
@@ -122,7 +141,8 @@ def fold(text: str) -> str:
     Returns:
         The folded text.
     """
-    return _RUN.sub(_one_space, skeleton(text).translate(_MARKDOWN))
+    plain = skeleton(text)
+    return _RUN.sub(_one_space, plain.translate(_MARKDOWN)) if is_emphasized(plain) else plain
 
 
 def fold_positions(text: str) -> array[int]:
@@ -136,6 +156,8 @@ def fold_positions(text: str) -> array[int]:
     """
     plain = skeleton(text)
     positions: Sequence[int] = range(len(text)) if plain is text else skeleton_positions(text)
+    if not is_emphasized(plain):
+        return array("I", positions)
     kept = array("I", (position for position, character in zip(positions, plain, strict=True) if character not in "*_~`"))
     collapsed, last = array("I"), 0
     for run in _RUN.finditer(plain.translate(_MARKDOWN)):
@@ -155,10 +177,6 @@ def fold_pattern(pattern: str) -> str:
         The expression that matches folded text.
     """
     return skeleton(pattern)
-
-
-def _translate(run: re.Match[str]) -> str:
-    return run[0].translate(_TABLE)
 
 
 def _one_space(run: re.Match[str]) -> str:

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from aisecops_langchain.sanitize.fold import rare_characters
 from aisecops_langchain.sanitize.hidden import FLAG
 from aisecops_langchain.sanitize.steps import Edit, Span, edits_trace
 
@@ -96,11 +97,9 @@ def normalize(text: str) -> Normalized:
     Returns:
         The raw text, the text to pass on, and on demand what was removed and the readings to inspect.
     """
-    if text.isascii():
-        data = text.encode()
-        if len(data.translate(None, _ASCII_CONTROLS)) == len(data):
-            return Normalized(text, text)
-    elif not _ANY_SUSPECT.search(text):
+    rare = text if text.isascii() else rare_characters(text)
+    data = text.encode("ascii", "ignore")
+    if len(data.translate(None, _ASCII_CONTROLS)) == len(data) and (rare is text or not _ANY_SUSPECT.search(rare)):
         return Normalized(text, text)
     pieces: list[str] = []
     last = 0

@@ -18,7 +18,7 @@ from aisecops_langchain.sanitize.decode import BINARY_CODES, DECIMAL_CODES, ESCA
 from aisecops_langchain.sanitize.fold import (
     fold,
     fold_positions,
-    reads_differently,
+    is_emphasized,
     skeleton,
     skeleton_positions,
 )
@@ -132,10 +132,8 @@ def readings(text: Normalized) -> Readings:
     Returns:
         The readings; the first is what is passed on.
     """
-    if text.raw is text.text and text.text.isascii() and not reads_differently(text.text) and not triggered(text.text):
-        return Readings((View("text", text.text, same_span),), complete=True)
     reader = _Reader(_ALLOWANCE + _TIMES * len(text.raw))
-    reader.read(_Item(text.raw, same_span))
+    reader.read(text)
     return Readings(tuple(reader.views), reader.complete)
 
 
@@ -149,29 +147,30 @@ class _Reader:
         self._queue: deque[_Item] = deque()
         self._seen: set[str] = set()
 
-    def read(self, root: _Item) -> None:
+    def read(self, root: Normalized) -> None:
         """Make every reading within the bounds."""
-        self._seen.add(root.text)
-        self._queue.append(root)
+        self._seen.add(root.raw)
+        self._expand(_Item(root.raw, same_span), root)
         while self._queue:
-            self._expand(self._queue.popleft())
+            item = self._queue.popleft()
+            self._expand(item, normalize(item.text))
 
-    def _expand(self, item: _Item) -> None:
-        shown = normalize(item.text)
-        stripped = shown.text is not item.text
-        self._view(item, shown.text, (_STRIP,))
-        if reads_differently(shown.text):
-            self._view(item, fold(shown.text), (_STRIP, _FOLD))
+    def _expand(self, item: _Item, shown: Normalized) -> None:
+        text = shown.text
+        plain = skeleton(text)
+        self._view(item, text, (_STRIP,) if text is not item.text else ())
+        if plain is not text or is_emphasized(plain):
+            self._view(item, fold(plain), (_STRIP, _FOLD))
         if item.depth >= _DEPTH:
             return
+        stripped = text is not item.text
         if stripped:
             self._unhide(item)
-        plain = skeleton(shown.text)
-        odd = item.odd or mixes_scripts(shown.text) or (stripped and bool(shown.text.strip()))
+        odd = item.odd or (plain is not text and mixes_scripts(text)) or (stripped and bool(text.strip()))
         found = triggered(plain)
         if found or odd:
             self._decode(item, plain, found, odd=odd)
-            self._respell(item, shown.text, plain, found, odd=odd)
+            self._respell(item, text, plain, found, odd=odd)
 
     def _unhide(self, item: _Item) -> None:
         self._follow(item, item.text, (), (SMUGGLED_ALONE,), hidden=True, odd=True)
@@ -227,10 +226,10 @@ class _Reader:
     def _view(self, item: _Item, text: str, steps: Sequence[Step]) -> None:
         if item.steps and not text.strip():
             return
-        way = _Way(item, steps)
-        name = "normalized" if item.name == "text" and steps[-1] is _FOLD else item.name
-        done = (*item.steps, _FOLD.name) if steps[-1] is _FOLD else item.steps
-        self.views.append(View(name, text, way.span, done, item.squeezed))
+        folded = _FOLD in steps
+        name = "normalized" if item.name == "text" and folded else item.name
+        span = _Way(item, steps).span if steps else item.span
+        self.views.append(View(name, text, span, (*item.steps, _FOLD.name) if folded else item.steps, item.squeezed))
 
 
 class _Way:
@@ -264,7 +263,7 @@ _DECODERS: Final[tuple[tuple[str, tuple[Step, ...]], ...]] = (
 )
 _SPELLINGS: Final[tuple[tuple[frozenset[str], tuple[Step, ...]], ...]] = (
     (frozenset({"spaced"}), UNSPACED),
-    (frozenset({"broken"}), (UNBROKEN,)),
+    (frozenset({"broken"}), UNBROKEN),
     (frozenset({"joined"}), (UNJOINED,)),
     (frozenset({"codes"}), (DECIMAL_CODES,)),
     (frozenset({"leet", "odd"}), LEETSPEAK),

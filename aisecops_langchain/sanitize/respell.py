@@ -31,7 +31,6 @@ _ALTERNATING: Final = re.compile(r"(?<![^\W_]).([._*|/,;:+~\u00b7\u2022-])(?:.\1
 _JOINED: Final = re.compile(r"(?<![^\W_])[^\W_]++(?:[-_+][^\W_]++){2,}")
 _JOINTS: Final = re.compile(r"[-_+]")
 _GAP: Final = re.compile(r"\s+")
-_BROKEN: Final = re.compile(r"(?<![\r\n])-?\r?\n(?![\r\n])")
 _SQUEEZED: Final = re.compile(
     r"(?<!\S)\S(?:\s{1,9}\S(?!\S)){3,}"  # spaced letters
     r"|(?<![^\W_])[^\W_](?:[._*|/\u00b7\u2022~ -]{1,3}[^\W_](?![^\W_])){3,}"  # the same, with dots or dashes
@@ -79,7 +78,10 @@ UNSPACED: Final[tuple[Step, ...]] = (
 )
 UNJOINED: Final = Substitution("joined", _JOINED, lambda match: _JOINTS.sub(" ", match[0]))
 """Words that are joined by dashes, underscores or plus signs."""
-UNBROKEN: Final = Substitution("broken-lines", _BROKEN, lambda _: "")
+UNBROKEN: Final[tuple[Step, ...]] = tuple(
+    Substitution("broken-lines", re.compile(pattern), lambda _, kept=kept: kept)
+    for pattern, kept in ((r"\r\n", "\n"), (r"-\n(?!\n)", ""), (r"\n(?<!\n\n)(?!\n)", ""))
+)
 """Words that were broken over lines."""
 SQUEEZED: Final = Extraction("squeezed", _squeeze)
 """Runs whose word boundaries are lost, without any separators; matched by patterns that need none."""

@@ -6,7 +6,6 @@ does not fire, the reading would show nothing that the text itself does not.
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from aisecops_langchain.sanitize.patterns import PatternSet
@@ -56,13 +55,15 @@ _SOURCES: Final = {
 _NAMES: Final = tuple(_SOURCES)
 _SET: Final = PatternSet(list(_SOURCES.values()))
 
-_MIXED: Final = re.compile(
-    r"[A-Za-z][\u0300-\u036f]?[\u0370-\u058f\u13a0-\u13ff\uab70-\uabbf\ua4d0-\ua4ff\u2c80-\u2cff]"
-    r"|[\u0370-\u058f\u13a0-\u13ff\uab70-\uabbf\ua4d0-\ua4ff\u2c80-\u2cff][A-Za-z]"
-    r"|[\u1d00-\u1d7f\ua730-\ua7ff\u24b6-\u24e9\uff01-\uff5e\U0001d400-\U0001d7ff\U0001f110-\U0001f189\U0001f1e6-\U0001f1ff]{2}"
-    r"|[A-Za-z][\u0334-\u0338\u0363-\u036f]|[\u0300-\u036f]{2}"
+_NONE: Final = frozenset[str]()
+_OTHERS: Final = r"\x{370}-\x{58f}\x{13a0}-\x{13ff}\x{a4d0}-\x{a4ff}\x{ab70}-\x{abbf}\x{2c80}-\x{2cff}"
+_MIXED: Final = PatternSet(
+    [
+        rf"[a-z][\x{{300}}-\x{{36f}}]?[{_OTHERS}]|[{_OTHERS}][a-z]",
+        r"[\x{1d00}-\x{1d7f}\x{a730}-\x{a7ff}\x{24b6}-\x{24e9}\x{ff01}-\x{ff5e}\x{1d400}-\x{1d7ff}\x{1f110}-\x{1f189}\x{1f1e6}-\x{1f1ff}]",
+        r"[\x{334}-\x{338}\x{363}-\x{36f}]|[\x{300}-\x{36f}]{2}",
+    ]
 )
-
 
 def triggered(text: str) -> frozenset[str]:
     """Name the readings that are worth making.
@@ -81,12 +82,9 @@ def mixes_scripts(text: str) -> bool:
     """Tell whether a text spells words with letters that are made to be taken for others.
 
     Args:
-        text: Any text.
+        text: Any text without lone surrogates.
 
     Returns:
         Whether words mix scripts, or use letters of mathematics, emblems or small capitals.
     """
-    return not text.isascii() and _MIXED.search(text) is not None
-
-
-_NONE: Final = frozenset[str]()
+    return bool(_MIXED.hits(text))
