@@ -113,7 +113,7 @@ class _Item(NamedTuple):
     hidden: bool = False
     squeezed: bool = False
     odd: bool = False
-    """Whether something about it is so unusual that every spelling is tried."""
+    """Whether it is so unusual that spellings are tried for which there is no trigger."""
     depth: int = 0
 
     @property
@@ -169,32 +169,32 @@ class _Reader:
         odd = item.odd or (plain is not text and mixes_scripts(text)) or (stripped and bool(text.strip()))
         found = triggered(plain)
         if found or odd:
-            self._decode(item, plain, found, odd=odd)
+            self._decode(item, plain, found)
             self._respell(item, text, plain, found, odd=odd)
 
     def _unhide(self, item: _Item) -> None:
-        self._follow(item, item.text, (), (SMUGGLED_ALONE,), hidden=True, odd=True)
-        self._follow(item, item.text, (), (SMUGGLED,), hidden=True, odd=True)
-        self._follow(item, item.text, (), (DISPLAYED,), odd=True)
+        self._follow(item, item.text, (), (SMUGGLED_ALONE,), hidden=True)
+        self._follow(item, item.text, (), (SMUGGLED,), hidden=True)
+        self._follow(item, item.text, (), (DISPLAYED,))
 
-    def _decode(self, item: _Item, plain: str, found: frozenset[str], *, odd: bool) -> None:
+    def _decode(self, item: _Item, plain: str, found: frozenset[str]) -> None:
         """Decode whatever shows its own syntax, markup first, since tags may stand inside of the others."""
         if "markup" in found:
-            self._follow(item, plain, _PLAIN, (UNSEEN,), hidden=True, odd=odd)
+            self._follow(item, plain, _PLAIN, (UNSEEN,), hidden=True)
         if "comment" in found:
-            self._follow(item, plain, _PLAIN, (COMMENTED,), hidden=True, odd=odd)
+            self._follow(item, plain, _PLAIN, (COMMENTED,), hidden=True)
         steps = [step for trigger, chosen in _DECODERS for step in chosen if trigger in found]
         if steps:
-            self._follow(item, plain, _PLAIN, steps, odd=odd)
+            self._follow(item, plain, _PLAIN, steps)
 
     def _respell(self, item: _Item, shown: str, plain: str, found: frozenset[str], *, odd: bool) -> None:
         for triggers, steps in _SPELLINGS:
             if not found.isdisjoint(triggers) or (odd and "odd" in triggers):
-                self._follow(item, plain, _PLAIN, steps, odd=odd)
+                self._follow(item, plain, _PLAIN, steps)
         if odd and plain is not shown:  # letters of other scripts do not rotate
-            self._follow(item, shown, (_STRIP,), (ROT13,), odd=odd)
+            self._follow(item, shown, (_STRIP,), (ROT13,))
         if not found.isdisjoint(_SQUEEZABLE) and not item.squeezed:
-            self._follow(item, plain, _PLAIN, (SQUEEZED,), squeezed=True, odd=True)
+            self._follow(item, plain, _PLAIN, (SQUEEZED,), squeezed=True)
 
     def _follow(
         self,
@@ -205,7 +205,6 @@ class _Reader:
         *,
         hidden: bool = False,
         squeezed: bool = False,
-        odd: bool = False,
     ) -> None:
         """Take steps from a text that the steps before led to, and read what comes out."""
         path = Path(source, steps)
@@ -219,7 +218,7 @@ class _Reader:
         way = _Way(item, (*before, *steps))
         names = _distinct((*item.steps, *Path(item.text, before).names, *path.names))
         child = _Item(
-            path.text, way.span, names, item.hidden or hidden, item.squeezed or squeezed, odd, item.depth + 1
+            path.text, way.span, names, item.hidden or hidden, item.squeezed or squeezed, squeezed, item.depth + 1
         )
         self._queue.append(child)
 

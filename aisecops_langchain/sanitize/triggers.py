@@ -21,12 +21,17 @@ _COMMON: Final = (
     "tool file mail call email please data password forget disregard reveal tell make must now"
 ).split()
 """Words of which a sentence in a language with Latin letters holds at least one."""
+_SIGNS: Final = {letter: sign for sign, letter in LEET.items() if sign.isdigit()}
 
 
-def _forms(word: str) -> str:
+def _rotated(word: str) -> str:
+    """Write a word in rot13; each letter may also be a digit that stands for it, which rot13 leaves alone."""
+    return "".join(f"[{ROT13.apply(letter)}{_SIGNS[letter]}]" if letter in _SIGNS else ROT13.apply(letter) for letter in word)
+
+
+def _signed(word: str) -> str:
     """Write a word so that each letter may also be a digit that stands for it."""
-    signs = {letter: sign for sign, letter in LEET.items() if sign.isdigit()}
-    return "".join(f"[{ROT13.apply(letter)}{signs[letter]}]" if letter in signs else ROT13.apply(letter) for letter in word)
+    return "".join(f"[{letter}{_SIGNS[letter]}]" if letter in _SIGNS else letter for letter in word)
 
 
 def _words(forms: list[str]) -> str:
@@ -34,21 +39,22 @@ def _words(forms: list[str]) -> str:
 
 
 _ASCII_WORDS: Final = [word for word in _COMMON if word.isascii() and len(word) > 2]
-_PLAIN: Final = frozenset(_ASCII_WORDS)
-_ROTATED: Final = _words([_forms(word) for word in _ASCII_WORDS])
-_REVERSED: Final = _words([word[::-1] for word in _ASCII_WORDS if word[::-1] not in _PLAIN | {"tom", "non", "net", "ton", "ned"}])
+_PALINDROMES: Final = frozenset({"las", "los", "mit", "now", "der", "sed", "and", "das", "mail"})
+"""Words that are others when they are reversed: sal, sol, tim, won, red, des, DNA, sad, Liam."""
+_ROTATED: Final = _words([_rotated(word) for word in _ASCII_WORDS])
+_REVERSED: Final = _words([_signed(word[::-1]) for word in _ASCII_WORDS if word not in _PALINDROMES])
 
 _SOURCES: Final = {
     "markup": r"<[a-z/!?]",
     "comment": r"(?:^|\n) {0,3}\[[^\]\n]*\]:[ \t]*(?:#|<>)",
     "escapes": r"&(?:#x?[0-9a-f]|[a-z]{2})|%[0-9a-f]{2}|\\[uxnrt0-7\"'/\\]",
     "quoted": r"=[0-9a-f]{2}=[0-9a-f]{2}|=\r?\n",
-    "codes": r"(?:[0-9a-fx]{2,8}[ ,:;\t\n-]{1,2}){5}|[01]{8}[ ,;\t\n]?[01]{8}",
+    "codes": r"(?:(?:0x)?[0-9a-f][0-9a-f][0-9a-f]?[ ,:;\t\n-][ ,:;\t\n-]?){7}|[01]{8}[ ,;\t\n]?[01]{8}",
     "token": r"[a-z0-9+/_-]{16}",
     "spaced": r"(?:^|\s)\S(?:\s+\S){3}(?:\s|$)|(?:[0-9\pL][._*|/,;:+~\x{b7}\x{2022}-]{1,3}){4}",
     "joined": r"(?:[0-9\pL]+[-_.+/]){3}[0-9\pL]|\pL{20}|(?:\n(?:[^\n]?){12}){4}",
     "broken": r"[^\r\n]\r?\n[^\r\n]",
-    "leet": r"(?:^|[^\w+/=-])[a-z0-9@$]{0,12}[a-z][013457@$!|]{1,2}[a-z]\w{0,12}(?:$|[^\w+/=@-])|\b[13457][a-z]{4,}\b",
+    "leet": r"(?:^|[^\w+/=-])[a-z0-9@$]*[a-z][013457$!]+[a-z][a-z0-9@$]*(?:$|[^\w+/=@-])|\b[13457][a-z]{4}[a-z]*\b",
     "rot13": rf"{_ROTATED}|%[0-7][n-s]|\\h00|\\k[0-9]|&#k[0-9]|(?:[0-7][0-9n-s][ ,:]){{6}}",
     "reversed": _REVERSED,
 }
