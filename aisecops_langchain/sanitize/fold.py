@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from array import array
-from collections.abc import Sequence
 from typing import Final
 
 from aisecops_langchain.sanitize.confusables import look_alike
+from aisecops_langchain.sanitize.steps import Edit, Locate, Substitution, edits_trace, same_span
 
 _FILLERS: Final = "\u115f\u1160\u3164\uffa0"
 """Hangul fillers: letters that show nothing."""
@@ -26,8 +25,8 @@ _MARKDOWN: Final = str.maketrans("", "", "*_~`")
 _REVEALING: Final = ("*", "_", "~", "`", "    ", "\n\n\n", "\t\t")
 """A skeleton without any of these is folded already."""
 
-_RUN: Final = re.compile(r"[ \t\r\n\v\f]{2,}")
 _BREAK: Final = re.compile(r"[\r\n\v\f]")
+_RARE: Final = re.compile(r"[^\x00-\x7f]")
 _ASCII: Final = bytes(range(128))
 _FEW: Final = 16
 """So many different characters are replaced one by one."""
@@ -115,21 +114,19 @@ def skeleton(text: str) -> str:
     return text
 
 
-def skeleton_positions(text: str) -> array[int]:
-    """Say where every character of ``skeleton(text)`` comes from.
+def skeleton_trace(text: str) -> Locate:
+    """Say where the characters of ``skeleton(text)`` come from.
 
     Args:
         text: The text that was folded.
 
     Returns:
-        Position in ``text`` of every folded character.
+        The way back.
     """
-    positions = array("I")
-    for position, character in enumerate(text):
-        folded = _TABLE[ord(character)]
-        if folded is not None:
-            positions.extend([position] * len(folded))
-    return positions
+    if text.isascii():
+        return same_span
+    folds = ((match.start(), _TABLE[ord(match[0])] or "") for match in _RARE.finditer(text))
+    return edits_trace(Edit(position, position + 1, folded) for position, folded in folds if len(folded) != 1)
 
 
 def fold(text: str) -> str:
@@ -142,29 +139,7 @@ def fold(text: str) -> str:
         The folded text.
     """
     plain = skeleton(text)
-    return _RUN.sub(_one_space, plain.translate(_MARKDOWN)) if is_emphasized(plain) else plain
-
-
-def fold_positions(text: str) -> array[int]:
-    """Say where every character of ``fold(text)`` comes from.
-
-    Args:
-        text: The text that was folded.
-
-    Returns:
-        Position in ``text`` of every folded character.
-    """
-    plain = skeleton(text)
-    positions: Sequence[int] = range(len(text)) if plain is text else skeleton_positions(text)
-    if not is_emphasized(plain):
-        return array("I", positions)
-    kept = array("I", (position for position, character in zip(positions, plain, strict=True) if character not in "*_~`"))
-    collapsed, last = array("I"), 0
-    for run in _RUN.finditer(plain.translate(_MARKDOWN)):
-        collapsed.extend(kept[last : run.start() + 1])
-        last = run.end()
-    collapsed.extend(kept[last:])
-    return collapsed
+    return SPACES.apply(plain.translate(_MARKDOWN)) if is_emphasized(plain) else plain
 
 
 def fold_pattern(pattern: str) -> str:
@@ -181,3 +156,9 @@ def fold_pattern(pattern: str) -> str:
 
 def _one_space(run: re.Match[str]) -> str:
     return "\n" if _BREAK.search(run[0]) else " "
+
+
+EMPHASIS: Final = Substitution("folded", re.compile("[*_~`]+"), lambda _: "")
+"""Emphasis of Markdown, taken out."""
+SPACES: Final = Substitution("folded", re.compile(r"[ \t\r\n\v\f]{2,}"), _one_space)
+"""Runs of white space, made one."""

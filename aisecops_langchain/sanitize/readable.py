@@ -63,7 +63,10 @@ def decode_token(token: str) -> str:
 
 
 def _decode_plain(token: str) -> str:
-    return _from_hex(token) or _from_base32(token) or _from_base64(token)
+    text = _from_hex(token) or _from_base32(token)
+    if text or token.islower() or token.isupper():  # base64 of any text has letters of both cases
+        return text
+    return _from_base64(token)
 
 
 def _from_hex(token: str) -> str:
@@ -104,6 +107,8 @@ def _promises(token: str) -> bool:
     """Tell by samples from start, middle and end whether a token may hold text."""
     if _HEX.fullmatch(token):
         return True
+    if token.islower() or token.isupper():
+        return False
     middle, last = len(token) // 8 * 4, (len(token) - _SAMPLE) // 4 * 4
     for begin in (0, middle, max(0, last)):
         data = _bytes_of(token[begin : begin + _SAMPLE])

@@ -14,19 +14,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from aisecops_langchain.sanitize.clip import clip
 from aisecops_langchain.sanitize.decode import BINARY_CODES, DECIMAL_CODES, ESCAPES, HEX_CODES, QUOTED_PRINTABLE, TOKENS
-from aisecops_langchain.sanitize.fold import (
-    fold,
-    fold_positions,
-    is_emphasized,
-    skeleton,
-    skeleton_positions,
-)
+from aisecops_langchain.sanitize.fold import EMPHASIS, SPACES, fold, is_emphasized, skeleton, skeleton_trace
 from aisecops_langchain.sanitize.hidden import DISPLAYED, SMUGGLED, SMUGGLED_ALONE
 from aisecops_langchain.sanitize.markup import COMMENTED, SHOWN, UNSEEN
 from aisecops_langchain.sanitize.normalize import Normalized, normalize
-from aisecops_langchain.sanitize.respell import LEETSPEAK, LEETSPEAK_L, REVERSED, ROT13, SQUEEZED, UNBROKEN, UNJOINED, UNSPACED
-from aisecops_langchain.sanitize.steps import Locate, Path, Span, Step, positions_trace, same_span
+from aisecops_langchain.sanitize.respell import LEETSPEAK, LEETSPEAK_L, REVERSED, ROT13, SQUEEZED_LETTERS, SQUEEZED_WORDS, UNBROKEN, UNJOINED, UNSPACED
+from aisecops_langchain.sanitize.steps import Extraction, Locate, Path, Span, Step, same_span
 from aisecops_langchain.sanitize.triggers import mixes_scripts, triggered
 
 _DEPTH: Final = 7
@@ -83,25 +78,13 @@ class _Skeleton:
         return skeleton(text)
 
     def trace(self, text: str) -> Locate:
-        return positions_trace(skeleton_positions(text))
-
-
-@dataclass(frozen=True, slots=True)
-class _Fold:
-    """Writes a text in the detection alphabet, without emphasis and with white space collapsed."""
-
-    name: str = "folded"
-
-    def apply(self, text: str) -> str:
-        return fold(text)
-
-    def trace(self, text: str) -> Locate:
-        return positions_trace(fold_positions(text))
+        return skeleton_trace(text)
 
 
 _STRIP: Final = _Strip()
 _SKELETON: Final = _Skeleton()
-_FOLD: Final = _Fold()
+_PLAIN: Final = (_STRIP, _SKELETON)
+_FOLD: Final = (*_PLAIN, EMPHASIS, SPACES)
 
 
 class _Item(NamedTuple):
@@ -115,6 +98,8 @@ class _Item(NamedTuple):
     odd: bool = False
     """Whether it is so unusual that spellings are tried for which there is no trigger."""
     depth: int = 0
+    rank: int = 0
+    """That of the spelling which was undone last; none since something was decoded."""
 
     @property
     def name(self) -> str:
@@ -160,13 +145,13 @@ class _Reader:
         plain = skeleton(text)
         self._view(item, text, (_STRIP,) if text is not item.text else ())
         if plain is not text or is_emphasized(plain):
-            self._view(item, fold(plain), (_STRIP, _FOLD))
+            self._view(item, fold(plain), _FOLD)
         if item.depth >= _DEPTH:
             return
         stripped = text is not item.text
         if stripped:
             self._unhide(item)
-        odd = item.odd or (plain is not text and mixes_scripts(text)) or (stripped and bool(text.strip()))
+        odd = item.odd or (stripped and bool(text.strip())) or (plain is not text and mixes_scripts(text))
         found = triggered(plain)
         if found or odd:
             self._decode(item, plain, found)
@@ -188,13 +173,12 @@ class _Reader:
             self._follow(item, plain, _PLAIN, steps)
 
     def _respell(self, item: _Item, shown: str, plain: str, found: frozenset[str], *, odd: bool) -> None:
-        for triggers, steps in _SPELLINGS:
-            if not found.isdisjoint(triggers) or (odd and "odd" in triggers):
-                self._follow(item, plain, _PLAIN, steps)
-        if odd and plain is not shown:  # letters of other scripts do not rotate
-            self._follow(item, shown, (_STRIP,), (ROT13,))
-        if not found.isdisjoint(_SQUEEZABLE) and not item.squeezed:
-            self._follow(item, plain, _PLAIN, (SQUEEZED,), squeezed=True)
+        for spelling in _SPELLINGS:
+            tried = not found.isdisjoint(spelling.triggers) or (odd and "odd" in spelling.triggers)
+            if tried and spelling.rank >= item.rank and not (spelling.squeezed and item.squeezed):
+                self._follow(item, plain, _PLAIN, spelling.steps, spelling=spelling)
+        if odd and plain is not shown and item.rank < _ROTATED.rank:
+            self._follow(item, shown, (_STRIP,), _ROTATED.steps, spelling=_ROTATED)
 
     def _follow(
         self,
@@ -204,31 +188,44 @@ class _Reader:
         steps: Sequence[Step],
         *,
         hidden: bool = False,
-        squeezed: bool = False,
+        spelling: _Spelling | None = None,
     ) -> None:
         """Take steps from a text that the steps before led to, and read what comes out."""
         path = Path(source, steps)
-        if not path.text or path.text in self._seen or path.text == source:
+        text = path.text
+        if not path.names or not text:
             return
-        if len(self.views) + len(self._queue) >= _COUNT or len(path.text) > self._budget:
+        cut = None if isinstance(steps[-1], Extraction) else clip(source, text)
+        if cut:
+            text = cut.apply(text)
+        if text in self._seen:
+            return
+        if len(self.views) + len(self._queue) >= _COUNT or len(text) > self._budget:
             self.complete = False
             return
-        self._seen.add(path.text)
-        self._budget -= len(path.text)
-        way = _Way(item, (*before, *steps))
+        self._seen.add(text)
+        self._budget -= len(text)
+        way = _Way(item, (*before, *steps, *([cut] if cut else ())))
         names = _distinct((*item.steps, *Path(item.text, before).names, *path.names))
         child = _Item(
-            path.text, way.span, names, item.hidden or hidden, item.squeezed or squeezed, squeezed, item.depth + 1
+            text,
+            way.span,
+            names,
+            hidden=item.hidden or hidden,
+            squeezed=item.squeezed or (spelling is not None and spelling.squeezed),
+            odd=SQUEEZED_LETTERS in steps,
+            depth=item.depth + 1,
+            rank=spelling.rank if spelling else 0,
         )
         self._queue.append(child)
 
     def _view(self, item: _Item, text: str, steps: Sequence[Step]) -> None:
         if item.steps and not text.strip():
             return
-        folded = _FOLD in steps
+        folded = steps is _FOLD
         name = "normalized" if item.name == "text" and folded else item.name
         span = _Way(item, steps).span if steps else item.span
-        self.views.append(View(name, text, span, (*item.steps, _FOLD.name) if folded else item.steps, item.squeezed))
+        self.views.append(View(name, text, span, (*item.steps, EMPHASIS.name) if folded else item.steps, item.squeezed))
 
 
 class _Way:
@@ -252,7 +249,6 @@ def _distinct(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for index, name in enumerate(names) if index == 0 or names[index - 1] != name or name == "base64")
 
 
-_PLAIN: Final = (_STRIP, _SKELETON)
 _DECODERS: Final[tuple[tuple[str, tuple[Step, ...]], ...]] = (
     ("markup", (SHOWN,)),
     ("escapes", (ESCAPES,)),
@@ -260,14 +256,29 @@ _DECODERS: Final[tuple[tuple[str, tuple[Step, ...]], ...]] = (
     ("codes", (BINARY_CODES, HEX_CODES, DECIMAL_CODES)),
     ("token", (TOKENS,)),
 )
-_SPELLINGS: Final[tuple[tuple[frozenset[str], tuple[Step, ...]], ...]] = (
-    (frozenset({"spaced"}), UNSPACED),
-    (frozenset({"broken"}), UNBROKEN),
-    (frozenset({"joined"}), (UNJOINED,)),
-    (frozenset({"codes"}), (DECIMAL_CODES,)),
-    (frozenset({"leet", "odd"}), LEETSPEAK),
-    (frozenset({"leet"}), LEETSPEAK_L),
-    (frozenset({"rot13", "odd"}), (ROT13,)),
-    (frozenset({"reversed", "odd"}), (REVERSED,)),
+
+
+class _Spelling(NamedTuple):
+    """A spelling, what makes it worth trying, and where it stands among the others."""
+
+    triggers: frozenset[str]
+    steps: tuple[Step, ...]
+    rank: int
+    """Spellings are undone in the order of their ranks, which loses nothing, since most of them commute."""
+    squeezed: bool = False
+
+
+_SPELLINGS: Final = (
+    _Spelling(frozenset({"broken"}), UNBROKEN, 1),
+    _Spelling(frozenset({"spaced"}), UNSPACED, 2),
+    _Spelling(frozenset({"spaced"}), (SQUEEZED_LETTERS,), 3, squeezed=True),
+    _Spelling(frozenset({"joined"}), (SQUEEZED_WORDS,), 3, squeezed=True),
+    _Spelling(frozenset({"joined"}), (UNJOINED,), 3),
+    _Spelling(frozenset({"codes"}), (DECIMAL_CODES,), 3),
+    _Spelling(frozenset({"reversed", "odd"}), (REVERSED,), 4),
+    _Spelling(frozenset({"leet", "odd"}), LEETSPEAK, 5),
+    _Spelling(frozenset({"leet"}), LEETSPEAK_L, 5),
+    _Spelling(frozenset({"rot13", "odd"}), (ROT13,), 5),
 )
-_SQUEEZABLE: Final = frozenset({"spaced", "joined"})
+_ROTATED: Final = _Spelling(frozenset({"odd"}), (ROT13,), 4)
+"""Taken before look-alikes are read, since letters of other scripts do not rotate."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 from aisecops_langchain.sanitize.steps import Alphabet, Backwards, Edit, Extraction, Step, Substitution
@@ -24,19 +25,22 @@ _LEET: Final = {ord(sign): ord(letter) for sign, letter in LEET.items()} | {ord(
 _DOUBLE_L: Final = re.compile(r"(?<=[a-zA-Z0-9])11|(?<=[ia])1")
 _INNER_SIGN: Final = re.compile(r"(?<=[a-zA-Z0-9])[!|](?=[a-zA-Z0-9])|(?<![a-zA-Z0-9!|])[!|](?=[a-zA-Z0-9])")
 
-_SPACED: Final = re.compile(r"(?<!\S)\S(?:\s{1,9}\S(?!\S)){3,}")
+_ALONE: Final = r"(?<![^\s\"'(\[{>])\S(?:\s{1,9}\S(?![^\s\"')\]}<])){3,}"
+_SPACED: Final = re.compile(_ALONE)
 _SEPARATED: Final = re.compile(r"(?<![^\W_])[^\W_](?:[._*|/\u00b7\u2022~-]{1,3}[^\W_](?![^\W_]))+")
 _SEPARATORS: Final = re.compile(r"[._*|/\u00b7\u2022~-]+")
 _ALTERNATING: Final = re.compile(r"(?<![^\W_]).([._*|/,;:+~\u00b7\u2022-])(?:.\1){3,}.?", re.DOTALL)
 _JOINED: Final = re.compile(r"(?<![^\W_])[^\W_]++(?:[-_+][^\W_]++){2,}")
 _JOINTS: Final = re.compile(r"[-_+]")
 _GAP: Final = re.compile(r"\s+")
-_SQUEEZED: Final = re.compile(
-    r"(?<!\S)\S(?:\s{1,9}\S(?!\S)){3,}"  # spaced letters
-    r"|(?<![^\W_])[^\W_](?:[._*|/\u00b7\u2022~ -]{1,3}[^\W_](?![^\W_])){3,}"  # the same, with dots or dashes
-    r"|(?:(?<=\n)|^)(?:[^\n]{0,12}\n){3,}[^\n]{0,12}"  # short lines
-    r"|(?<![^\W_])[^\W_]++(?:[-_.+/][^\W_]++){3,}"  # joined words
-    r"|[^\W\d_]{20,}"  # words without spaces
+_LETTERS: Final = re.compile(
+    rf"{_ALONE}"  # parted by spaces
+    r"|(?<![^\W_])[^\W_](?:[._*|/\u00b7\u2022~ -]{1,3}[^\W_](?![^\W_])){3,}"  # parted by dots or dashes
+)
+_WORDS: Final = re.compile(
+    r"(?:(?<=\n)|\A)(?:[^\n]{0,12}\n){3,}[^\n]{0,12}"  # on short lines
+    r"|(?<![^\W_])[^\W_]++(?:[-_.+/][^\W_]++){3,}"  # joined by signs
+    r"|[^\W\d_]{20,}"  # without anything between them
 )
 _ANY_SEPARATOR: Final = re.compile(r"\s+|(?<=\w)[._*|/\u00b7\u2022~+-]+(?=\w)|_")
 
@@ -52,8 +56,8 @@ def _unseparate(match: re.Match[str]) -> str:
     return _SEPARATORS.sub("", match[0])
 
 
-def _squeeze(text: str) -> Iterator[Edit]:
-    for match in _SQUEEZED.finditer(text):
+def _squeeze(pattern: re.Pattern[str], text: str) -> Iterator[Edit]:
+    for match in pattern.finditer(text):
         squeezed = _ANY_SEPARATOR.sub("", match[0])
         if len(squeezed) >= 6:
             yield Edit(match.start(), match.end(), squeezed)
@@ -83,5 +87,7 @@ UNBROKEN: Final[tuple[Step, ...]] = tuple(
     for pattern, kept in ((r"\r\n", "\n"), (r"-\n(?!\n)", ""), (r"\n(?<!\n\n)(?!\n)", ""))
 )
 """Words that were broken over lines."""
-SQUEEZED: Final = Extraction("squeezed", _squeeze)
-"""Runs whose word boundaries are lost, without any separators; matched by patterns that need none."""
+SQUEEZED_LETTERS: Final = Extraction("squeezed", partial(_squeeze, _LETTERS))
+"""Letters that stand alone, without anything between them."""
+SQUEEZED_WORDS: Final = Extraction("squeezed", partial(_squeeze, _WORDS))
+"""Words that run into each other; like the former for patterns that need no white space."""

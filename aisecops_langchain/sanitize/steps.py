@@ -243,18 +243,6 @@ def edits_trace(edits: Iterator[Edit]) -> Locate:
     return locate
 
 
-def positions_trace(positions: Sequence[int]) -> Locate:
-    """Make the way back through positions.
-
-    Args:
-        positions: Where every character of the reading comes from.
-
-    Returns:
-        The way back.
-    """
-    return lambda start, end: (positions[start], positions[end - 1] + 1)
-
-
 def _only(kept: Iterator[Edit]) -> Iterator[Edit]:
     """Turn what is kept into edits: everything between two of them becomes one line break."""
     last = 0
