@@ -6,7 +6,7 @@ neighbours on both sides with it. So no reading of a long text is long only beca
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +16,8 @@ _SHORTEST: Final = 400
 """Characters of the shortest text that is worth clipping."""
 _LONG_LINE: Final = 300
 """Characters of a line that is taken sentence by sentence."""
+_FEW: Final = 3
+"""Parts of the smallest text of which some are worth leaving out."""
 _MANY: Final = 16
 """Fewer characters for each line are too many lines."""
 
@@ -56,12 +58,27 @@ def clip(source: str, text: str) -> Clip | None:
     if len(source) < _SHORTEST or len(text) < _SHORTEST:
         return None
     known = {source[start:end] for start, end in _segments(source)}
-    if len(known) < 3:
-        return None
+    return _keep(text, lambda segment: segment not in known) if len(known) >= _FEW else None
+
+
+def clip_around(text: str, is_odd: Callable[[str], bool]) -> Clip | None:
+    """Find the parts of a text that are odd.
+
+    Args:
+        text: Any text.
+        is_odd: Tells whether a part is.
+
+    Returns:
+        What keeps the odd parts and their neighbours, or nothing where that is not worth while.
+    """
+    return _keep(text, is_odd) if len(text) >= _SHORTEST else None
+
+
+def _keep(text: str, is_new_part: Callable[[str], bool]) -> Clip | None:
     kept: list[Span] = []
     previous, was_new = (0, 0), False
     for segment in _segments(text):
-        is_new = text[segment[0] : segment[1]] not in known
+        is_new = is_new_part(text[segment[0] : segment[1]])
         if is_new or was_new:
             start = previous[0] if is_new else segment[0]
             if kept and start <= kept[-1][1] + 2:

@@ -10,7 +10,7 @@ import html
 import re
 from typing import Final
 
-from aisecops_langchain.sanitize.readable import decode_token, readable
+from aisecops_langchain.sanitize.readable import decode_promising_token, decode_token, readable
 from aisecops_langchain.sanitize.steps import Substitution
 
 _ESCAPED: Final = re.compile(
@@ -29,6 +29,7 @@ _BINARY_NUMBERS: Final = re.compile(r"(?<![0-9a-zA-Z])[01]{7,8}(?:[ ,;\t\r\n]{0,
 _TOKEN: Final = re.compile(r"[A-Za-z0-9+/_-]{16,}+(?:\r?\n[A-Za-z0-9+/_-]++={0,2}(?![^\r\n]))*+={0,6}")
 _PARTS: Final = re.compile(r"(\r?\n|[/_+-])")
 _SHORTEST_TOKEN: Final = 16
+_FEW_PARTS: Final = 33
 
 
 def _unescape(match: re.Match[str]) -> str:
@@ -88,7 +89,8 @@ def _from_token(match: re.Match[str]) -> str:
     parts = _PARTS.split(token)
     if len(parts) == 1:
         return token
-    return "".join((len(part) >= _SHORTEST_TOKEN and decode_token(part)) or part for part in parts)
+    decode = decode_token if len(parts) <= _FEW_PARTS else decode_promising_token
+    return "".join((len(part) >= _SHORTEST_TOKEN and decode(part)) or part for part in parts)
 
 
 ESCAPES: Final = Substitution("escapes", _ESCAPED, _unescape)

@@ -13,7 +13,7 @@ from aisecops_langchain.domain.labels import SourceKind
 from aisecops_langchain.sanitize.detect import Detector
 from aisecops_langchain.sanitize.embedded import nests_too_deeply
 from aisecops_langchain.sanitize.finding import Finding, Severity
-from aisecops_langchain.sanitize.markup import has_too_many_tags, unshown_parts
+from aisecops_langchain.sanitize.markup import unshown_parts
 from aisecops_langchain.sanitize.normalize import Normalized, Removal, normalize
 from aisecops_langchain.sanitize.readings import readings
 
@@ -52,11 +52,8 @@ def inspect_text(text: str, channel: SourceKind, detectors: Sequence[Detector], 
         findings.append(structural("unread", len(text)))
     if nests_too_deeply(normalized.text):
         findings.append(structural("depth", len(text)))
-    if "<" not in text and "]:" not in text:
-        return Inspected(normalized, tuple(findings))
-    if has_too_many_tags(normalized.text):
-        findings.append(structural("markup", len(text)))
-    return Inspected(normalized, tuple(findings), _unshown(normalized) if cut_markup else ())
+    unreadable = ("<" not in text and "]:" not in text) or not read.complete
+    return Inspected(normalized, tuple(findings), () if unreadable or not cut_markup else _unshown(normalized))
 
 
 def structural(rule: str, end: int = 0) -> Finding:

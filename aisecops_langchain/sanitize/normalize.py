@@ -9,11 +9,16 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from io import StringIO
+from itertools import islice
 from typing import Final, NamedTuple
 
 from aisecops_langchain.sanitize.fold import rare_characters
 from aisecops_langchain.sanitize.hidden import FLAG
 from aisecops_langchain.sanitize.steps import Edit, Span, edits_trace
+
+MAX_REMOVALS: Final = 1_000
+"""Removals of one text that are recorded one by one."""
 
 _ASCII_CONTROLS: Final = bytes(code for code in [*range(32), 127] if code not in b"\t\n\r")
 _GROUPS: Final = {
@@ -37,6 +42,13 @@ _ANY_SUSPECT: Final = re.compile(f"[{''.join(_GROUPS.values())}]")
 _GROUP_CHOICE: Final = "|".join(f"(?P<{group}>[{members}]+)" for group, members in _GROUPS.items())
 _SUSPECT: Final = re.compile(f"(?={_ANY_SUSPECT.pattern})(?:{_GROUP_CHOICE})|(?P<flag>{FLAG})")
 """The look-ahead passes over ordinary characters before the groups are tried one by one."""
+
+_TRANSLATION: Final = {0x0B: "\n", 0x0C: "\n", 0x85: "\n"} | dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
+_ALWAYS: Final = re.compile(f"[{_GROUPS['control']}{_GROUPS['bidi']}{_GROUPS['zero_width']}{_GROUPS['tag']}]+")
+_IN_CONTEXT: Final = re.compile(f"[{_GROUPS['joiner']}{_GROUPS['variation']}\U0001f3f4]")
+_UNSEEN: Final = re.compile(
+    f"[{_GROUPS['bidi']}{_GROUPS['zero_width']}{_GROUPS['joiner']}{_GROUPS['variation']}{_GROUPS['tag']}]"
+)
 
 _JOINING: Final = re.compile(
     "[\u0600-\u08ff\u0900-\u0dff\u0e80-\u109f\u1780-\u18af\ua840-\ua9ff\ufb50-\ufdff\ufe70-\ufefc]"
@@ -70,10 +82,10 @@ class Normalized(NamedTuple):
 
     @property
     def removals(self) -> tuple[Removal, ...]:
-        """What was removed or replaced, in order, neighbours of one kind as one record."""
+        """What was removed or replaced, in order, neighbours of one kind as one record; the first of very many."""
         if self.raw is self.text:
             return ()
-        return tuple(_merged(_removals(self.raw)))
+        return tuple(islice(_merged(_removals(self.raw)), MAX_REMOVALS))
 
     def span(self, start: int, end: int) -> Span:
         """Return where a span of the text comes from.
@@ -95,32 +107,47 @@ def normalize(text: str) -> Normalized:
         text: Any string, lone surrogates included.
 
     Returns:
-        The raw text, the text to pass on, and on demand what was removed and the readings to inspect.
+        The raw text, the text to pass on, and on demand what was removed.
     """
     rare = text if text.isascii() else rare_characters(text)
     data = text.encode("ascii", "ignore")
     if len(data.translate(None, _ASCII_CONTROLS)) == len(data) and (rare is text or not _ANY_SUSPECT.search(rare)):
         return Normalized(text, text)
-    pieces: list[str] = []
-    last = 0
-    for removal in _removals(text):
-        pieces += (text[last : removal.start], removal.replacement)
-        last = removal.end
-    if not pieces:
+    if rare is text or not _IN_CONTEXT.search(rare):  # nothing depends on its neighbours
+        return Normalized(text, _ALWAYS.sub("", text.translate(_TRANSLATION)))
+    kept, last = StringIO(), 0
+    for group, start, end in _runs(text):
+        kept.write(text[last:start])
+        kept.write(_REPLACEMENTS.get(group, "") * (end - start))
+        last = end
+    if last == 0:
         return Normalized(text, text)
-    pieces.append(text[last:])
-    return Normalized(text, "".join(pieces))
+    kept.write(text[last:])
+    return Normalized(text, kept.getvalue())
 
 
-def _removals(text: str) -> Iterator[Removal]:
-    """Yield every run to remove; whether it is legitimate depends on the last character kept and the next one.
+def is_smuggler(text: str) -> bool:
+    """Tell whether a text holds characters that no reader sees, and that are not just debris of an encoding.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        Whether there are any, of use to honest text or not.
+    """
+    return not text.isascii() and _UNSEEN.search(rare_characters(text)) is not None
+
+
+def _runs(text: str) -> Iterator[tuple[str, int, int]]:
+    """Yield group, start and end of every run to remove; neighbours may make it legitimate.
 
     A legitimate run is one selector or joiner: of more, the first selector or the last joiner stays.
     """
     after = 0
     kept = ""
     for run in _SUSPECT.finditer(text):
-        group, start, end = run.lastgroup or "", run.start(), run.end()
+        group = run.lastgroup or ""
+        start, end = run.span()
         kept = text[start - 1] if start > after else kept
         after = end
         if group == "flag":
@@ -131,9 +158,13 @@ def _removals(text: str) -> Iterator[Removal]:
         elif group == "joiner" and _may_join(kept, text[end : end + 1]):
             kept, end = text[end - 1], end - 1
         if start < end:
-            replacement = _REPLACEMENTS.get(group, "") * (end - start)
-            kept = replacement[-1:] or kept
-            yield Removal(_KINDS.get(group, group), start, end, replacement)
+            kept = _REPLACEMENTS.get(group, kept)
+            yield group, start, end
+
+
+def _removals(text: str) -> Iterator[Removal]:
+    for group, start, end in _runs(text):
+        yield Removal(_KINDS.get(group, group), start, end, _REPLACEMENTS.get(group, "") * (end - start))
 
 
 def _may_join(before: str, following: str) -> bool:
@@ -163,4 +194,4 @@ def _merged(removals: Iterator[Removal]) -> Iterator[Removal]:
 
 def _edits(raw: str) -> Iterator[Edit]:
     """Yield the removals; what is replaced keeps its place, character for character."""
-    return (Edit(removal.start, removal.end, "") for removal in _removals(raw) if not removal.replacement)
+    return (Edit(start, end, "") for group, start, end in _runs(raw) if group not in _REPLACEMENTS)

@@ -62,6 +62,19 @@ def decode_token(token: str) -> str:
     return ""
 
 
+def decode_promising_token(token: str) -> str:
+    """Decode base64 or hexadecimal digits if a few samples of them are text.
+
+    Args:
+        token: Characters of the alphabets.
+
+    Returns:
+        The text, or nothing if there is none.
+    """
+    plain = token.translate(_STANDARD)
+    return _decode_plain(plain) if _promises(plain) else ""
+
+
 def _decode_plain(token: str) -> str:
     text = _from_hex(token) or _from_base32(token)
     if text or token.islower() or token.isupper():  # base64 of any text has letters of both cases

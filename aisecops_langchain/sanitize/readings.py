@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from aisecops_langchain.sanitize.clip import clip
+from aisecops_langchain.sanitize.clip import clip, clip_around
 from aisecops_langchain.sanitize.decode import BINARY_CODES, DECIMAL_CODES, ESCAPES, HEX_CODES, QUOTED_PRINTABLE, TOKENS
 from aisecops_langchain.sanitize.fold import EMPHASIS, SPACES, fold, is_emphasized, skeleton, skeleton_trace
 from aisecops_langchain.sanitize.hidden import DISPLAYED, SMUGGLED, SMUGGLED_ALONE
-from aisecops_langchain.sanitize.markup import COMMENTED, SHOWN, UNSEEN
-from aisecops_langchain.sanitize.normalize import Normalized, normalize
+from aisecops_langchain.sanitize.markup import COMMENTED, SHOWN, UNSEEN, has_too_many_tags
+from aisecops_langchain.sanitize.normalize import Normalized, is_smuggler, normalize
 from aisecops_langchain.sanitize.respell import LEETSPEAK, LEETSPEAK_L, REVERSED, ROT13, SQUEEZED_LETTERS, SQUEEZED_WORDS, UNBROKEN, UNJOINED, UNSPACED
 from aisecops_langchain.sanitize.steps import Extraction, Locate, Path, Span, Step, same_span
 from aisecops_langchain.sanitize.triggers import mixes_scripts, triggered
@@ -28,9 +28,11 @@ _DEPTH: Final = 7
 """Steps from the raw text to a reading, at most."""
 _COUNT: Final = 160
 """Readings of one text, at most."""
-_ALLOWANCE: Final = 1_000_000
+_ALLOWANCE: Final = 500_000
 """Characters of readings that any text may have; beyond, so many times its own length."""
-_TIMES: Final = 5
+_TIMES: Final = 3
+_ATTEMPT: Final = 16
+"""A look for a reading costs the budget this fraction of what it looks at."""
 
 
 class View(NamedTuple):
@@ -148,14 +150,24 @@ class _Reader:
             self._view(item, fold(plain), _FOLD)
         if item.depth >= _DEPTH:
             return
-        stripped = text is not item.text
-        if stripped:
+        if text is not item.text:
             self._unhide(item)
-        odd = item.odd or (stripped and bool(text.strip())) or (plain is not text and mixes_scripts(text))
+        odd = item.odd or self._is_odd(item, text, plain)
         found = triggered(plain)
         if found or odd:
             self._decode(item, plain, found)
             self._respell(item, text, plain, found, odd=odd)
+
+    def _is_odd(self, item: _Item, text: str, plain: str) -> bool:
+        """Tell whether a text is odd as a whole; where only parts of it are, these are read by themselves."""
+        strange = text is not item.text and is_smuggler(item.text) and bool(text.strip())
+        if not strange and (plain is text or not mixes_scripts(text)):
+            return False
+        part = clip_around(item.text, lambda segment: is_smuggler(segment) or mixes_scripts(normalize(segment).text))
+        if part is None:
+            return True
+        self._push(item, part.apply(item.text), (part,), item.steps, odd=True)
+        return False
 
     def _unhide(self, item: _Item) -> None:
         self._follow(item, item.text, (), (SMUGGLED_ALONE,), hidden=True)
@@ -164,6 +176,8 @@ class _Reader:
 
     def _decode(self, item: _Item, plain: str, found: frozenset[str]) -> None:
         """Decode whatever shows its own syntax, markup first, since tags may stand inside of the others."""
+        if "markup" in found and has_too_many_tags(plain):
+            self.complete, found = False, found - {"markup"}
         if "markup" in found:
             self._follow(item, plain, _PLAIN, (UNSEEN,), hidden=True)
         if "comment" in found:
@@ -193,11 +207,29 @@ class _Reader:
         """Take steps from a text that the steps before led to, and read what comes out."""
         path = Path(source, steps)
         text = path.text
+        self._budget -= len(source) // _ATTEMPT
         if not path.names or not text:
             return
         cut = None if isinstance(steps[-1], Extraction) else clip(source, text)
+        taken: list[Step] = [*before, *steps]
         if cut:
             text = cut.apply(text)
+            taken.append(cut)
+        names = _distinct((*item.steps, *Path(item.text, before).names, *path.names))
+        self._push(item, text, taken, names, hidden=hidden, spelling=spelling, odd=SQUEEZED_LETTERS in steps)
+
+    def _push(
+        self,
+        item: _Item,
+        text: str,
+        taken: Sequence[Step],
+        names: tuple[str, ...],
+        *,
+        hidden: bool = False,
+        spelling: _Spelling | None = None,
+        odd: bool = False,
+    ) -> None:
+        """Put a new text into the queue, if the bounds allow it."""
         if text in self._seen:
             return
         if len(self.views) + len(self._queue) >= _COUNT or len(text) > self._budget:
@@ -205,15 +237,13 @@ class _Reader:
             return
         self._seen.add(text)
         self._budget -= len(text)
-        way = _Way(item, (*before, *steps, *([cut] if cut else ())))
-        names = _distinct((*item.steps, *Path(item.text, before).names, *path.names))
         child = _Item(
             text,
-            way.span,
+            _Way(item, taken).span,
             names,
             hidden=item.hidden or hidden,
             squeezed=item.squeezed or (spelling is not None and spelling.squeezed),
-            odd=SQUEEZED_LETTERS in steps,
+            odd=odd,
             depth=item.depth + 1,
             rank=spelling.rank if spelling else 0,
         )
