@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
-from aisecops_langchain.sanitize.steps import Edit, Editing, Extraction, Substitution
+from aisecops_langchain.sanitize.steps import Alphabet, Edit, Editing, Extraction, Substitution
 
 FLAG: Final = (
     "\U0001f3f4\U000e0067\U000e0062"
@@ -27,20 +28,24 @@ _CARRIERS: Final = re.compile(
     f"|(?P<bytes>[\ufe00-\ufe0f\U000e0100-\U000e01ef]{{4,}})|(?P<bits>[{_ZERO_WIDTH}]{{16,}})"
 )
 _BIDI: Final = re.compile("[\u202e\u202b\u2067]([^\u202c\u2069]*)[\u202c\u2069]?")
-_TAG_BASE: Final = 0xE0000
+_TAGS: Final = {0xE0000 + code: code for code in (10, *range(32, 127))}
+_MAX_RUNS: Final = 20_000
+_MAX_BITS: Final = 65_536
 _SELECTOR_BASE: Final = 0xFE00
 _SUPPLEMENT_BASE: Final = 0xE0100
 
 
 def _carried(raw: str) -> Iterator[Edit]:
-    """Yield what is carried, run by run."""
-    for run in _CARRIERS.finditer(raw):
+    """Yield what is carried, run by run; a text that holds more runs is read in its place all the same."""
+    for run in islice(_CARRIERS.finditer(raw), _MAX_RUNS):
+        if run["flag"]:
+            continue
         if run["tags"]:
-            text = _readable("".join(chr(ord(tag) - _TAG_BASE) for tag in run[0]))
+            text = run[0].translate(_TAGS)
         elif run["bytes"]:
             text = _readable(bytes(map(_byte, run[0])).decode("utf-8", "ignore"))
         else:
-            text = _from_bits(run["bits"] or "")
+            text = _from_bits(run[0][:_MAX_BITS])
         if text:
             yield Edit(run.start(), run.end(), text)
 
@@ -69,7 +74,7 @@ def _readable(text: str) -> str:
     return "".join(letter for letter in text if letter == "\n" or letter.isprintable())
 
 
-SMUGGLED: Final = Editing("smuggled", _carried)
+SMUGGLED: Final = (Alphabet("smuggled", _TAGS), Editing("smuggled", _carried))
 """What is carried unseen, read in its place."""
 SMUGGLED_ALONE: Final = Extraction("smuggled", _carried)
 """What is carried unseen, without what is seen."""

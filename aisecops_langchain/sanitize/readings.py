@@ -85,8 +85,7 @@ class _Skeleton:
 
 _STRIP: Final = _Strip()
 _SKELETON: Final = _Skeleton()
-_PLAIN: Final = (_STRIP, _SKELETON)
-_FOLD: Final = (*_PLAIN, EMPHASIS, SPACES)
+_FOLD: Final = (EMPHASIS, SPACES)
 
 
 class _Item(NamedTuple):
@@ -143,86 +142,85 @@ class _Reader:
             self._expand(item, normalize(item.text))
 
     def _expand(self, item: _Item, shown: Normalized) -> None:
-        text = shown.text
-        plain = skeleton(text)
-        self._view(item, text, (_STRIP,) if text is not item.text else ())
-        if plain is not text or is_emphasized(plain):
-            self._view(item, fold(plain), _FOLD)
+        raw = _Base(item.text, item.span, item.steps)
+        text = raw.then(shown.text, _STRIP)
+        plain = text.then(skeleton(text.text), _SKELETON)
+        self._view(item, text.text, text.span, item.steps)
+        if plain is not text or is_emphasized(plain.text):
+            self._view(item, fold(plain.text), _Way(plain, _FOLD).span, (*item.steps, EMPHASIS.name))
         if item.depth >= _DEPTH:
             return
-        if text is not item.text:
-            self._unhide(item)
-        odd = item.odd or self._is_odd(item, text, plain)
-        found = triggered(plain)
+        if text is not raw:
+            self._unhide(item, raw)
+        odd = item.odd or self._is_odd(item, raw, text, plain)
+        found = triggered(plain.text)
         if found or odd:
             self._decode(item, plain, found)
             self._respell(item, text, plain, found, odd=odd)
 
-    def _is_odd(self, item: _Item, text: str, plain: str) -> bool:
+    def _is_odd(self, item: _Item, raw: _Base, text: _Base, plain: _Base) -> bool:
         """Tell whether a text is odd as a whole; where only parts of it are, these are read by themselves."""
-        strange = text is not item.text and is_smuggler(item.text) and bool(text.strip())
-        if not strange and (plain is text or not mixes_scripts(text)):
+        strange = text is not raw and is_smuggler(raw.text) and bool(text.text.strip())
+        if not strange and (plain is text or not mixes_scripts(text.text)):
             return False
-        part = clip_around(item.text, lambda segment: is_smuggler(segment) or mixes_scripts(normalize(segment).text))
+        part = clip_around(raw.text, lambda segment: is_smuggler(segment) or mixes_scripts(normalize(segment).text))
         if part is None:
             return True
-        self._push(item, part.apply(item.text), (part,), item.steps, odd=True)
+        self._push(item, raw, (part,), part.apply(raw.text), item.steps, odd=True)
         return False
 
-    def _unhide(self, item: _Item) -> None:
-        self._follow(item, item.text, (), (SMUGGLED_ALONE,), hidden=True)
-        self._follow(item, item.text, (), (SMUGGLED,), hidden=True)
-        self._follow(item, item.text, (), (DISPLAYED,))
+    def _unhide(self, item: _Item, raw: _Base) -> None:
+        self._follow(item, raw, (SMUGGLED_ALONE,), hidden=True)
+        self._follow(item, raw, SMUGGLED, hidden=True)
+        self._follow(item, raw, (DISPLAYED,))
 
-    def _decode(self, item: _Item, plain: str, found: frozenset[str]) -> None:
+    def _decode(self, item: _Item, plain: _Base, found: frozenset[str]) -> None:
         """Decode whatever shows its own syntax, markup first, since tags may stand inside of the others."""
-        if "markup" in found and has_too_many_tags(plain):
+        if "markup" in found and has_too_many_tags(plain.text):
             self.complete, found = False, found - {"markup"}
         if "markup" in found:
-            self._follow(item, plain, _PLAIN, (UNSEEN,), hidden=True)
+            self._follow(item, plain, (UNSEEN,), hidden=True)
         if "comment" in found:
-            self._follow(item, plain, _PLAIN, (COMMENTED,), hidden=True)
+            self._follow(item, plain, (COMMENTED,), hidden=True)
         steps = [step for trigger, chosen in _DECODERS for step in chosen if trigger in found]
         if steps:
-            self._follow(item, plain, _PLAIN, steps)
+            self._follow(item, plain, steps)
 
-    def _respell(self, item: _Item, shown: str, plain: str, found: frozenset[str], *, odd: bool) -> None:
+    def _respell(self, item: _Item, text: _Base, plain: _Base, found: frozenset[str], *, odd: bool) -> None:
         for spelling in _SPELLINGS:
             tried = not found.isdisjoint(spelling.triggers) or (odd and "odd" in spelling.triggers)
             if tried and spelling.rank >= item.rank and not (spelling.squeezed and item.squeezed):
-                self._follow(item, plain, _PLAIN, spelling.steps, spelling=spelling)
-        if odd and plain is not shown and item.rank < _ROTATED.rank:
-            self._follow(item, shown, (_STRIP,), _ROTATED.steps, spelling=_ROTATED)
+                self._follow(item, plain, spelling.steps, spelling=spelling)
+        if odd and plain is not text and item.rank < _ROTATED.rank:
+            self._follow(item, text, _ROTATED.steps, spelling=_ROTATED)
 
     def _follow(
         self,
         item: _Item,
-        source: str,
-        before: Sequence[Step],
+        base: _Base,
         steps: Sequence[Step],
         *,
         hidden: bool = False,
         spelling: _Spelling | None = None,
     ) -> None:
-        """Take steps from a text that the steps before led to, and read what comes out."""
-        path = Path(source, steps)
-        text = path.text
-        self._budget -= len(source) // _ATTEMPT
-        if not path.names or not text:
+        """Take steps from a text, and read what comes out."""
+        self._budget -= len(base.text) // _ATTEMPT
+        path = Path(base.text, steps)
+        if not path.names or not path.text:
             return
-        cut = None if isinstance(steps[-1], Extraction) else clip(source, text)
-        taken: list[Step] = [*before, *steps]
-        if cut:
-            text = cut.apply(text)
-            taken.append(cut)
-        names = _distinct((*item.steps, *Path(item.text, before).names, *path.names))
-        self._push(item, text, taken, names, hidden=hidden, spelling=spelling, odd=SQUEEZED_LETTERS in steps)
+        text, taken = path.text, steps
+        part = None if isinstance(steps[-1], Extraction) else clip(base.text, text)
+        if part:
+            text, taken = part.apply(text), (*steps, part)
+        names = _distinct((*base.steps, *path.names))
+        self._push(item, base, taken, text, names, hidden=hidden, spelling=spelling, odd=SQUEEZED_LETTERS in steps)
 
     def _push(
         self,
         item: _Item,
-        text: str,
+        base: _Base,
         taken: Sequence[Step],
+        text: str,
         names: tuple[str, ...],
         *,
         hidden: bool = False,
@@ -239,7 +237,7 @@ class _Reader:
         self._budget -= len(text)
         child = _Item(
             text,
-            _Way(item, taken).span,
+            _Way(base, taken).span,
             names,
             hidden=item.hidden or hidden,
             squeezed=item.squeezed or (spelling is not None and spelling.squeezed),
@@ -249,29 +247,38 @@ class _Reader:
         )
         self._queue.append(child)
 
-    def _view(self, item: _Item, text: str, steps: Sequence[Step]) -> None:
-        if item.steps and not text.strip():
-            return
-        folded = steps is _FOLD
-        name = "normalized" if item.name == "text" and folded else item.name
-        span = _Way(item, steps).span if steps else item.span
-        self.views.append(View(name, text, span, (*item.steps, EMPHASIS.name) if folded else item.steps, item.squeezed))
+    def _view(self, item: _Item, text: str, span: Locate, steps: tuple[str, ...]) -> None:
+        if not item.steps or text.strip():
+            name = "normalized" if steps and not item.steps else item.name
+            self.views.append(View(name, text, span, steps, item.squeezed))
+
+
+class _Base(NamedTuple):
+    """A text that steps start from, and the way back from it."""
+
+    text: str
+    span: Locate
+    steps: tuple[str, ...]
+
+    def then(self, text: str, step: Step) -> _Base:
+        """Return what one step makes of it: itself, if nothing changed."""
+        return self if text is self.text else _Base(text, _Way(self, (step,)).span, (*self.steps, step.name))
 
 
 class _Way:
     """The way from a reading back to the raw text, made when it is first asked for."""
 
-    __slots__ = ("_item", "_path", "_steps")
+    __slots__ = ("_base", "_path", "_steps")
 
-    def __init__(self, item: _Item, steps: Sequence[Step]) -> None:
-        self._item = item
+    def __init__(self, base: _Base, steps: Sequence[Step]) -> None:
+        self._base = base
         self._steps = steps
         self._path: Path | None = None
 
     def span(self, start: int, end: int) -> Span:
         if self._path is None:
-            self._path = Path(self._item.text, self._steps)
-        return self._item.span(*self._path.span(start, end))
+            self._path = Path(self._base.text, self._steps)
+        return self._base.span(*self._path.span(start, end))
 
 
 def _distinct(names: Sequence[str]) -> tuple[str, ...]:
