@@ -15,10 +15,12 @@ from typing import Final, NamedTuple
 
 from aisecops_langchain.sanitize.fold import rare_characters
 from aisecops_langchain.sanitize.hidden import FLAG
-from aisecops_langchain.sanitize.steps import Edit, Span, edits_trace
+from aisecops_langchain.sanitize.steps import Edit, Locate, Span, edits_trace
 
 MAX_REMOVALS: Final = 1_000
 """Removals of one text that are recorded one by one."""
+_MAX_RUNS: Final = 50_000
+"""Runs that are looked at for them; neighbouring runs are one removal."""
 
 _ASCII_CONTROLS: Final = bytes(code for code in [*range(32), 127] if code not in b"\t\n\r")
 _GROUPS: Final = {
@@ -46,6 +48,7 @@ _SUSPECT: Final = re.compile(f"(?={_ANY_SUSPECT.pattern})(?:{_GROUP_CHOICE})|(?P
 _TRANSLATION: Final = {0x0B: "\n", 0x0C: "\n", 0x85: "\n"} | dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 _ALWAYS: Final = re.compile(f"[{_GROUPS['control']}{_GROUPS['bidi']}{_GROUPS['zero_width']}{_GROUPS['tag']}]+")
 _IN_CONTEXT: Final = re.compile(f"[{_GROUPS['joiner']}{_GROUPS['variation']}\U0001f3f4]")
+_SELECTING: Final = re.compile(f"[{_GROUPS['variation']}\U0001f3f4]")
 _UNSEEN: Final = re.compile(
     f"[{_GROUPS['bidi']}{_GROUPS['zero_width']}{_GROUPS['joiner']}{_GROUPS['variation']}{_GROUPS['tag']}]"
 )
@@ -85,7 +88,7 @@ class Normalized(NamedTuple):
         """What was removed or replaced, in order, neighbours of one kind as one record; the first of very many."""
         if self.raw is self.text:
             return ()
-        return tuple(islice(_merged(_removals(self.raw)), MAX_REMOVALS))
+        return tuple(islice(_merged(islice(_removals(self.raw), _MAX_RUNS)), MAX_REMOVALS))
 
     def span(self, start: int, end: int) -> Span:
         """Return where a span of the text comes from.
@@ -97,7 +100,7 @@ class Normalized(NamedTuple):
         Returns:
             The span of the raw text.
         """
-        return (start, end) if self.raw is self.text else edits_trace(_edits(self.raw))(start, end)
+        return (start, end) if self.raw is self.text else strip_trace(self.raw)(start, end)
 
 
 def normalize(text: str) -> Normalized:
@@ -113,7 +116,7 @@ def normalize(text: str) -> Normalized:
     data = text.encode("ascii", "ignore")
     if len(data.translate(None, _ASCII_CONTROLS)) == len(data) and (rare is text or not _ANY_SUSPECT.search(rare)):
         return Normalized(text, text)
-    if rare is text or not _IN_CONTEXT.search(rare):  # nothing depends on its neighbours
+    if rare is text or not _depends_on_neighbours(text, rare):
         return Normalized(text, _ALWAYS.sub("", text.translate(_TRANSLATION)))
     kept, last = StringIO(), 0
     for group, start, end in _runs(text):
@@ -126,6 +129,18 @@ def normalize(text: str) -> Normalized:
     return Normalized(text, kept.getvalue())
 
 
+def strip_trace(raw: str) -> Locate:
+    """Say where the characters of a normalised text come from.
+
+    Args:
+        raw: The raw text.
+
+    Returns:
+        The way back; what is replaced keeps its place, character for character.
+    """
+    return edits_trace(Edit(start, end, "") for group, start, end in _runs(raw) if group not in _REPLACEMENTS)
+
+
 def is_smuggler(text: str) -> bool:
     """Tell whether a text holds characters that no reader sees, and that are not just debris of an encoding.
 
@@ -136,6 +151,13 @@ def is_smuggler(text: str) -> bool:
         Whether there are any, of use to honest text or not.
     """
     return not text.isascii() and _UNSEEN.search(rare_characters(text)) is not None
+
+
+def _depends_on_neighbours(text: str, rare: str) -> bool:
+    """Tell whether a joiner, a selector or a tag may be legitimate: there are some, and something that takes them."""
+    if not _IN_CONTEXT.search(rare):
+        return False
+    return _SELECTING.search(rare) is not None or "^" in text or "`" in text or _UNSEEN.sub("", rare) != ""
 
 
 def _runs(text: str) -> Iterator[tuple[str, int, int]]:
@@ -190,8 +212,3 @@ def _merged(removals: Iterator[Removal]) -> Iterator[Removal]:
         current = removal
     if current:
         yield current
-
-
-def _edits(raw: str) -> Iterator[Edit]:
-    """Yield the removals; what is replaced keeps its place, character for character."""
-    return (Edit(start, end, "") for group, start, end in _runs(raw) if group not in _REPLACEMENTS)

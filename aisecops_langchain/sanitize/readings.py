@@ -19,7 +19,7 @@ from aisecops_langchain.sanitize.decode import BINARY_CODES, DECIMAL_CODES, ESCA
 from aisecops_langchain.sanitize.fold import EMPHASIS, SPACES, fold, is_emphasized, skeleton, skeleton_trace
 from aisecops_langchain.sanitize.hidden import DISPLAYED, SMUGGLED, SMUGGLED_ALONE
 from aisecops_langchain.sanitize.markup import COMMENTED, SHOWN, UNSEEN, has_too_many_tags
-from aisecops_langchain.sanitize.normalize import Normalized, is_smuggler, normalize
+from aisecops_langchain.sanitize.normalize import Normalized, is_smuggler, normalize, strip_trace
 from aisecops_langchain.sanitize.respell import LEETSPEAK, LEETSPEAK_L, REVERSED, ROT13, SQUEEZED_LETTERS, SQUEEZED_WORDS, UNBROKEN, UNJOINED, UNSPACED
 from aisecops_langchain.sanitize.steps import Extraction, Locate, Path, Span, Step, same_span
 from aisecops_langchain.sanitize.triggers import mixes_scripts, triggered
@@ -30,8 +30,8 @@ _COUNT: Final = 160
 """Readings of one text, at most."""
 _ALLOWANCE: Final = 500_000
 """Characters of readings that any text may have; beyond, so many times its own length."""
-_TIMES: Final = 3
-_ATTEMPT: Final = 16
+_TIMES: Final = 2
+_ATTEMPT: Final = 12
 """A look for a reading costs the budget this fraction of what it looks at."""
 
 
@@ -67,7 +67,7 @@ class _Strip:
         return normalize(text).text
 
     def trace(self, text: str) -> Locate:
-        return normalize(text).span
+        return strip_trace(text)
 
 
 @dataclass(frozen=True, slots=True)

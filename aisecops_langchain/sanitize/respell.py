@@ -30,7 +30,7 @@ _SPACED: Final = re.compile(_ALONE)
 _SEPARATED: Final = re.compile(r"(?<![^\W_])[^\W_](?:[._*|/\u00b7\u2022~-]{1,3}[^\W_](?![^\W_]))+")
 _SEPARATORS: Final = re.compile(r"[._*|/\u00b7\u2022~-]+")
 _ALTERNATING: Final = re.compile(r"(?<![^\W_]).([._*|/,;:+~\u00b7\u2022-])(?:.\1){3,}.?", re.DOTALL)
-_JOINED: Final = re.compile(r"(?<![^\W_])[^\W_]++(?:[-_+][^\W_]++){2,}")
+_JOINED: Final = re.compile(r"(?<![^\W_])[^\W_]{1,20}+(?:[-_+][^\W_]{1,20}+(?![^\W_])){2,}")
 _JOINTS: Final = re.compile(r"[-_+]")
 _GAP: Final = re.compile(r"\s+")
 _LETTERS: Final = re.compile(
@@ -39,7 +39,7 @@ _LETTERS: Final = re.compile(
 )
 _WORDS: Final = re.compile(
     r"(?:(?<=\n)|\A)(?:[^\n]{0,12}\n){3,}[^\n]{0,12}"  # on short lines
-    r"|(?<![^\W_])[^\W_]++(?:[-_.+/][^\W_]++){3,}"  # joined by signs
+    r"|(?<![^\W_])[^\W_]{1,20}+(?:[-_.+/][^\W_]{1,20}+(?![^\W_])){3,}"  # joined by signs
     r"|[^\W\d_]{20,}"  # without anything between them
 )
 _ANY_SEPARATOR: Final = re.compile(r"\s+|(?<=\w)[._*|/\u00b7\u2022~+-]+(?=\w)|_")

@@ -35,7 +35,7 @@ def _signed(word: str) -> str:
 
 
 def _words(forms: list[str]) -> str:
-    return rf"\b(?:{'|'.join(sorted(set(forms)))})\b"
+    return rf"(?:^|[^\w+/=-])(?:{'|'.join(sorted(set(forms)))})(?:$|[^\w+/=-])"
 
 
 _ASCII_WORDS: Final = [word for word in _COMMON if word.isascii() and len(word) > 2]
