@@ -74,6 +74,28 @@ def clip_around(text: str, is_odd: Callable[[str], bool]) -> Clip | None:
     return _keep(text, is_odd) if len(text) >= _SHORTEST else None
 
 
+def chunks(text: str, size: int, overlap: int) -> Iterator[Clip]:
+    """Divide a long text where its lines end.
+
+    Args:
+        text: Any text.
+        size: Characters of a part, at most.
+        overlap: Characters that neighbouring parts share, at least.
+
+    Yields:
+        What keeps one part.
+    """
+    start = 0
+    while start < len(text):
+        end = start + size
+        if end < len(text):
+            end = max(text.rfind("\n", start + size // 2, end) + 1, text.rfind(" ", start + size // 2, end) + 1) or end
+        yield Clip(((start, min(end, len(text))),))
+        if end >= len(text):
+            return
+        start = end - overlap
+
+
 def _keep(text: str, is_new_part: Callable[[str], bool]) -> Clip | None:
     kept: list[Span] = []
     previous, was_new = (0, 0), False

@@ -108,10 +108,12 @@ def skeleton(text: str) -> str:
         return text
     rare = set(rare_characters(text))
     if len(rare) > _FEW:
-        return text.translate(_TABLE)
-    for character in rare:  # a few replacements are much faster than a look at every character
-        text = text.replace(character, _TABLE[ord(character)] or "")
-    return text
+        plain = text.translate(_TABLE)
+    else:
+        plain = text
+        for character in rare:  # a few replacements are much faster than a look at every character
+            plain = plain.replace(character, _TABLE[ord(character)] or "")
+    return text if plain == text else plain
 
 
 def skeleton_trace(text: str) -> Locate:

@@ -14,23 +14,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from aisecops_langchain.sanitize.clip import clip, clip_around
+from aisecops_langchain.sanitize.clip import chunks, clip, clip_around
 from aisecops_langchain.sanitize.decode import BINARY_CODES, DECIMAL_CODES, ESCAPES, HEX_CODES, QUOTED_PRINTABLE, TOKENS
 from aisecops_langchain.sanitize.fold import EMPHASIS, SPACES, fold, is_emphasized, skeleton, skeleton_trace
 from aisecops_langchain.sanitize.hidden import DISPLAYED, SMUGGLED, SMUGGLED_ALONE
 from aisecops_langchain.sanitize.markup import COMMENTED, SHOWN, UNSEEN, has_too_many_tags
 from aisecops_langchain.sanitize.normalize import Normalized, is_smuggler, normalize, strip_trace
-from aisecops_langchain.sanitize.respell import LEETSPEAK, LEETSPEAK_L, REVERSED, ROT13, SQUEEZED_LETTERS, SQUEEZED_WORDS, UNBROKEN, UNJOINED, UNSPACED
+from aisecops_langchain.sanitize.respell import LEETSPEAK, LEETSPEAK_L, REVERSED, ROT13, SQUEEZED_LETTERS, SQUEEZED_WORDS, UNBROKEN, UNSPACED
 from aisecops_langchain.sanitize.steps import Extraction, Locate, Path, Span, Step, same_span
-from aisecops_langchain.sanitize.triggers import mixes_scripts, triggered
+from aisecops_langchain.sanitize.triggers import SPELT, mixes_scripts, triggered
 
 _DEPTH: Final = 7
 """Steps from the raw text to a reading, at most."""
 _COUNT: Final = 160
-"""Readings of one text, at most."""
+"""Readings of one text, at most; a long one may have one more for each so many characters."""
+_COUNT_EVERY: Final = 256
 _ALLOWANCE: Final = 500_000
 """Characters of readings that any text may have; beyond, so many times its own length."""
-_TIMES: Final = 2
+_TIMES: Final = 4
+_CHUNK: Final = 16_384
+_OVERLAP: Final = 512
 _ATTEMPT: Final = 12
 """A look for a reading costs the budget this fraction of what it looks at."""
 
@@ -88,6 +91,10 @@ _SKELETON: Final = _Skeleton()
 _FOLD: Final = (EMPHASIS, SPACES)
 
 
+_WITHIN_LINES: Final = frozenset({"markup", "comment", "escapes", "quoted", "codes", "token", "spaced", "joined"})
+"""Triggers that have nothing to say of lines that were joined, unless what is joined there was torn apart."""
+
+
 class _Item(NamedTuple):
     """A text that is still to be read."""
 
@@ -98,6 +105,8 @@ class _Item(NamedTuple):
     squeezed: bool = False
     odd: bool = False
     """Whether it is so unusual that spellings are tried for which there is no trigger."""
+    torn: bool = True
+    """False where words may have been broken over lines, but nothing else was: then all else was read before."""
     depth: int = 0
     rank: int = 0
     """That of the spelling which was undone last; none since something was decoded."""
@@ -118,7 +127,7 @@ def readings(text: Normalized) -> Readings:
     Returns:
         The readings; the first is what is passed on.
     """
-    reader = _Reader(_ALLOWANCE + _TIMES * len(text.raw))
+    reader = _Reader(len(text.raw))
     reader.read(text)
     return Readings(tuple(reader.views), reader.complete)
 
@@ -126,10 +135,11 @@ def readings(text: Normalized) -> Readings:
 class _Reader:
     """Makes the readings of one text, the plainest first."""
 
-    def __init__(self, budget: int) -> None:
+    def __init__(self, length: int) -> None:
         self.views: list[View] = []
         self.complete = True
-        self._budget = budget
+        self._budget = _ALLOWANCE + _TIMES * length
+        self._count = _COUNT + length // _COUNT_EVERY
         self._queue: deque[_Item] = deque()
         self._seen: set[str] = set()
 
@@ -153,13 +163,25 @@ class _Reader:
         if text is not raw:
             self._unhide(item, raw)
         odd = item.odd or self._is_odd(item, raw, text, plain)
-        found = triggered(plain.text)
+        found = self._reasons(item, text, plain)
         if found or odd:
             self._decode(item, plain, found)
-            self._respell(item, text, plain, found, odd=odd)
+            if len(plain.text) <= _CHUNK:
+                self._respell(item, text, plain, found, odd=odd)
+            else:
+                self._respell_chunks(item, raw, odd=odd)
+
+    def _reasons(self, item: _Item, text: _Base, plain: _Base) -> frozenset[str]:
+        """Name the triggers that fire, but for those that look-alikes or line breaks alone made fire."""
+        found = triggered(plain.text)
+        if plain is not text and not found.isdisjoint(SPELT):
+            found -= SPELT - triggered(text.text)
+        return found if item.torn else found - _WITHIN_LINES
 
     def _is_odd(self, item: _Item, raw: _Base, text: _Base, plain: _Base) -> bool:
         """Tell whether a text is odd as a whole; where only parts of it are, these are read by themselves."""
+        if _SKELETON.name in item.steps:  # look-alikes were read before: what is left of other scripts is their own
+            return False
         strange = text is not raw and is_smuggler(raw.text) and bool(text.text.strip())
         if not strange and (plain is text or not mixes_scripts(text.text)):
             return False
@@ -190,9 +212,20 @@ class _Reader:
         for spelling in _SPELLINGS:
             tried = not found.isdisjoint(spelling.triggers) or (odd and "odd" in spelling.triggers)
             if tried and spelling.rank >= item.rank and not (spelling.squeezed and item.squeezed):
-                self._follow(item, plain, spelling.steps, spelling=spelling)
+                torn = spelling.steps is not UNBROKEN or "torn" in found
+                self._follow(item, plain, spelling.steps, spelling=spelling, torn=torn)
         if odd and plain is not text and item.rank < _ROTATED.rank:
             self._follow(item, text, _ROTATED.steps, spelling=_ROTATED)
+
+    def _respell_chunks(self, item: _Item, raw: _Base, *, odd: bool) -> None:
+        """Look for spellings part by part, since few parts of a long text will give reason to."""
+        for part in chunks(raw.text, _CHUNK, _OVERLAP):
+            piece = _Base(part.apply(raw.text), _Way(raw, (part,)).span, raw.steps)
+            text = piece.then(normalize(piece.text).text, _STRIP)
+            plain = text.then(skeleton(text.text), _SKELETON)
+            found = self._reasons(item, text, plain)
+            if found or odd:
+                self._respell(item, text, plain, found, odd=odd)
 
     def _follow(
         self,
@@ -202,6 +235,7 @@ class _Reader:
         *,
         hidden: bool = False,
         spelling: _Spelling | None = None,
+        torn: bool = True,
     ) -> None:
         """Take steps from a text, and read what comes out."""
         self._budget -= len(base.text) // _ATTEMPT
@@ -213,7 +247,7 @@ class _Reader:
         if part:
             text, taken = part.apply(text), (*steps, part)
         names = _distinct((*base.steps, *path.names))
-        self._push(item, base, taken, text, names, hidden=hidden, spelling=spelling, odd=SQUEEZED_LETTERS in steps)
+        self._push(item, base, taken, text, names, hidden=hidden, spelling=spelling, odd=SQUEEZED_LETTERS in steps, torn=torn)
 
     def _push(
         self,
@@ -226,11 +260,12 @@ class _Reader:
         hidden: bool = False,
         spelling: _Spelling | None = None,
         odd: bool = False,
+        torn: bool = True,
     ) -> None:
         """Put a new text into the queue, if the bounds allow it."""
         if text in self._seen:
             return
-        if len(self.views) + len(self._queue) >= _COUNT or len(text) > self._budget:
+        if len(self.views) + len(self._queue) >= self._count or len(text) > self._budget:
             self.complete = False
             return
         self._seen.add(text)
@@ -242,6 +277,7 @@ class _Reader:
             hidden=item.hidden or hidden,
             squeezed=item.squeezed or (spelling is not None and spelling.squeezed),
             odd=odd,
+            torn=torn,
             depth=item.depth + 1,
             rank=spelling.rank if spelling else 0,
         )
@@ -310,7 +346,6 @@ _SPELLINGS: Final = (
     _Spelling(frozenset({"spaced"}), UNSPACED, 2),
     _Spelling(frozenset({"spaced"}), (SQUEEZED_LETTERS,), 3, squeezed=True),
     _Spelling(frozenset({"joined"}), (SQUEEZED_WORDS,), 3, squeezed=True),
-    _Spelling(frozenset({"joined"}), (UNJOINED,), 3),
     _Spelling(frozenset({"codes"}), (DECIMAL_CODES,), 3),
     _Spelling(frozenset({"reversed", "odd"}), (REVERSED,), 4),
     _Spelling(frozenset({"leet", "odd"}), LEETSPEAK, 5),

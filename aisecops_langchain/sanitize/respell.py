@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
+from aisecops_langchain.sanitize.patterns import Pattern, compile_pattern
 from aisecops_langchain.sanitize.steps import Alphabet, Backwards, Edit, Extraction, Step, Substitution
 
 _ROT13: Final = {
@@ -30,18 +31,74 @@ _SPACED: Final = re.compile(_ALONE)
 _SEPARATED: Final = re.compile(r"(?<![^\W_])[^\W_](?:[._*|/\u00b7\u2022~-]{1,3}[^\W_](?![^\W_]))+")
 _SEPARATORS: Final = re.compile(r"[._*|/\u00b7\u2022~-]+")
 _ALTERNATING: Final = re.compile(r"(?<![^\W_]).([._*|/,;:+~\u00b7\u2022-])(?:.\1){3,}.?", re.DOTALL)
-_JOINED: Final = re.compile(r"(?<![^\W_])[^\W_]{1,20}+(?:[-_+][^\W_]{1,20}+(?![^\W_])){2,}")
-_JOINTS: Final = re.compile(r"[-_+]")
 _GAP: Final = re.compile(r"\s+")
-_LETTERS: Final = re.compile(
-    rf"{_ALONE}"  # parted by spaces
-    r"|(?<![^\W_])[^\W_](?:[._*|/\u00b7\u2022~ -]{1,3}[^\W_](?![^\W_])){3,}"  # parted by dots or dashes
+_LETTERS: Final = compile_pattern(
+    r"(?:\S\s{1,9}){3,}\S"  # parted by spaces
+    r"|(?:[0-9\pL][._*|/\x{b7}\x{2022}~ -]{1,3}){3,}[0-9\pL]"  # parted by dots or dashes
 )
-_WORDS: Final = re.compile(
-    r"(?:(?<=\n)|\A)(?:[^\n]{0,12}\n){3,}[^\n]{0,12}"  # on short lines
-    r"|(?<![^\W_])[^\W_]{1,20}+(?:[-_.+/][^\W_]{1,20}+(?![^\W_])){3,}"  # joined by signs
-    r"|[^\W\d_]{20,}"  # without anything between them
+_WORDS: Final = compile_pattern(
+    r"[^\n]{0,12}(?:\n[^\n]{0,12}){3,}"  # on short lines
+    r"|[0-9\pL]+(?:[-_.+/][0-9\pL]+){3,}"  # joined by signs
+    r"|\pL{20,}"  # without anything between them
 )
+_SIGNS: Final = re.compile("[-_.+/]")
+_LONGEST_WORD: Final = 20
+_SHORTEST_RUN: Final = 6
+_ANY_SEPARATOR: Final = re.compile(r"\s+|(?<=\w)[._*|/\u00b7\u2022~+-]+(?=\w)|_")
+
+
+def _unspace(match: re.Match[str]) -> str:
+    """Join letters that stand alone; where gaps differ in width, the wide ones part words."""
+    run = match[0]
+    narrow = min(len(gap) for gap in _GAP.findall(run))
+    return _GAP.sub(lambda gap: "" if len(gap[0]) == narrow else " ", run)
+
+
+def _unseparate(match: re.Match[str]) -> str:
+    return _SEPARATORS.sub("", match[0])
+
+
+def _squeeze(pattern: Pattern, text: str) -> Iterator[Edit]:
+    for match in pattern.finditer(text):
+        squeezed = _ANY_SEPARATOR.sub("", match.group())
+        if len(squeezed) >= _SHORTEST_RUN and not _is_encoded(match.group()):
+            yield Edit(match.start(), match.end(), squeezed)
+
+
+def _is_encoded(run: str) -> bool:
+    """Tell joined words from base64, whose parts are longer than words."""
+    return "/" in run and max(map(len, _SIGNS.split(run))) > _LONGEST_WORD
+
+
+ROT13: Final = {
+    ord(letter): ord(alphabet[(index + 13) % 26])
+    for alphabet in (string.ascii_lowercase, string.ascii_uppercase)
+    for index, letter in enumerate(alphabet)
+}
+LEET: Final = dict(zip("013457@$", "oieastas", strict=True))
+"""Digits and signs that stand for letters."""
+_LEET: Final = {ord(sign): ord(letter) for sign, letter in LEET.items()} | {ord("8"): ord("b"), ord("9"): ord("g")}
+_DOUBLE_L: Final = re.compile(r"(?<=[a-zA-Z0-9])11|(?<=[ia])1")
+_INNER_SIGN: Final = re.compile(r"(?<=[a-zA-Z0-9])[!|](?=[a-zA-Z0-9])|(?<![a-zA-Z0-9!|])[!|](?=[a-zA-Z0-9])")
+
+_ALONE: Final = r"(?<![^\s\"'(\[{>])\S(?:\s{1,9}\S(?![^\s\"')\]}<])){3,}"
+_SPACED: Final = re.compile(_ALONE)
+_SEPARATED: Final = re.compile(r"(?<![^\W_])[^\W_](?:[._*|/\u00b7\u2022~-]{1,3}[^\W_](?![^\W_]))+")
+_SEPARATORS: Final = re.compile(r"[._*|/\u00b7\u2022~-]+")
+_ALTERNATING: Final = re.compile(r"(?<![^\W_]).([._*|/,;:+~\u00b7\u2022-])(?:.\1){3,}.?", re.DOTALL)
+_GAP: Final = re.compile(r"\s+")
+_LETTERS: Final = compile_pattern(
+    r"(?:\S\s{1,9}){3,}\S"  # parted by spaces
+    r"|(?:[0-9\pL][._*|/\x{b7}\x{2022}~ -]{1,3}){3,}[0-9\pL]"  # parted by dots or dashes
+)
+_WORDS: Final = compile_pattern(
+    r"[^\n]{0,12}(?:\n[^\n]{0,12}){3,}"  # on short lines
+    r"|[0-9\pL]+(?:[-_.+/][0-9\pL]+){3,}"  # joined by signs
+    r"|\pL{20,}"  # without anything between them
+)
+_SIGNS: Final = re.compile("[-_.+/]")
+_LONGEST_WORD: Final = 20
+_SHORTEST_RUN: Final = 6
 _ANY_SEPARATOR: Final = re.compile(r"\s+|(?<=\w)[._*|/\u00b7\u2022~+-]+(?=\w)|_")
 
 
@@ -80,8 +137,6 @@ UNSPACED: Final[tuple[Step, ...]] = (
     Substitution("spaced", _ALTERNATING, lambda match: match[0][::2]),
     Substitution("spaced", _SEPARATED, _unseparate),
 )
-UNJOINED: Final = Substitution("joined", _JOINED, lambda match: _JOINTS.sub(" ", match[0]))
-"""Words that are joined by dashes, underscores or plus signs."""
 UNBROKEN: Final[tuple[Step, ...]] = tuple(
     Substitution("broken-lines", re.compile(pattern), lambda _, kept=kept: kept)
     for pattern, kept in ((r"\r\n", "\n"), (r"-\n(?!\n)", ""), (r"\n(?<!\n\n)(?!\n)", ""))

@@ -6,6 +6,7 @@ does not fire, the reading would show nothing that the text itself does not.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from aisecops_langchain.sanitize.patterns import PatternSet
@@ -24,14 +25,11 @@ _COMMON: Final = (
 _SIGNS: Final = {letter: sign for sign, letter in LEET.items() if sign.isdigit()}
 
 
-def _rotated(word: str) -> str:
-    """Write a word in rot13; each letter may also be a digit that stands for it, which rot13 leaves alone."""
-    return "".join(f"[{ROT13.apply(letter)}{_SIGNS[letter]}]" if letter in _SIGNS else ROT13.apply(letter) for letter in word)
-
-
-def _signed(word: str) -> str:
-    """Write a word so that each letter may also be a digit that stands for it."""
-    return "".join(f"[{letter}{_SIGNS[letter]}]" if letter in _SIGNS else letter for letter in word)
+def _signed(word: str, letter_form: Callable[[str], str] = str) -> str:
+    """Write a word so that each letter may also be a digit that stands for it, unless it would be all digits."""
+    if all(letter in _SIGNS for letter in word):
+        return "".join(map(letter_form, word))
+    return "".join(f"[{letter_form(x)}{_SIGNS[x]}]" if x in _SIGNS else letter_form(x) for x in word)
 
 
 def _words(forms: list[str]) -> str:
@@ -41,7 +39,7 @@ def _words(forms: list[str]) -> str:
 _ASCII_WORDS: Final = [word for word in _COMMON if word.isascii() and len(word) > 2]
 _PALINDROMES: Final = frozenset({"las", "los", "mit", "now", "der", "sed", "and", "das", "mail"})
 """Words that are others when they are reversed: sal, sol, tim, won, red, des, DNA, sad, Liam."""
-_ROTATED: Final = _words([_rotated(word) for word in _ASCII_WORDS])
+_ROTATED: Final = _words([_signed(word, ROT13.apply) for word in _ASCII_WORDS])
 _REVERSED: Final = _words([_signed(word[::-1]) for word in _ASCII_WORDS if word not in _PALINDROMES])
 
 _SOURCES: Final = {
@@ -52,9 +50,10 @@ _SOURCES: Final = {
     "codes": r"(?:(?:0x)?[0-9a-f][0-9a-f][0-9a-f]?[ ,:;\t\n-][ ,:;\t\n-]?){7}|[01]{8}[ ,;\t\n]?[01]{8}",
     "token": r"[a-z0-9+/_-]{16}",
     "spaced": r"(?:^|\s)\S(?:\s+\S){3}(?:\s|$)|(?:[0-9\pL][._*|/,;:+~\x{b7}\x{2022}-]{1,3}){4}",
-    "joined": r"(?:[0-9\pL]+[-_.+/]){3}[0-9\pL]|\pL{20}|(?:\n(?:[^\n]?){12}){4}",
+    "joined": r"(?:\pL+[-_.+/]){3}\pL|\pL{20}|(?:\n(?:[^\n]?){12}){4}",
     "broken": r"[^\r\n]\r?\n[^\r\n]",
-    "leet": r"(?:^|[^\w+/=-])[a-z0-9@$]*[a-z][013457$!]+[a-z][a-z0-9@$]*(?:$|[^\w+/=@-])|\b[13457][a-z]{4}[a-z]*\b",
+    "leet": r"(?:^|[^\w+/=-])(?:[a-z0-9@$]?){8}[a-z][013457$!]+[a-z](?:[a-z0-9@$]?){12}(?:$|[^\w+/=@-])|\b[13457][a-z]{4}[a-z]*\b",
+    "torn": r"[^\s]{3}\n[^\s]+\n[^\s]{3}|[0-9a-z+/_-]{16}\n[0-9a-z+/_-]|<[^<> \n]*\n[^<>\n]*>",
     "rot13": rf"{_ROTATED}|%[0-7][n-s]|\\h00|\\k[0-9]|&#k[0-9]|(?:[0-7][0-9n-s][ ,:]){{6}}",
     "reversed": _REVERSED,
 }
@@ -70,6 +69,10 @@ _MIXED: Final = PatternSet(
         r"[\x{334}-\x{338}\x{363}-\x{36f}]|[\x{300}-\x{36f}]{2}",
     ]
 )
+
+SPELT: Final = frozenset({"leet", "rot13", "reversed"})
+"""Triggers that go by letters, and so may be misled by look-alikes."""
+
 
 def triggered(text: str) -> frozenset[str]:
     """Name the readings that are worth making.
