@@ -20,7 +20,7 @@ from aisecops_langchain.sanitize.fold import EMPHASIS, SPACES, fold, is_emphasiz
 from aisecops_langchain.sanitize.hidden import DISPLAYED, SMUGGLED, SMUGGLED_ALONE
 from aisecops_langchain.sanitize.markup import COMMENTED, SHOWN, UNSEEN, has_too_many_tags
 from aisecops_langchain.sanitize.normalize import Normalized, is_smuggler, normalize, strip_trace
-from aisecops_langchain.sanitize.respell import LEETSPEAK, LEETSPEAK_L, REVERSED, ROT13, SQUEEZED_LETTERS, SQUEEZED_WORDS, UNBROKEN, UNSPACED
+from aisecops_langchain.sanitize.respell import LEETSPEAK, LEETSPEAK_L, REVERSED, ROT13, SQUEEZED_LETTERS, SQUEEZED_LINES, SQUEEZED_WORDS, UNBROKEN, UNSPACED
 from aisecops_langchain.sanitize.steps import Extraction, Locate, Path, Span, Step, same_span
 from aisecops_langchain.sanitize.triggers import SPELT, mixes_scripts, triggered
 
@@ -31,7 +31,7 @@ _COUNT: Final = 160
 _COUNT_EVERY: Final = 256
 _ALLOWANCE: Final = 500_000
 """Characters of readings that any text may have; beyond, so many times its own length."""
-_TIMES: Final = 4
+_TIMES: Final = 5
 _CHUNK: Final = 16_384
 _OVERLAP: Final = 512
 _ATTEMPT: Final = 12
@@ -155,8 +155,10 @@ class _Reader:
         raw = _Base(item.text, item.span, item.steps)
         text = raw.then(shown.text, _STRIP)
         plain = text.then(skeleton(text.text), _SKELETON)
-        self._view(item, text.text, text.span, item.steps)
-        if plain is not text or is_emphasized(plain.text):
+        folds = plain is not text or is_emphasized(plain.text)
+        if not folds or not item.steps:
+            self._view(item, text.text, text.span, item.steps)
+        if folds:
             self._view(item, fold(plain.text), _Way(plain, _FOLD).span, (*item.steps, EMPHASIS.name))
         if item.depth >= _DEPTH:
             return
@@ -345,6 +347,7 @@ _SPELLINGS: Final = (
     _Spelling(frozenset({"broken"}), UNBROKEN, 1),
     _Spelling(frozenset({"spaced"}), UNSPACED, 2),
     _Spelling(frozenset({"spaced"}), (SQUEEZED_LETTERS,), 3, squeezed=True),
+    _Spelling(frozenset({"lines"}), (SQUEEZED_LINES,), 3, squeezed=True),
     _Spelling(frozenset({"joined"}), (SQUEEZED_WORDS,), 3, squeezed=True),
     _Spelling(frozenset({"codes"}), (DECIMAL_CODES,), 3),
     _Spelling(frozenset({"reversed", "odd"}), (REVERSED,), 4),

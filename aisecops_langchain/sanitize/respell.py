@@ -37,10 +37,10 @@ _LETTERS: Final = compile_pattern(
     r"|(?:[0-9\pL][._*|/\x{b7}\x{2022}~ -]{1,3}){3,}[0-9\pL]"  # parted by dots or dashes
 )
 _WORDS: Final = compile_pattern(
-    r"[^\n]{0,12}(?:\n[^\n]{0,12}){3,}"  # on short lines
-    r"|[0-9\pL]+(?:[-_.+/][0-9\pL]+){3,}"  # joined by signs
+    r"[0-9\pL]+(?:[-_.+/][0-9\pL]+){3,}"  # joined by signs
     r"|\pL{20,}"  # without anything between them
 )
+_SHORT_LINES: Final = re.compile(r"^(?:[^\n]{0,12}\n){3,}[^\n]{0,12}$", re.MULTILINE)
 _SIGNS: Final = re.compile("[-_.+/]")
 _LONGEST_WORD: Final = 20
 _SHORTEST_RUN: Final = 6
@@ -63,6 +63,11 @@ def _squeeze(pattern: Pattern, text: str) -> Iterator[Edit]:
         squeezed = _ANY_SEPARATOR.sub("", match.group())
         if len(squeezed) >= _SHORTEST_RUN and not _is_encoded(match.group()):
             yield Edit(match.start(), match.end(), squeezed)
+
+
+def _squeeze_lines(text: str) -> Iterator[Edit]:
+    for match in _SHORT_LINES.finditer(text):
+        yield Edit(match.start(), match.end(), _ANY_SEPARATOR.sub("", match[0]))
 
 
 def _is_encoded(run: str) -> bool:
@@ -92,10 +97,10 @@ _LETTERS: Final = compile_pattern(
     r"|(?:[0-9\pL][._*|/\x{b7}\x{2022}~ -]{1,3}){3,}[0-9\pL]"  # parted by dots or dashes
 )
 _WORDS: Final = compile_pattern(
-    r"[^\n]{0,12}(?:\n[^\n]{0,12}){3,}"  # on short lines
-    r"|[0-9\pL]+(?:[-_.+/][0-9\pL]+){3,}"  # joined by signs
+    r"[0-9\pL]+(?:[-_.+/][0-9\pL]+){3,}"  # joined by signs
     r"|\pL{20,}"  # without anything between them
 )
+_SHORT_LINES: Final = re.compile(r"^(?:[^\n]{0,12}\n){3,}[^\n]{0,12}$", re.MULTILINE)
 _SIGNS: Final = re.compile("[-_.+/]")
 _LONGEST_WORD: Final = 20
 _SHORTEST_RUN: Final = 6
@@ -146,3 +151,5 @@ SQUEEZED_LETTERS: Final = Extraction("squeezed", partial(_squeeze, _LETTERS))
 """Letters that stand alone, without anything between them."""
 SQUEEZED_WORDS: Final = Extraction("squeezed", partial(_squeeze, _WORDS))
 """Words that run into each other; like the former for patterns that need no white space."""
+SQUEEZED_LINES: Final = Extraction("squeezed", _squeeze_lines)
+"""Lines of a few letters each, without anything between them."""
