@@ -29,7 +29,9 @@ _FLAGS: Final = re.compile(
     re.IGNORECASE,
 )
 _ZERO: Final = re.compile(r"(?<![\w-])(width|height)\s*=\s*[\"']?[01](?:px)?[\"']?(?=[\s/]|$)", re.IGNORECASE)
-_FONT: Final = re.compile(r"(?<![\w-])(?:color\s*=\s*[\"']?(?:white|#f{3}(?:f{3})?)\b|size\s*=\s*[\"']?0\b)", re.IGNORECASE)
+_FONT: Final = re.compile(
+    r"(?<![\w-])(?:color\s*=\s*[\"']?(?:white|#f{3}(?:f{3})?)\b|size\s*=\s*[\"']?0\b)", re.IGNORECASE
+)
 _NAMES: Final = re.compile(r"(?<![\w-])(class|id)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s>]+))", re.IGNORECASE)
 _QUOTED: Final = re.compile(r"\"[^\"]*\"|'[^']*'")
 _NOISE: Final = re.compile(r"/\*.*?(?:\*/|$)|\s+", re.DOTALL)

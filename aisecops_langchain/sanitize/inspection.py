@@ -30,7 +30,9 @@ class Inspected(NamedTuple):
     def removals(self) -> tuple[Removal, ...]:
         """Everything that is not passed on whatever it says, in order."""
         removals = self.normalized.removals
-        return tuple(sorted((*removals, *self.unshown), key=lambda removal: removal.start)) if self.unshown else removals
+        return (
+            tuple(sorted((*removals, *self.unshown), key=lambda removal: removal.start)) if self.unshown else removals
+        )
 
 
 def inspect_text(text: str, channel: SourceKind, detectors: Sequence[Detector], *, cut_markup: bool) -> Inspected:

@@ -40,7 +40,9 @@ _BLOCK: Final = frozenset(
     " h4 h5 h6 head header hr html legend li main nav ol option p pre section summary table tbody td tfoot th thead title"
     " tr ul".split()
 )
-_MARKDOWN_COMMENT: Final = re.compile(r"^ {0,3}\[[^\]\n]{0,40}\]:[ \t]{0,3}(?:#|<>)[ \t]{0,3}[(\"'][^\n]*", re.MULTILINE)
+_MARKDOWN_COMMENT: Final = re.compile(
+    r"^ {0,3}\[[^\]\n]{0,40}\]:[ \t]{0,3}(?:#|<>)[ \t]{0,3}[(\"'][^\n]*", re.MULTILINE
+)
 """A reference that is never shown, the usual way to comment in Markdown."""
 
 

@@ -13,6 +13,7 @@ from io import StringIO
 from itertools import islice
 from typing import Final, NamedTuple
 
+from aisecops_langchain.domain.events.base import RemovalRecord
 from aisecops_langchain.sanitize.fold import rare_characters
 from aisecops_langchain.sanitize.hidden import FLAG
 from aisecops_langchain.sanitize.steps import Edit, Locate, Span, edits_trace
@@ -46,7 +47,9 @@ _SUSPECT: Final = re.compile(f"(?={_ANY_SUSPECT.pattern})(?:{_GROUP_CHOICE})|(?P
 """The look-ahead passes over ordinary characters before the groups are tried one by one."""
 
 _TRANSLATION: Final = {0x0B: "\n", 0x0C: "\n", 0x85: "\n"} | dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
-_ALWAYS: Final = re.compile(f"[{_GROUPS['control']}{_GROUPS['bidi']}{_GROUPS['zero_width']}{_GROUPS['tag']}]+")
+_ALWAYS: Final = re.compile(
+    f"[{_GROUPS['control']}{_GROUPS['bidi']}{_GROUPS['zero_width']}{_GROUPS['joiner']}{_GROUPS['tag']}]+"
+)
 _IN_CONTEXT: Final = re.compile(f"[{_GROUPS['joiner']}{_GROUPS['variation']}\U0001f3f4]")
 _SELECTING: Final = re.compile(f"[{_GROUPS['variation']}\U0001f3f4]")
 _UNSEEN: Final = re.compile(
@@ -69,11 +72,19 @@ class Removal(NamedTuple):
     """One run of raw characters that is not passed on as it was."""
 
     kind: str
-    """What it was: ``control``, ``bidi``, ``zero_width``, ``variation``, ``tag`` or ``surrogate``."""
+    """What it was: ``control``, ``bidi``, ``zero_width``, ``variation``, ``tag``, ``surrogate``; or a kind of markup."""
     start: int
     end: int
     replacement: str = ""
     """What stands in its place."""
+
+    def record(self) -> RemovalRecord:
+        """Return the removal in the form that events carry.
+
+        Returns:
+            The record.
+        """
+        return RemovalRecord(kind=self.kind, start=self.start, end=self.end)
 
 
 class Normalized(NamedTuple):

@@ -7,13 +7,14 @@ because changed text is inspected once more and withheld if anything shows.
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from pydantic import JsonValue
 
-from aisecops_langchain.canonical import digest_text
+from aisecops_langchain.canonical import digest_bytes, digest_text
 from aisecops_langchain.domain.labels import SourceKind
 from aisecops_langchain.errors import SanitizeError
 from aisecops_langchain.sanitize.config import PASS_ALL, Action, SanitizeConfig
@@ -23,6 +24,7 @@ from aisecops_langchain.sanitize.inspection import Inspected, inspect_text, stru
 from aisecops_langchain.sanitize.normalize import Removal, normalize
 from aisecops_langchain.sanitize.pii import PiiRedactor
 from aisecops_langchain.sanitize.rules import core_rules
+from aisecops_langchain.sanitize.structure import STRUCTURE_RULES
 from aisecops_langchain.sanitize.values import (
     KeyCollisionError,
     digest_value,
@@ -90,7 +92,7 @@ class Sanitizer:
 
     Args:
         config: Actions by door and severity, and limits.
-        detectors: What looks at the text; the core rule pack and the hidden-text detector by default.
+        detectors: What looks at the text; by default the core rule pack, the rules of form, and what finds hidden text.
         redactor: What redacts personal data, where asked; Presidio without a language model by default.
     """
 
@@ -102,7 +104,7 @@ class Sanitizer:
         redactor: PiiRedactor | None = None,
     ) -> None:
         self._config = config or SanitizeConfig()
-        default = (RuleDetector(core_rules().rules), HiddenTextDetector())
+        default = (RuleDetector(core_rules().rules), RuleDetector(STRUCTURE_RULES), HiddenTextDetector())
         self._detectors = default if detectors is None else tuple(detectors)
         self._redactor = redactor or PiiRedactor()
 
@@ -135,6 +137,30 @@ class Sanitizer:
             blocked="blocked" in outcome.actions,
             removals=outcome.removals,
         )
+
+    def sanitize_bytes(self, data: bytes, *, channel: SourceKind, redact_pii: bool = False) -> Sanitized:
+        """Inspect bytes that claim to be text in UTF-8, or in what their byte order mark says.
+
+        Args:
+            data: Any bytes.
+            channel: The door that they came through.
+            redact_pii: Whether personal data is replaced by markers.
+
+        Returns:
+            What may be passed on; a notice alone if they are not text.
+
+        Raises:
+            SanitizeError: If they are not bytes, or personal data was to be redacted and cannot be.
+        """
+        if not isinstance(data, bytes):
+            raise SanitizeError("content is not bytes", expected="bytes", got=type(data).__name__)
+        try:
+            text = data.decode(_encoding(data))
+        except UnicodeDecodeError:
+            raw, clean = digest_bytes("content", data), digest_text("content", UNREADABLE_NOTICE)
+            findings = (structural("not-text", len(data)),)
+            return Sanitized(UNREADABLE_NOTICE, raw, clean, findings, ("quarantined",), changed=True, blocked=False)
+        return self.sanitize_text(text, channel=channel, redact_pii=redact_pii)
 
     def sanitize_value(self, value: JsonValue, *, channel: SourceKind, redact_pii: bool = False) -> SanitizedValue:
         """Inspect a structured value, every text and every key of it.
@@ -227,6 +253,13 @@ class Sanitizer:
             for finding in findings
             if finding.view != "hidden" and self._config.action(finding, channel) is Action.CLEAN
         )
+
+
+def _encoding(data: bytes) -> str:
+    """Name the encoding that a byte order mark announces; UTF-8 without one."""
+    marks = ((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"))
+    more = ((codecs.BOM_UTF16_BE, "utf-16"), (codecs.BOM_UTF8, "utf-8-sig"))
+    return next((name for mark, name in (*marks, *more) if data.startswith(mark)), "utf-8")
 
 
 def _findings(outcomes: Sequence[_Outcome]) -> tuple[Finding, ...]:

@@ -1,7 +1,7 @@
 """Every reading of a text that detectors look at: as it is, folded, unhidden, decoded, respelt, and all of these again.
 
-Invariant: each reading can be traced to a span of the raw text, no reading is made twice, and together they are bounded
-in depth, number and size. Where a bound is met, the readings are incomplete and say so.
+Invariant: each reading can be traced to a span of the raw text, no text is taken up twice, and together they are
+bounded in depth, number and size. Where a bound is met, the readings are incomplete and say so.
 
 A reading is made where a trigger saw a reason for it. Encodings that show their own syntax are decoded in one go;
 spellings that change the whole text branch off, each by itself.
@@ -20,7 +20,17 @@ from aisecops_langchain.sanitize.fold import EMPHASIS, SPACES, fold, is_emphasiz
 from aisecops_langchain.sanitize.hidden import DISPLAYED, SMUGGLED, SMUGGLED_ALONE
 from aisecops_langchain.sanitize.markup import COMMENTED, SHOWN, UNSEEN, has_too_many_tags
 from aisecops_langchain.sanitize.normalize import Normalized, is_smuggler, normalize, strip_trace
-from aisecops_langchain.sanitize.respell import LEETSPEAK, LEETSPEAK_L, REVERSED, ROT13, SQUEEZED_LETTERS, SQUEEZED_LINES, SQUEEZED_WORDS, UNBROKEN, UNSPACED
+from aisecops_langchain.sanitize.respell import (
+    LEETSPEAK,
+    LEETSPEAK_L,
+    REVERSED,
+    ROT13,
+    SQUEEZED_LETTERS,
+    SQUEEZED_LINES,
+    SQUEEZED_WORDS,
+    UNBROKEN,
+    UNSPACED,
+)
 from aisecops_langchain.sanitize.steps import Extraction, Locate, Path, Span, Step, same_span
 from aisecops_langchain.sanitize.triggers import SPELT, mixes_scripts, triggered
 
@@ -130,6 +140,18 @@ def readings(text: Normalized) -> Readings:
     reader = _Reader(len(text.raw))
     reader.read(text)
     return Readings(tuple(reader.views), reader.complete)
+
+
+def read(text: str) -> tuple[View, ...]:
+    """Make the readings of a raw text.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The readings, as far as the bounds allow.
+    """
+    return readings(normalize(text)).views
 
 
 class _Reader:
@@ -249,7 +271,9 @@ class _Reader:
         if part:
             text, taken = part.apply(text), (*steps, part)
         names = _distinct((*base.steps, *path.names))
-        self._push(item, base, taken, text, names, hidden=hidden, spelling=spelling, odd=SQUEEZED_LETTERS in steps, torn=torn)
+        self._push(
+            item, base, taken, text, names, hidden=hidden, spelling=spelling, odd=SQUEEZED_LETTERS in steps, torn=torn
+        )
 
     def _push(
         self,

@@ -63,7 +63,9 @@ class Substitution:
 
     def trace(self, text: str) -> Locate:
         """Make the way back; see ``Step.trace``."""
-        return edits_trace(Edit(match.start(), match.end(), self.decode(match)) for match in self.pattern.finditer(text))
+        return edits_trace(
+            Edit(match.start(), match.end(), self.decode(match)) for match in self.pattern.finditer(text)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,8 +58,16 @@ _SOURCES: Final = {
     "rot13": rf"{_ROTATED}|%[0-7][n-s]|\\h00|\\k[0-9]|&#k[0-9]|(?:[0-7][0-9n-s][ ,:]){{6}}",
     "reversed": _REVERSED,
 }
-_NAMES: Final = tuple(_SOURCES)
-_SET: Final = PatternSet(list(_SOURCES.values()))
+_GROUPS: Final = (
+    ("markup", "comment", "escapes", "quoted", "codes", "spaced", "broken"),
+    ("token",),
+    ("joined",),
+    ("lines", "torn"),
+    ("leet",),
+    ("rot13", "reversed"),
+)
+"""Triggers that are looked for together: the states of an automaton multiply where patterns count."""
+_SETS: Final = tuple((names, PatternSet([_SOURCES[name] for name in names])) for names in _GROUPS)
 
 _NONE: Final = frozenset[str]()
 _OTHERS: Final = r"\x{370}-\x{58f}\x{13a0}-\x{13ff}\x{a4d0}-\x{a4ff}\x{ab70}-\x{abbf}\x{2c80}-\x{2cff}"
@@ -84,8 +92,12 @@ def triggered(text: str) -> frozenset[str]:
     Returns:
         Names of triggers.
     """
-    hits = _SET.hits(text)
-    return frozenset([_NAMES[index] for index in hits]) if hits else _NONE
+    found: list[str] = []
+    for names, patterns in _SETS:
+        hits = patterns.hits(text)
+        if hits:
+            found += [names[index] for index in hits]
+    return frozenset(found) if found else _NONE
 
 
 def mixes_scripts(text: str) -> bool:

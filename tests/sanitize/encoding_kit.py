@@ -43,7 +43,9 @@ _WIDE = {code: chr(code + 0xFEE0) for code in range(33, 127)}
 
 def _tag_split(text):
     """Put empty elements into every word."""
-    return " ".join(f"{word[:2]}<b></b>{word[2:4]}<i></i>{word[4:]}" if len(word) > 2 else word for word in text.split(" "))
+    return " ".join(
+        f"{word[:2]}<b></b>{word[2:4]}<i></i>{word[4:]}" if len(word) > 2 else word for word in text.split(" ")
+    )
 
 
 def _newline_split(text):
@@ -60,7 +62,8 @@ def _mixed_script(text):
 def _rot13(text):
     return text.translate(
         str.maketrans(
-            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", "nopqrstuvwxyzabcdefghijklmNOPQRSTUVWXYZABCDEFGHIJKLM"
+            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
+            "nopqrstuvwxyzabcdefghijklmNOPQRSTUVWXYZABCDEFGHIJKLM",
         )
     )
 
@@ -110,7 +113,9 @@ VARIANTS = {
     "decimal": lambda text: " ".join(str(byte) for byte in text.encode()),
     "reversed": lambda text: text[::-1],
     "entities-hex": lambda text: "".join(f"&#x{ord(character):x};" for character in text),
-    "entities-bare": lambda text: "".join(f"&#{ord(character)} " if character == " " else f"&#{ord(character)}" for character in text),
+    "entities-bare": lambda text: "".join(
+        f"&#{ord(character)} " if character == " " else f"&#{ord(character)}" for character in text
+    ),
     "entities-twice": lambda text: html.escape("".join(f"&#{ord(character)};" for character in text)),
     "percent-twice": lambda text: urllib.parse.quote(urllib.parse.quote(text)),
     "form": urllib.parse.quote_plus,
