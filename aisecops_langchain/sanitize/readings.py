@@ -38,13 +38,13 @@ _DEPTH: Final = 7
 """Steps from the raw text to a reading, at most."""
 _COUNT: Final = 160
 """Readings of one text, at most; a long one may have one more for each so many characters."""
-_COUNT_EVERY: Final = 256
+_COUNT_EVERY: Final = 800
 _ALLOWANCE: Final = 500_000
 """Characters of readings that any text may have; beyond, so many times its own length."""
-_TIMES: Final = 5
+_TIMES: Final = 8
 _CHUNK: Final = 16_384
 _OVERLAP: Final = 512
-_ATTEMPT: Final = 12
+_ATTEMPT: Final = 3
 """A look for a reading costs the budget this fraction of what it looks at."""
 
 

@@ -15,23 +15,28 @@ from typing import Final
 from aisecops_langchain.sanitize.patterns import Pattern, compile_pattern
 from aisecops_langchain.sanitize.steps import Alphabet, Backwards, Edit, Extraction, Step, Substitution
 
-_ROT13: Final = {
+LEET: Final = dict(zip("013457@$", "oieastas", strict=True))
+"""Digits and signs that stand for letters."""
+_LEET_CODES: Final = {ord(sign): ord(letter) for sign, letter in LEET.items()} | {
+    ord("8"): ord("b"),
+    ord("9"): ord("g"),
+}
+_ROT13_CODES: Final = {
     ord(letter): ord(alphabet[(index + 13) % 26])
     for alphabet in (string.ascii_lowercase, string.ascii_uppercase)
     for index, letter in enumerate(alphabet)
 }
-LEET: Final = dict(zip("013457@$", "oieastas", strict=True))
-"""Digits and signs that stand for letters."""
-_LEET: Final = {ord(sign): ord(letter) for sign, letter in LEET.items()} | {ord("8"): ord("b"), ord("9"): ord("g")}
 _DOUBLE_L: Final = re.compile(r"(?<=[a-zA-Z0-9])11|(?<=[ia])1")
 _INNER_SIGN: Final = re.compile(r"(?<=[a-zA-Z0-9])[!|](?=[a-zA-Z0-9])|(?<![a-zA-Z0-9!|])[!|](?=[a-zA-Z0-9])")
+_ONE: Final = re.compile(r"[1!|](?=[a-zA-Z0-9])|(?<=[a-zA-Z0-9])[1|]")
 
 _ALONE: Final = r"(?<![^\s\"'(\[{>])\S(?:\s{1,9}\S(?![^\s\"')\]}<])){3,}"
 _SPACED: Final = re.compile(_ALONE)
+_GAP: Final = re.compile(r"\s+")
+_ALTERNATING: Final = re.compile(r"(?<![^\W_]).([._*|/,;:+~\u00b7\u2022-])(?:.\1){3,}.?", re.DOTALL)
 _SEPARATED: Final = re.compile(r"(?<![^\W_])[^\W_](?:[._*|/\u00b7\u2022~-]{1,3}[^\W_](?![^\W_]))+")
 _SEPARATORS: Final = re.compile(r"[._*|/\u00b7\u2022~-]+")
-_ALTERNATING: Final = re.compile(r"(?<![^\W_]).([._*|/,;:+~\u00b7\u2022-])(?:.\1){3,}.?", re.DOTALL)
-_GAP: Final = re.compile(r"\s+")
+
 _LETTERS: Final = compile_pattern(
     r"(?:\S\s{1,9}){3,}\S"  # parted by spaces
     r"|(?:[0-9\pL][._*|/\x{b7}\x{2022}~ -]{1,3}){3,}[0-9\pL]"  # parted by dots or dashes
@@ -41,10 +46,10 @@ _WORDS: Final = compile_pattern(
     r"|\pL{20,}"  # without anything between them
 )
 _SHORT_LINES: Final = re.compile(r"^(?:[^\n]{0,12}\n){3,}[^\n]{0,12}$", re.MULTILINE)
+_ANY_SEPARATOR: Final = re.compile(r"\s+|(?<=\w)[._*|/\u00b7\u2022~+-]+(?=\w)|_")
 _SIGNS: Final = re.compile("[-_.+/]")
 _LONGEST_WORD: Final = 20
 _SHORTEST_RUN: Final = 6
-_ANY_SEPARATOR: Final = re.compile(r"\s+|(?<=\w)[._*|/\u00b7\u2022~+-]+(?=\w)|_")
 
 
 def _unspace(match: re.Match[str]) -> str:
@@ -52,10 +57,6 @@ def _unspace(match: re.Match[str]) -> str:
     run = match[0]
     narrow = min(len(gap) for gap in _GAP.findall(run))
     return _GAP.sub(lambda gap: "" if len(gap[0]) == narrow else " ", run)
-
-
-def _unseparate(match: re.Match[str]) -> str:
-    return _SEPARATORS.sub("", match[0])
 
 
 def _squeeze(pattern: Pattern, text: str) -> Iterator[Edit]:
@@ -75,81 +76,33 @@ def _is_encoded(run: str) -> bool:
     return "/" in run and max(map(len, _SIGNS.split(run))) > _LONGEST_WORD
 
 
-ROT13: Final = {
-    ord(letter): ord(alphabet[(index + 13) % 26])
-    for alphabet in (string.ascii_lowercase, string.ascii_uppercase)
-    for index, letter in enumerate(alphabet)
-}
-LEET: Final = dict(zip("013457@$", "oieastas", strict=True))
-"""Digits and signs that stand for letters."""
-_LEET: Final = {ord(sign): ord(letter) for sign, letter in LEET.items()} | {ord("8"): ord("b"), ord("9"): ord("g")}
-_DOUBLE_L: Final = re.compile(r"(?<=[a-zA-Z0-9])11|(?<=[ia])1")
-_INNER_SIGN: Final = re.compile(r"(?<=[a-zA-Z0-9])[!|](?=[a-zA-Z0-9])|(?<![a-zA-Z0-9!|])[!|](?=[a-zA-Z0-9])")
-
-_ALONE: Final = r"(?<![^\s\"'(\[{>])\S(?:\s{1,9}\S(?![^\s\"')\]}<])){3,}"
-_SPACED: Final = re.compile(_ALONE)
-_SEPARATED: Final = re.compile(r"(?<![^\W_])[^\W_](?:[._*|/\u00b7\u2022~-]{1,3}[^\W_](?![^\W_]))+")
-_SEPARATORS: Final = re.compile(r"[._*|/\u00b7\u2022~-]+")
-_ALTERNATING: Final = re.compile(r"(?<![^\W_]).([._*|/,;:+~\u00b7\u2022-])(?:.\1){3,}.?", re.DOTALL)
-_GAP: Final = re.compile(r"\s+")
-_LETTERS: Final = compile_pattern(
-    r"(?:\S\s{1,9}){3,}\S"  # parted by spaces
-    r"|(?:[0-9\pL][._*|/\x{b7}\x{2022}~ -]{1,3}){3,}[0-9\pL]"  # parted by dots or dashes
-)
-_WORDS: Final = compile_pattern(
-    r"[0-9\pL]+(?:[-_.+/][0-9\pL]+){3,}"  # joined by signs
-    r"|\pL{20,}"  # without anything between them
-)
-_SHORT_LINES: Final = re.compile(r"^(?:[^\n]{0,12}\n){3,}[^\n]{0,12}$", re.MULTILINE)
-_SIGNS: Final = re.compile("[-_.+/]")
-_LONGEST_WORD: Final = 20
-_SHORTEST_RUN: Final = 6
-_ANY_SEPARATOR: Final = re.compile(r"\s+|(?<=\w)[._*|/\u00b7\u2022~+-]+(?=\w)|_")
+def _deleting(name: str, pattern: str, kept: str = "") -> Substitution:
+    return Substitution(name, re.compile(pattern), lambda _: kept)
 
 
-def _unspace(match: re.Match[str]) -> str:
-    """Join letters that stand alone; where gaps differ in width, the wide ones part words."""
-    run = match[0]
-    narrow = min(len(gap) for gap in _GAP.findall(run))
-    return _GAP.sub(lambda gap: "" if len(gap[0]) == narrow else " ", run)
-
-
-def _unseparate(match: re.Match[str]) -> str:
-    return _SEPARATORS.sub("", match[0])
-
-
-def _squeeze(pattern: re.Pattern[str], text: str) -> Iterator[Edit]:
-    for match in pattern.finditer(text):
-        squeezed = _ANY_SEPARATOR.sub("", match[0])
-        if len(squeezed) >= 6:
-            yield Edit(match.start(), match.end(), squeezed)
-
-
-ROT13: Final = Alphabet("rot13", _ROT13)
+ROT13: Final = Alphabet("rot13", _ROT13_CODES)
 REVERSED: Final = Backwards()
 LEETSPEAK: Final[tuple[Step, ...]] = (
     Substitution("leet", _DOUBLE_L, lambda match: "l" * len(match[0])),
     Substitution("leet", _INNER_SIGN, lambda _: "i"),
-    Alphabet("leet", _LEET),
+    Alphabet("leet", _LEET_CODES),
 )
-LEETSPEAK_L: Final[tuple[Step, ...]] = (
-    Substitution("leet", re.compile(r"[1!|](?=[a-zA-Z0-9])|(?<=[a-zA-Z0-9])[1|]"), lambda _: "l"),
-    Alphabet("leet", _LEET),
-)
+LEETSPEAK_L: Final[tuple[Step, ...]] = (Substitution("leet", _ONE, lambda _: "l"), Alphabet("leet", _LEET_CODES))
 """The same where 1 stands for l."""
 UNSPACED: Final[tuple[Step, ...]] = (
     Substitution("spaced", _SPACED, _unspace),
     Substitution("spaced", _ALTERNATING, lambda match: match[0][::2]),
-    Substitution("spaced", _SEPARATED, _unseparate),
+    Substitution("spaced", _SEPARATED, lambda match: _SEPARATORS.sub("", match[0])),
 )
-UNBROKEN: Final[tuple[Step, ...]] = tuple(
-    Substitution("broken-lines", re.compile(pattern), lambda _, kept=kept: kept)
-    for pattern, kept in ((r"\r\n", "\n"), (r"-\n(?!\n)", ""), (r"\n(?<!\n\n)(?!\n)", ""))
+UNBROKEN: Final[tuple[Step, ...]] = (
+    _deleting("broken-lines", r"\r\n", "\n"),
+    _deleting("broken-lines", r"-\n(?!\n)"),
+    _deleting("broken-lines", r"\n(?<!\n\n)(?!\n)"),
 )
 """Words that were broken over lines."""
 SQUEEZED_LETTERS: Final = Extraction("squeezed", partial(_squeeze, _LETTERS))
-"""Letters that stand alone, without anything between them."""
+"""Letters that stand alone, without anything between them; for patterns that need no white space."""
 SQUEEZED_WORDS: Final = Extraction("squeezed", partial(_squeeze, _WORDS))
-"""Words that run into each other; like the former for patterns that need no white space."""
+"""Words that run into each other, likewise."""
 SQUEEZED_LINES: Final = Extraction("squeezed", _squeeze_lines)
-"""Lines of a few letters each, without anything between them."""
+"""Lines of a few letters each, likewise."""
