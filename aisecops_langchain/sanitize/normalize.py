@@ -51,6 +51,7 @@ _ALWAYS: Final = re.compile(
     f"[{_GROUPS['control']}{_GROUPS['bidi']}{_GROUPS['zero_width']}{_GROUPS['joiner']}{_GROUPS['tag']}]+"
 )
 _IN_CONTEXT: Final = re.compile(f"[{_GROUPS['joiner']}{_GROUPS['variation']}\U0001f3f4]")
+_SOFT_HYPHEN: Final = "\u00ad"
 _SELECTING: Final = re.compile(f"[{_GROUPS['variation']}\U0001f3f4]")
 _UNSEEN: Final = re.compile(
     f"[{_GROUPS['bidi']}{_GROUPS['zero_width']}{_GROUPS['joiner']}{_GROUPS['variation']}{_GROUPS['tag']}]"
@@ -161,7 +162,7 @@ def is_smuggler(text: str) -> bool:
     Returns:
         Whether there are any, of use to honest text or not.
     """
-    return not text.isascii() and _UNSEEN.search(rare_characters(text)) is not None
+    return not text.isascii() and _UNSEEN.search(rare_characters(text).replace(_SOFT_HYPHEN, "")) is not None
 
 
 def _depends_on_neighbours(text: str, rare: str) -> bool:

@@ -41,10 +41,12 @@ _COUNT: Final = 160
 _COUNT_EVERY: Final = 800
 _ALLOWANCE: Final = 500_000
 """Characters of readings that any text may have; beyond, so many times its own length."""
-_TIMES: Final = 8
+_TIMES: Final = 6
+_LONGEST_ODD: Final = 65_536
+"""Characters of the longest text that may be odd as a whole."""
 _CHUNK: Final = 16_384
 _OVERLAP: Final = 512
-_ATTEMPT: Final = 3
+_ATTEMPT: Final = 6
 """A look for a reading costs the budget this fraction of what it looks at."""
 
 
@@ -187,6 +189,9 @@ class _Reader:
         if text is not raw:
             self._unhide(item, raw)
         odd = item.odd or self._is_odd(item, raw, text, plain)
+        if odd and len(plain.text) > _LONGEST_ODD:
+            self.complete = False
+            return
         found = self._reasons(item, text, plain)
         if found or odd:
             self._decode(item, plain, found)

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
-from aisecops_langchain.sanitize.patterns import Pattern, compile_pattern
 from aisecops_langchain.sanitize.steps import Alphabet, Backwards, Edit, Extraction, Step, Substitution
 
 LEET: Final = dict(zip("013457@$", "oieastas", strict=True))
@@ -37,18 +36,16 @@ _ALTERNATING: Final = re.compile(r"(?<![^\W_]).([._*|/,;:+~\u00b7\u2022-])(?:.\1
 _SEPARATED: Final = re.compile(r"(?<![^\W_])[^\W_](?:[._*|/\u00b7\u2022~-]{1,3}[^\W_](?![^\W_]))+")
 _SEPARATORS: Final = re.compile(r"[._*|/\u00b7\u2022~-]+")
 
-_LETTERS: Final = compile_pattern(
-    r"(?:\S\s{1,9}){3,}\S"  # parted by spaces
-    r"|(?:[0-9\pL][._*|/\x{b7}\x{2022}~ -]{1,3}){3,}[0-9\pL]"  # parted by dots or dashes
+_LETTERS: Final = re.compile(
+    rf"{_ALONE}"  # parted by spaces
+    r"|(?<![^\W_])[^\W_](?:[._*|/\u00b7\u2022~ -]{1,3}[^\W_](?![^\W_])){3,}"  # parted by dots or dashes
 )
-_WORDS: Final = compile_pattern(
-    r"[0-9\pL]+(?:[-_.+/][0-9\pL]+){3,}"  # joined by signs
-    r"|\pL{20,}"  # without anything between them
+_WORDS: Final = re.compile(
+    r"(?<![^\W_])[^\W_]{1,20}+(?:[-_.+/][^\W_]{1,20}+(?![^\W_])){3,}"  # joined by signs
+    r"|[^\W\d_]{20,}"  # without anything between them
 )
 _SHORT_LINES: Final = re.compile(r"^(?:[^\n]{0,12}\n){3,}[^\n]{0,12}$", re.MULTILINE)
 _ANY_SEPARATOR: Final = re.compile(r"\s+|(?<=\w)[._*|/\u00b7\u2022~+-]+(?=\w)|_")
-_SIGNS: Final = re.compile("[-_.+/]")
-_LONGEST_WORD: Final = 20
 _SHORTEST_RUN: Final = 6
 
 
@@ -59,21 +56,11 @@ def _unspace(match: re.Match[str]) -> str:
     return _GAP.sub(lambda gap: "" if len(gap[0]) == narrow else " ", run)
 
 
-def _squeeze(pattern: Pattern, text: str) -> Iterator[Edit]:
+def _squeeze(pattern: re.Pattern[str], text: str) -> Iterator[Edit]:
     for match in pattern.finditer(text):
-        squeezed = _ANY_SEPARATOR.sub("", match.group())
-        if len(squeezed) >= _SHORTEST_RUN and not _is_encoded(match.group()):
+        squeezed = _ANY_SEPARATOR.sub("", match[0])
+        if len(squeezed) >= _SHORTEST_RUN:
             yield Edit(match.start(), match.end(), squeezed)
-
-
-def _squeeze_lines(text: str) -> Iterator[Edit]:
-    for match in _SHORT_LINES.finditer(text):
-        yield Edit(match.start(), match.end(), _ANY_SEPARATOR.sub("", match[0]))
-
-
-def _is_encoded(run: str) -> bool:
-    """Tell joined words from base64, whose parts are longer than words."""
-    return "/" in run and max(map(len, _SIGNS.split(run))) > _LONGEST_WORD
 
 
 def _deleting(name: str, pattern: str, kept: str = "") -> Substitution:
@@ -104,5 +91,5 @@ SQUEEZED_LETTERS: Final = Extraction("squeezed", partial(_squeeze, _LETTERS))
 """Letters that stand alone, without anything between them; for patterns that need no white space."""
 SQUEEZED_WORDS: Final = Extraction("squeezed", partial(_squeeze, _WORDS))
 """Words that run into each other, likewise."""
-SQUEEZED_LINES: Final = Extraction("squeezed", _squeeze_lines)
+SQUEEZED_LINES: Final = Extraction("squeezed", partial(_squeeze, _SHORT_LINES))
 """Lines of a few letters each, likewise."""

@@ -31,7 +31,7 @@ STRUCTURE_RULES: Final = (
         severity=Severity.MEDIUM,
         description="Compressed or archived data in base64 or hexadecimal digits, which is not looked into.",
         patterns=(
-            r"(?:^|[^a-z0-9+/])(?:H4sIA|UEsDB[ABC]|QlpoO|/Td6WFoA|KLUv/[QRSTUWZ]|N3q8rycc|UmFyIRoH|eJ[wyxz][\w+/])[\w+/=\r\n-]{24,}",
+            r"(?-i:(?:^|[^A-Za-z0-9+/])(?:H4sIA|UEsDB[ABC]|QlpoO|/Td6WFoA|KLUv/[QRSTUWZ]|N3q8rycc|UmFyIRoH)[\w+/=\r\n-]{24,})",
             r"(?:^|[^0-9a-f])(?:1f8b08|504b0304|425a68|fd377a585a|28b52ffd|377abcaf271c)[0-9a-f]{32,}",
         ),
         match=(

@@ -74,7 +74,7 @@ _OTHERS: Final = r"\x{370}-\x{58f}\x{13a0}-\x{13ff}\x{a4d0}-\x{a4ff}\x{ab70}-\x{
 _MIXED: Final = PatternSet(
     [
         rf"[a-z][\x{{300}}-\x{{36f}}]?[{_OTHERS}]|[{_OTHERS}][a-z]",
-        r"[\x{1d00}-\x{1d7f}\x{a730}-\x{a7ff}\x{24b6}-\x{24e9}\x{ff01}-\x{ff5e}\x{1d400}-\x{1d7ff}\x{1f110}-\x{1f189}\x{1f1e6}-\x{1f1ff}]",
+        r"[\x{1d00}-\x{1d7f}\x{a730}-\x{a7ff}\x{24b6}-\x{24e9}\x{ff10}-\x{ff19}\x{ff21}-\x{ff3a}\x{ff41}-\x{ff5a}\x{1d400}-\x{1d7ff}\x{1f110}-\x{1f189}\x{1f1e6}-\x{1f1ff}]",
         r"[\x{334}-\x{338}\x{363}-\x{36f}]|[\x{300}-\x{36f}]{2}",
     ]
 )
