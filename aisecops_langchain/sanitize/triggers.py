@@ -12,15 +12,80 @@ from typing import Final
 from aisecops_langchain.sanitize.patterns import PatternSet
 from aisecops_langchain.sanitize.respell import LEET, ROT13
 
-_COMMON: Final = (
-    "the you your all and not for with this that from have ignore previous instructions system prompt user send "
-    "die der das alle und nicht sie mit ist bitte "
-    "les des vous tout toutes est pas que "
-    "los las todas todo por para que usted "
-    "todas suas você para como não "
-    "tutte tutti che per con sono "
-    "tool file mail call email please data password forget disregard reveal tell make must now"
-).split()
+_COMMON: Final = [
+    "the",
+    "you",
+    "your",
+    "all",
+    "and",
+    "not",
+    "for",
+    "with",
+    "this",
+    "that",
+    "from",
+    "have",
+    "ignore",
+    "previous",
+    "instructions",
+    "system",
+    "prompt",
+    "user",
+    "send",
+    "die",
+    "der",
+    "das",
+    "alle",
+    "und",
+    "nicht",
+    "sie",
+    "mit",
+    "ist",
+    "bitte",
+    "les",
+    "des",
+    "vous",
+    "tout",
+    "toutes",
+    "est",
+    "pas",
+    "que",
+    "los",
+    "las",
+    "todas",
+    "todo",
+    "por",
+    "para",
+    "que",
+    "usted",
+    "todas",
+    "suas",
+    "você",
+    "para",
+    "como",
+    "não",
+    "tutte",
+    "tutti",
+    "che",
+    "per",
+    "con",
+    "sono",
+    "tool",
+    "file",
+    "mail",
+    "call",
+    "email",
+    "please",
+    "data",
+    "password",
+    "forget",
+    "disregard",
+    "reveal",
+    "tell",
+    "make",
+    "must",
+    "now",
+]
 """Words of which a sentence in a language with Latin letters holds at least one."""
 _SIGNS: Final = {letter: sign for sign, letter in LEET.items() if sign.isdigit()}
 
