@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from aisecops_langchain.adapters.acting import current_scope
+    from aisecops_langchain.adapters.acting import current_idempotency_key, current_scope
     from aisecops_langchain.adapters.approval import ApprovalNode
     from aisecops_langchain.adapters.callbacks import AuditCallbackHandler
     from aisecops_langchain.adapters.delegation import subagent_tool
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from aisecops_langchain.domain.warrant import Warrant
     from aisecops_langchain.errors import AisecopsError
     from aisecops_langchain.policy import Policy, load_policy, parse_policy
+    from aisecops_langchain.runtime.files import open_under
     from aisecops_langchain.runtime.governor import Governor
     from aisecops_langchain.runtime.identity import IdentityProvider, StaticIdentity
     from aisecops_langchain.runtime.jwt_identity import JwtIdentity
@@ -63,12 +64,14 @@ _HOMES: Final = {
     "govern": "adapters.govern",
     "govern_tools": "adapters.tools",
     "load_policy": "policy",
+    "open_under": "runtime.files",
     "parse_policy": "policy",
     "IdentityProvider": "runtime.identity",
     "JwtIdentity": "runtime.jwt_identity",
     "LangGraphAuthIdentity": "adapters.identity",
     "StaticIdentity": "runtime.identity",
     "Warrant": "domain.warrant",
+    "current_idempotency_key": "adapters.acting",
     "current_scope": "adapters.acting",
     "subagent_tool": "adapters.delegation",
     "warrant_of": "adapters.identity",
@@ -102,11 +105,13 @@ __all__ = [
     "after_guard",
     "after_intake",
     "after_planning",
+    "current_idempotency_key",
     "current_scope",
     "effects",
     "govern",
     "govern_tools",
     "load_policy",
+    "open_under",
     "parse_policy",
     "subagent_tool",
     "verify_log",

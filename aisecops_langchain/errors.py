@@ -115,6 +115,10 @@ class ReconcileError(AisecopsError):
     """An effect cannot be settled as asked: it never began, is running, or has its outcome already."""
 
 
+class ReachError(AisecopsError):
+    """A path leads out of the root that bounds it, or through a symbolic link."""
+
+
 class IdentityError(CodedError):
     """Nobody could be identified; nothing may be done in anybody's name.
 

@@ -26,6 +26,8 @@ class Acting:
     """Join of everything that the model saw when it proposed the call."""
     recipient: str
     """Names this very call as the one place where an answer may be opened."""
+    idempotency_key: str
+    """The key of the effect, for target systems that do the same request only once."""
 
 
 _ACTING: ContextVar[Acting | None] = ContextVar("aisecops_acting", default=None)
@@ -53,10 +55,10 @@ def current_call() -> Acting:
     now = _ACTING.get()
     if now is None:
         raise ConfigurationError(
-            "nobody can be named as delegator",
+            "nobody acts here",
             expected="to run inside a tool of a governed agent",
             got="no governed call under way",
-            remedy="call the subagent from a tool that govern() runs",
+            remedy="call this from a tool that govern() runs",
         )
     return now
 
@@ -64,6 +66,21 @@ def current_call() -> Acting:
 def current_scope() -> Scope:
     """Return the scope of the governed call under way, to delegate from; raises as ``current_call`` does."""
     return current_call().scope
+
+
+def current_idempotency_key() -> str:
+    """Return the idempotency key of the governed call under way.
+
+    It is the same in every attempt of the call, before and after a crash, and no model can choose it: hand it to a
+    target system that does the same request only once.
+
+    Returns:
+        36 characters in the form of a UUID.
+
+    Raises:
+        ConfigurationError: If this does not run inside a governed tool.
+    """
+    return current_call().idempotency_key
 
 
 def recipient_of(permit: str) -> str:

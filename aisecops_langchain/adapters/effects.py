@@ -27,6 +27,8 @@ def effects(
     content: Sequence[str] = (),
     idempotent: bool = False,
     reversible: bool = False,
+    timeout_seconds: float | None = None,
+    idempotency_key: str | None = None,
 ) -> Callable[[Declared], Declared]:
     """Declare what a tool does, above or below ``@tool``.
 
@@ -39,6 +41,8 @@ def effects(
         content: Arguments that carry words.
         idempotent: Whether running it again changes nothing more.
         reversible: Whether its effect can be taken back.
+        timeout_seconds: How long is waited for it; then its effect is unknown.
+        idempotency_key: The argument that takes the key of the effect; the runtime fills it in, and no model sees it.
 
     Returns:
         A decorator for a tool or a function.
@@ -54,12 +58,14 @@ def effects(
             content=tuple(content),
             idempotent=idempotent,
             reversible=reversible,
+            timeout_seconds=timeout_seconds,
+            idempotency_key=idempotency_key,
             results=ResultProfile(),
         )
     except (ValidationError, ValueError) as error:
         raise ConfigurationError(
             "the effects of a tool are declared wrongly",
-            expected="at least one of " + ", ".join(ToolEffect) + ", and one role for each argument",
+            expected="at least one of " + ", ".join(ToolEffect) + ", one role for each argument, seconds above 0",
             got=type(error).__name__,
         ) from None
 

@@ -6,22 +6,23 @@ exactly that in the ledger, and only then hands the same canonical arguments to 
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 from langchain_core.messages import BaseMessage, ToolCall, ToolMessage, convert_to_messages
 from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphBubbleUp
-from langgraph.prebuilt import ToolNode
 from langgraph.types import Command
 
 from aisecops_langchain.adapters.acting import Acting, acting, recipient_of
 from aisecops_langchain.adapters.context import sealed
 from aisecops_langchain.adapters.delegation import carried
+from aisecops_langchain.adapters.host_tools import has_coroutine, tool_node
+from aisecops_langchain.adapters.keys import hide_keys, require_key
 from aisecops_langchain.adapters.node import GovernanceNode, mapping_of
 from aisecops_langchain.adapters.orders import Reading, read_order
 from aisecops_langchain.adapters.place import Place, PrincipalSource, traced
@@ -34,16 +35,17 @@ from aisecops_langchain.domain.effects import ResultProfile
 from aisecops_langchain.domain.labels import NEUTRAL, Label, SourceKind, join_all
 from aisecops_langchain.errors import AisecopsError, PermitError, SanitizeError
 from aisecops_langchain.provenance import UNKNOWN_SENDER, FieldValue, SealedLabel, fields_of, only_values
-from aisecops_langchain.runtime.execution import Running
+from aisecops_langchain.runtime.carrier import UNRECORDED, Carrier, NotReturned, Returned
 from aisecops_langchain.runtime.governor import Governor
+from aisecops_langchain.runtime.running import Running
+from aisecops_langchain.runtime.terms import Terms
+from aisecops_langchain.runtime.waiting import undisturbed
 
 _LOG = logging.getLogger(__name__)
 
 _READ_STATE: Final = "__pregel_read_state"
 """Where LangGraph (1.2.24 on) lets tools read state as far as this node's input schema shows it, and that is an order;
 without it, a tool that wants state is given all of it."""
-
-_UNRECORDED = "It was started, but its outcome could not be recorded; do not assume either way."
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class _Started:
 
     place: Place
     reading: Reading
+    tool: GovernedTool
+    terms: Terms
     running: Running
 
 
@@ -66,32 +70,36 @@ class ExecutorNode(GovernanceNode):
 
     def __init__(self, tools: Mapping[str, GovernedTool], governor: Governor, principal: PrincipalSource) -> None:
         super().__init__(governor, principal)
+        hide_keys(governor, tools)
         self._tools = tools
-        self._node = ToolNode([tool.tool for tool in tools.values()], handle_tool_errors=False)
+        self._node = tool_node([tool.tool for tool in tools.values()])
+        self._carrier = Carrier(governor.execution, pauses=(GraphBubbleUp,))
 
     def run(self, state: Mapping[str, Any], config: RunnableConfig | None) -> Any:
         """Run one call, if its permit lets it."""
         started = self._begin(state, config)
         if not isinstance(started, _Started):
             return started
-        try:
-            with acting(self._acting(started)):
-                output = self._node.invoke([_tool_call(started.reading)], _for_tools(config, started.place))
-        except BaseException as error:  # noqa: BLE001 - the effect must be accounted for, whatever ended it
-            return self._fail(started, error)
-        return self._complete(started, output)
+        given, for_tools = [self._tool_call(started)], _for_tools(config, started.place)
+        with acting(self._acting(started)):
+            ended = self._carrier.run(started.running, started.terms, lambda: self._node.invoke(given, for_tools))
+        return self._account(started, ended)
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002, ARG002
         """Run one call on the event loop; the accounting runs in worker threads."""
-        started = await asyncio.to_thread(self._begin, mapping_of(input), config)
+        started = await undisturbed(lambda: self._begin(mapping_of(input), config), undo=self._never_called)
         if not isinstance(started, _Started):
             return started
-        try:
-            with acting(self._acting(started)):
-                output = await self._node.ainvoke([_tool_call(started.reading)], _for_tools(config, started.place))
-        except BaseException as error:  # noqa: BLE001 - as above; cancellation included, so not in another thread
-            return self._fail(started, error)
-        return await asyncio.to_thread(self._complete, started, output)
+        given, for_tools = [self._tool_call(started)], _for_tools(config, started.place)
+        blocking = None if has_coroutine(started.tool.tool) else partial(self._node.invoke, given, for_tools)
+        with acting(self._acting(started)):
+            ended = await self._carrier.arun(
+                started.running,
+                started.terms,
+                lambda: self._node.ainvoke(given, for_tools),
+                blocking=blocking,
+            )
+        return await undisturbed(lambda: self._account(started, ended))
 
     def _begin(self, state: Mapping[str, Any], config: RunnableConfig | None) -> _Started | dict[str, Any]:
         place = self.locate(state, config)
@@ -99,42 +107,44 @@ class ExecutorNode(GovernanceNode):
         named = call if isinstance(call, Mapping) else {}
         try:
             reading = read_order(state, self._tools, place.scope)
+            tool = self._tools[reading.call.tool]
+            require_key(self._governor, tool)
+            terms = self._governor.terms(tool.name, place.scope, tool.profile)
             running = self._governor.execution.begin(reading.permit, reading.binding)
         except PermitError as error:
             return self._refused(place, named, f"There is no permit for it: {error.message}.", error.code)
         except AisecopsError as error:
             _LOG.error("a call was not executed: %s", error)
             return self._refused(place, named, "The governance layer cannot carry it out right now.", "unavailable")
-        return _Started(place, reading, running)
+        return _Started(place, reading, tool, terms, running)
 
     def _acting(self, started: _Started) -> Acting:
         binding, permit = started.running.binding, started.running.permit
         label = self._governor.planner.context_of(binding.scope, binding.plan)
-        return Acting(binding.scope, label or UNKNOWN_SENDER, recipient_of(permit.id))
+        key = started.running.idempotency_key
+        return Acting(binding.scope, label or UNKNOWN_SENDER, recipient_of(permit.id), key)
 
-    def _fail(self, started: _Started, error: BaseException) -> dict[str, Any]:
-        """Account for a tool that did not return."""
-        execution, running, name = self._governor.execution, started.running, type(error).__name__
-        try:
-            if isinstance(error, GraphBubbleUp):
-                execution.lose(running, reason="the tool interrupted the graph in the middle of its work")
-                _LOG.error("tool %s interrupted the graph; ask for approval by policy instead", running.binding.tool)
-                return self._answer(started, "The tool stopped half way, and its outcome is unknown.", "unknown")
-            if isinstance(error, Exception):
-                execution.fail(running, error=name)
-                return self._answer(started, f"The tool failed ({name}).", "failed")
-            execution.lose(running, reason=f"cancelled while it ran ({name})")
-        except AisecopsError as fault:
-            _LOG.error("a call ended, but its outcome could not be recorded: %s", fault)
-            if isinstance(error, Exception):
-                return self._answer(started, _UNRECORDED, "unknown")
-        raise error
+    def _tool_call(self, started: _Started) -> ToolCall:
+        """Write the call as the tool takes it: exactly what was permitted, and the key that the runtime gives."""
+        reading, argument = started.reading, started.tool.key_argument
+        given = {} if argument is None else {argument: started.running.idempotency_key}
+        arguments = {**reading.call.arguments(), **given}
+        return ToolCall(name=reading.call.tool, args=arguments, id=reading.call_id, type="tool_call")
+
+    def _never_called(self, started: _Started | dict[str, Any]) -> None:
+        """Account for a call that was begun for a task which was cancelled meanwhile."""
+        if isinstance(started, _Started):
+            self._governor.execution.lose(started.running, reason="cancelled before the tool was called")
+
+    def _account(self, started: _Started, ended: Returned[Any] | NotReturned) -> Any:
+        if isinstance(ended, NotReturned):
+            return self._answer(started, ended.message, ended.outcome)
+        return self._complete(replace(started, running=ended.running), ended.value)
 
     def _complete(self, started: _Started, output: Any) -> Any:
         """Account for a result; one that cannot be inspected and recorded does not reach the model."""
         parts = output if isinstance(output, list) else [output]
-        tool = self._tools[started.reading.call.tool]
-        profile = self._governor.profile(tool.name, tool.profile)
+        profile = self._governor.profile(started.tool.name, started.tool.profile)
         inspection = _Inspection(self._governor, started, profile.results)
         try:
             shown = [inspection.of(part) for part in parts]
@@ -147,7 +157,7 @@ class ExecutorNode(GovernanceNode):
             _LOG.error("a call ran, but its outcome could not be recorded: %s", error)
             with suppress(AisecopsError):  # where the result was at fault, and not the log or the ledger
                 self._governor.execution.lose(started.running, reason="its result could not be inspected or recorded")
-            return self._answer(started, _UNRECORDED, "unknown")
+            return self._answer(started, UNRECORDED, "unknown")
         labels = {CHANNEL: {"labels": inspection.labels}}
         if len(shown) == 1 and isinstance(shown[0], dict):
             return {**shown[0], **labels}
@@ -252,7 +262,3 @@ def _for_tools(config: RunnableConfig | None, place: Place) -> RunnableConfig:
         **known,
         "configurable": {key: item for key, item in known.get("configurable", {}).items() if key != _READ_STATE},
     }
-
-
-def _tool_call(reading: Reading) -> ToolCall:
-    return ToolCall(name=reading.call.tool, args=reading.call.arguments(), id=reading.call_id, type="tool_call")

@@ -26,6 +26,7 @@ from aisecops_langchain.adapters.finish import FinishNode
 from aisecops_langchain.adapters.guard import ToolGuardNode
 from aisecops_langchain.adapters.identity import VerifiedPrincipal, WarrantSource
 from aisecops_langchain.adapters.intake import IntakeNode
+from aisecops_langchain.adapters.keys import hide_keys
 from aisecops_langchain.adapters.orders import Order, orders
 from aisecops_langchain.adapters.place import ApproverSource, PrincipalSource
 from aisecops_langchain.adapters.planning import PlanningNode
@@ -125,8 +126,9 @@ def govern(
     governor = governor or _open(policy, home, durability, ledger)
     who = principal or _principal(governor, agent, user, tenant, identity=identity, warrant=warrant)
     governed = govern_tools(tools)
+    hide_keys(governor, governed)
     _check_profiles(governor, governed)
-    bound = model.bind_tools([tool.tool for tool in governed.values()]) if governed else model
+    bound = model.bind_tools([tool.shown for tool in governed.values()]) if governed else model
     graph: StateGraph[Any, Any, Any, Any] = StateGraph(_schema(state_schema), context_schema=context_schema)
     graph.add_node(INTAKE, IntakeNode(governor, who, tools=list(governed)))
     graph.add_node(PLAN, PlanningNode(bound, governed, governor, who, system_prompt=system_prompt))

@@ -26,7 +26,7 @@ from aisecops_langchain.provenance import LabelledText, SealedLabel
 from aisecops_langchain.runtime.case import Proposal
 from aisecops_langchain.runtime.gate import Denied, NeedsApproval, Permitted, Verdict
 from aisecops_langchain.runtime.governor import Governor
-from aisecops_langchain.runtime.planning import PlanReference, context_name
+from aisecops_langchain.runtime.plan_reference import PlanReference, context_name
 from aisecops_langchain.runtime.tasks import Toolbox
 
 _LOG = logging.getLogger(__name__)

@@ -69,6 +69,8 @@ _AMOUNTS: Final = frozenset(["amount", "price", "sum", "total", "quantity", "cou
 _CONTENT: Final = frozenset(
     ["body", "content", "text", "subject", "title", "description", "message", "note", "summary", "comment"]
 )
+_TIMEOUT_SECONDS: Final = 60
+_KEYS: Final = frozenset(["idempotency_key", "idempotency_token", "client_token"])
 
 
 def propose_bundle(tools: Sequence[BaseTool | Callable[..., Any]], *, agent: str = "agent") -> str:
@@ -108,6 +110,9 @@ def _tool(tool: GovernedTool) -> Iterable[str]:
     yield f"  {_quoted(tool.name)}:  # review: {''.join(letter for letter in about if letter.isprintable())}"
     yield f"    effects: [{', '.join(profile.effects)}]  # review"
     yield f"    reversible: {'true' if profile.reversible else 'false'}  # review"
+    yield f"    timeout_seconds: {profile.timeout_seconds or _TIMEOUT_SECONDS:g}  # review: then its effect is unknown"
+    if profile.idempotency_key is not None:
+        yield f"    idempotency_key: {_quoted(profile.idempotency_key)}  # review: the runtime fills it in"
     for role, names in (("targets", profile.targets), ("amounts", profile.amounts), ("content", profile.content)):
         if names:
             yield f"    {role}: [{', '.join(map(_quoted, names))}]  # review"
@@ -123,14 +128,17 @@ def guessed(name: str, arguments: Sequence[str]) -> ToolProfile:
     Returns:
         The guess; every effect where the name says nothing.
     """
+    key = next((item for item in arguments if item.casefold() in _KEYS), None)
     words = set(_WORDS.findall(name.casefold()))
     effects = tuple(effect for effect, verbs in _VERBS.items() if verbs & words)
     if len(effects) > 1 and ToolEffect.READ in effects:  # a doubtful name is taken for the worse
         effects = tuple(effect for effect in effects if effect is not ToolEffect.READ)
     amounts = tuple(item for item in arguments if _AMOUNTS & set(_WORDS.findall(item.casefold())))
     content = tuple(item for item in arguments if item not in amounts and item.casefold() in _CONTENT)
-    targets = tuple(item for item in arguments if item not in (*amounts, *content))
-    return ToolProfile(effects=effects or tuple(ToolEffect), targets=targets, amounts=amounts, content=content)
+    targets = tuple(item for item in arguments if item not in (*amounts, *content, key))
+    return ToolProfile(
+        effects=effects or tuple(ToolEffect), targets=targets, amounts=amounts, content=content, idempotency_key=key
+    )
 
 
 def _quoted(name: str) -> str:

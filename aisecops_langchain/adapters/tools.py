@@ -13,9 +13,11 @@ from typing import Any, Final, cast
 import orjson
 from langchain_core.tools import BaseTool
 from langchain_core.tools import tool as make_tool
+from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import BaseModel, ValidationError
 
 from aisecops_langchain.adapters.effects import declared_effects
+from aisecops_langchain.adapters.key_schema import without, without_key
 from aisecops_langchain.canonical import JsonValue, digest
 from aisecops_langchain.domain.effects import ToolProfile
 from aisecops_langchain.errors import CanonicalizationError, ConfigurationError, InvalidCallError
@@ -40,6 +42,9 @@ class GovernedTool:
     def __init__(self, tool: BaseTool) -> None:
         self.tool = tool
         self._seen: tuple[object, ...] = ()
+        declared = declared_effects(tool)
+        self.key_argument: str | None = declared.idempotency_key if declared else None
+        """The argument that the runtime fills with the key of the effect; no part of what a model may pass."""
         self._read()
 
     @property
@@ -56,6 +61,27 @@ class GovernedTool:
     def documented_names(self) -> frozenset[str]:
         """Names that the tool's documentation and schema give to keys and constants inside its arguments."""
         return self._documented
+
+    @property
+    def shown(self) -> BaseTool | dict[str, Any]:
+        """The tool as models are to know it."""
+        if self.key_argument is None:
+            return self.tool
+        described = convert_to_openai_tool(self.tool)
+        function = described["function"]
+        return {**described, "function": {**function, "parameters": without(function["parameters"], self.key_argument)}}
+
+    def hide_key(self, argument: str | None) -> None:
+        """Leave the argument that takes the idempotency key to the runtime.
+
+        Args:
+            argument: Its name; ``None`` if the tool takes no key.
+
+        Raises:
+            ConfigurationError: If the tool has no such argument, or cannot do without it in its schema.
+        """
+        self.key_argument = argument
+        self._read()
 
     @property
     def profile(self) -> ToolProfile | None:
@@ -80,10 +106,12 @@ class GovernedTool:
         tool = self.tool
         schema = tool.args_schema
         shape = orjson.dumps(schema) if isinstance(schema, dict) else schema  # a dict could change in place
-        seen = (tool.name, tool.description, shape)
+        seen = (tool.name, tool.description, shape, self.key_argument)
         if seen == self._seen:
             return
         self._schema = _argument_schema(tool)
+        if self.key_argument is not None:
+            self._schema = without_key(tool.name, self._schema, self.key_argument)
         self._known = None if isinstance(self._schema, dict) else _known_names(self._schema)
         self._check_json = _json_schema_check(tool.name, self._schema) if isinstance(self._schema, dict) else None
         described = self._schema if isinstance(self._schema, dict) else self._schema.model_json_schema()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from aisecops_langchain.runtime.effect_facts import EffectFacts
 
 _STATES = click.Choice(["reserved", "started", "completed", "failed", "unknown"])
+_LATE = {"completed": "returned", "failed": "failed"}
 _OUTCOMES = click.Choice(["completed", "failed"])
 
 
@@ -95,6 +96,9 @@ def _show(facts: EffectFacts) -> None:
     ]
     if facts.started_by:
         lines.append(f"started by process {facts.started_by}, attempt {facts.attempt}")
+        lines.append(f"idempotency key {facts.idempotency_key}")
+    if facts.late:
+        lines.append(f"the tool {_LATE[facts.late]} after nobody waited for it any more")
     word = facts.resolution
     if word is not None:
         lines.append(f"settled as {word.outcome} by {word.resolver} {word.by}" + (word.reason and f": {word.reason}"))

@@ -31,6 +31,8 @@ _ALARMING: Final = frozenset(
         "execution_blocked",
         "execution_failed",
         "execution_unknown",
+        "execution_retried",
+        "execution_late",
         "model_failed",
         "tool_failed",
         "retrieval_failed",

@@ -78,6 +78,18 @@ class ResultProfile(Frozen):
         return self
 
 
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+
+
+class Retries(Frozen):
+    """How often an idempotent tool that raises is tried, all under one permit and within one deadline."""
+
+    attempts: Annotated[int, Field(ge=2, le=10)]
+    """Altogether, the first one included."""
+    backoff_seconds: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = 0.1
+    """Pause before the second attempt; it doubles with each further one."""
+
+
 class ToolProfile(Frozen):
     """The effects of one tool and the roles of its arguments."""
 
@@ -95,12 +107,22 @@ class ToolProfile(Frozen):
     results: ResultProfile = ResultProfile()
     intents: Annotated[tuple[Intent, ...], AfterValidator(_distinct)] = ()
     """Words, or groups of words, by which a user asks for this tool."""
+    timeout_seconds: Seconds | None = None
+    """How long is waited for it; then its effect is unknown. Left out, the limit of the policy applies."""
+    retries: Retries | None = None
+    """Only for an idempotent tool; left out, it is tried once."""
+    idempotency_key: ArgumentName | None = None
+    """The argument that takes the key of the effect; the runtime fills it in, and no model may."""
 
     @model_validator(mode="after")
     def _one_role(self) -> Self:
         roles = (*self.targets, *self.amounts, *self.content)
         if len(set(roles)) != len(roles):
             raise ValueError("an argument has two roles; expected one of targets, amounts and content")
+        if self.idempotency_key in roles:
+            raise ValueError("the idempotency key is no target, amount or content; the model does not choose it")
+        if self.retries is not None and not self.idempotent:
+            raise ValueError("retries need idempotent: true; any other tool could do twice what was allowed once")
         return self
 
     @property

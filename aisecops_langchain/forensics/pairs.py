@@ -18,6 +18,7 @@ from aisecops_langchain.domain.events import (
     Event,
     ExecutionCompleted,
     ExecutionFailed,
+    ExecutionRetried,
     ExecutionStarted,
     ExecutionUnknown,
     ModelFailed,
@@ -128,7 +129,7 @@ def _ends(event: AnyEvent) -> _Identity | None:
             return _SPANS[type(event)], event.run
         case ApprovalGranted() | ApprovalRejected() | ApprovalExpired():
             return APPROVAL, event.approval
-        case ExecutionCompleted() | ExecutionFailed() | ExecutionUnknown():
+        case ExecutionCompleted() | ExecutionFailed() | ExecutionUnknown() | ExecutionRetried():
             return EXECUTION, event.plan, event.call_id, event.permit
         case _:
             return None

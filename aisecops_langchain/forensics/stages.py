@@ -42,8 +42,9 @@ _LIFE: Final[tuple[tuple[TimelineStage, tuple[str, ...]], ...]] = (
     (TimelineStage.APPROVAL, ("approval_granted", "approval_rejected", "approval_expired", "run_resumed")),
     (TimelineStage.PERMIT, ("permit_issued",)),
     (TimelineStage.EXECUTION, ("execution_started", "tool_started", "tool_finished", "tool_failed")),
+    (TimelineStage.EXECUTION, ("execution_retried",)),
     (TimelineStage.EXECUTION, ("execution_completed", "execution_failed", "execution_unknown", "execution_blocked")),
-    (TimelineStage.EXECUTION, ("effect_resolved",)),
+    (TimelineStage.EXECUTION, ("execution_late", "effect_resolved")),
     (TimelineStage.CONTROL, ("warrant_issued", "stop_ordered", "stop_reported", "stop_lifted")),
     (TimelineStage.OUTCOME, ("output_allowed", "output_blocked", "run_finished")),
 )

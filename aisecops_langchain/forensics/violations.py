@@ -20,6 +20,8 @@ from aisecops_langchain.domain.events import (
     EffectResolved,
     ExecutionCompleted,
     ExecutionFailed,
+    ExecutionLate,
+    ExecutionRetried,
     ExecutionStarted,
     ExecutionUnknown,
     PermitIssued,
@@ -29,6 +31,10 @@ from aisecops_langchain.forensics.gaps import gaps_of
 from aisecops_langchain.forensics.problems import Problem, ProblemCode
 from aisecops_langchain.forensics.text import name, short
 from aisecops_langchain.forensics.trace import Trace
+
+_AfterStart = (
+    ExecutionCompleted | ExecutionFailed | ExecutionUnknown | EffectResolved | ExecutionRetried | ExecutionLate
+)
 
 
 def problems_of(trace: Trace) -> tuple[Problem, ...]:
@@ -75,6 +81,8 @@ class _Walk:
                 yield from self._start(event)
             case ExecutionCompleted() | ExecutionFailed() | ExecutionUnknown() | EffectResolved():
                 yield from self._end(event)
+            case ExecutionRetried() | ExecutionLate():
+                yield from self._begun(event)
             case _:
                 pass
         self._recorded.update((plan, call.call_id, call.digest) for plan, call in recorded_in(event))
@@ -164,15 +172,18 @@ class _Walk:
         self, event: ExecutionCompleted | ExecutionFailed | ExecutionUnknown | EffectResolved
     ) -> Iterator[Problem]:
         key = effect_key(event)
-        start = self._starts.get(key)
-        if start is None or (call_key(start), start.permit) != (call_key(event), event.permit):
-            yield self._problem(ProblemCode.END_WITHOUT_START, event, f"has an end ({event.kind}) without a start")
+        yield from self._begun(event)
         earlier = self._ends.get(key)
         if earlier is not None and not isinstance(earlier, ExecutionUnknown):
             yield self._problem(
                 ProblemCode.CONFLICTING_ENDS, event, f"has a second end: {earlier.kind}, then {event.kind}"
             )
         self._ends[key] = event
+
+    def _begun(self, event: _AfterStart) -> Iterator[Problem]:
+        start = self._starts.get(effect_key(event))
+        if start is None or (call_key(start), start.permit) != (call_key(event), event.permit):
+            yield self._problem(ProblemCode.END_WITHOUT_START, event, f"has an end ({event.kind}) without a start")
 
     def _problem(self, code: ProblemCode, event: NamesCall, what: str) -> Problem:
         """State a fact about the call that an event is event."""

@@ -29,6 +29,8 @@ from aisecops_langchain.domain.events import (
     ExecutionBlocked,
     ExecutionCompleted,
     ExecutionFailed,
+    ExecutionLate,
+    ExecutionRetried,
     ExecutionStarted,
     ExecutionUnknown,
     FindingRecord,
@@ -269,6 +271,17 @@ class Narrator:
     @_tell.register
     def _(self, event: ExecutionUnknown) -> str:
         return f"Nobody knows whether {self._calls.show(event)} took effect{_because(event.reason)}"
+
+    @_tell.register
+    def _(self, event: ExecutionRetried) -> str:
+        return (
+            f"Attempt {event.attempt} of {self._calls.show(event)} failed with {name(event.error)}; it is tried again"
+        )
+
+    @_tell.register
+    def _(self, event: ExecutionLate) -> str:
+        how = "returned" if event.outcome == "completed" else f"failed with {name(event.error)}"
+        return f"{self._calls.show(event)} {how} after nobody waited for it any more"
 
     @_tell.register
     def _(self, event: EffectResolved) -> str:

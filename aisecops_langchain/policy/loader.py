@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 
 from aisecops_langchain.canonical import canonical_bytes, digest_bytes
 from aisecops_langchain.domain.decision import Effect
-from aisecops_langchain.domain.effects import ResultProfile, ToolProfile
+from aisecops_langchain.domain.effects import ResultProfile, Retries, ToolProfile
 from aisecops_langchain.errors import PolicyError
 from aisecops_langchain.policy.bounds import Bounds
 from aisecops_langchain.policy.bounds_model import Budget, ChainRisk
@@ -123,7 +123,10 @@ def _policy(
     )
 
 
-_MODELS = (Bundle, Agent, Capability, Rule, Limits, Record, TaskBounds, ToolProfile, ResultProfile, Budget, ChainRisk)
+_MODELS = (
+    *(Bundle, Agent, Capability, Rule, Limits, Record, TaskBounds),
+    *(ToolProfile, ResultProfile, Retries, Budget, ChainRisk),
+)
 _KEYS = frozenset(key for model in _MODELS for key in model.model_fields)
 
 

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field, JsonValue, PositiveInt, model_valida
 
 from aisecops_langchain.domain.base import Frozen
 from aisecops_langchain.domain.decision import Effect, Obligation
-from aisecops_langchain.domain.effects import ToolProfile
+from aisecops_langchain.domain.effects import Seconds, ToolProfile
 from aisecops_langchain.policy.bounds_model import Budget, ChainRisk
 
 EVERY_TOOL: Final = "*"
@@ -122,6 +122,8 @@ class Limits(Frozen):
     """How often one run may propose the same denied call."""
     max_denials_per_run: PositiveInt = 20
     max_calls_per_plan: PositiveInt = 32
+    tool_timeout_seconds: Seconds | None = None
+    """How long is waited for a tool whose profile does not say; left out, as long as it takes."""
 
 
 class Record(Frozen):
@@ -223,14 +225,11 @@ class Bundle(Frozen):
         content["capabilities"] = {name: _filled(item) for name, item in content["capabilities"].items()}
         content["rules"] = [_filled(item) for item in sorted(content["rules"], key=lambda item: str(item["id"]))]
         content["record"] = _filled(content["record"])
+        content["limits"] = _filled(content["limits"])
         content["tools"] = {name: _filled_profile(item) for name, item in content["tools"].items()}
         content["budgets"] = {name: _filled(item) for name, item in content["budgets"].items()}
-        for section in ("task_scope", "chain_risk"):
-            if content[section] is None:
-                del content[section]
-        chain = content.get("chain_risk")
-        if isinstance(chain, dict) and chain["approval_at"] is None:
-            del chain["approval_at"]
+        if content["chain_risk"] is not None:
+            content["chain_risk"] = _filled(content["chain_risk"])
         return _filled(content)
 
 
@@ -241,4 +240,4 @@ def _filled_profile(item: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 def _filled(item: dict[str, JsonValue]) -> dict[str, JsonValue]:
     """Leave out what was left out: an empty key in a bundle would be refused."""
-    return {key: value for key, value in item.items() if value not in ("", [], {})}
+    return {key: value for key, value in item.items() if value not in ("", [], {}, None)}

@@ -167,6 +167,33 @@ class Budgets:
         found = self._ledger.balances(list(counters.values()))
         return tuple(name for name, item in metered.items() if found.get(counters[name], 0) >= limit_of(item))
 
+    def seconds_left(self, bounds: Bounds, scope: Scope) -> float | None:
+        """Tell how much wall time a run has left.
+
+        Args:
+            bounds: The bounds in force.
+            scope: The run.
+
+        Returns:
+            Seconds, at least 0; ``None`` where no budget ends the run by itself.
+
+        Raises:
+            LedgerError: If the ledger cannot be read.
+            ClockError: If there is no time.
+        """
+        timed = {
+            name: item
+            for name, item in bounds.budgets.items()
+            if item.measure is Measure.SECONDS and item.beyond is Beyond.DENY
+        }
+        if not timed:
+            return None
+        today = self._clock.now() // _DAY_NS
+        counters = {name: _counter(name, item, scope, today) for name, item in timed.items()}
+        found = self._ledger.balances(list(counters.values()))
+        left = (limit_of(item) - self._used(item, found.get(counters[name])) for name, item in timed.items())
+        return float(max(0, min(left)))
+
     def _used(self, budget: Budget, balance: int | None) -> int:
         if budget.measure is Measure.SECONDS:
             return 0 if balance is None else max(0, self._clock.now() // _SECOND_NS - balance)

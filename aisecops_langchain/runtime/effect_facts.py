@@ -33,18 +33,23 @@ class EffectFacts:
     started_by: str
     """The process that began it, by its id in the ledger; empty if none did."""
     attempt: int
+    idempotency_key: str
+    """The key that the tool was given for this effect, to look it up in the target system."""
+    late: str
+    """``completed`` or ``failed`` where the tool ended after its deadline; empty where nothing was heard of it."""
     state: EffectState
     """``unknown`` also where it counts as started by a process that is gone."""
     resolution: Resolution | None
     """Whose word settled it; while the state is still ``unknown``, that word is being recorded."""
 
 
-def facts_of(key: str, record: EffectRecord) -> EffectFacts:
+def facts_of(key: str, record: EffectRecord, *, idempotency_key: str) -> EffectFacts:
     """Tell what a record says.
 
     Args:
         key: Key of its row.
         record: The record.
+        idempotency_key: The key that its tool was given.
 
     Returns:
         The facts.
@@ -66,6 +71,8 @@ def facts_of(key: str, record: EffectRecord) -> EffectFacts:
         permitted_at=record.permit.issued_at,
         started_by=record.owner,
         attempt=record.attempt,
+        idempotency_key=idempotency_key,
+        late=record.late,
         state=record.state,
         resolution=record.resolution,
     )

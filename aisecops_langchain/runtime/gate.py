@@ -24,9 +24,9 @@ from aisecops_langchain.runtime.approvals import Approvals
 from aisecops_langchain.runtime.authority import Authority
 from aisecops_langchain.runtime.budgets import Budgets, Demand, kept
 from aisecops_langchain.runtime.case import Case, Proposal
+from aisecops_langchain.runtime.claims import Claims
 from aisecops_langchain.runtime.decision_events import brief, describe, describe_permit
 from aisecops_langchain.runtime.effects import Effects, KnownEffect
-from aisecops_langchain.runtime.execution import Execution
 from aisecops_langchain.runtime.permits import is_genuine, mint
 from aisecops_langchain.runtime.policy_in_force import PolicyInForce
 from aisecops_langchain.runtime.ports import Change, Charge, Clock, Table
@@ -83,7 +83,7 @@ class Gate:
         policy: The bundle in force.
         effects: Where permits are reserved.
         approvals: Looks answers up.
-        execution: Accounts for steps that were begun before.
+        claims: Tells whether an effect that was begun may be begun again.
         recorder: Writes decisions before they count.
         sealer: Seals permits and rows.
         clock: Tells when permits expire.
@@ -98,7 +98,7 @@ class Gate:
         policy: PolicyInForce,
         effects: Effects,
         approvals: Approvals,
-        execution: Execution,
+        claims: Claims,
         recorder: Recorder,
         sealer: Sealer,
         clock: Clock,
@@ -111,7 +111,7 @@ class Gate:
         self._policy = policy
         self._effects = effects
         self._approvals = approvals
-        self._execution = execution
+        self._claims = claims
         self._recorder = recorder
         self._sealer = sealer
         self._clock = clock
@@ -318,9 +318,9 @@ class Gate:
 
     def _begins_again(self, binding: Binding, before: KnownEffect) -> bool:
         """Whether a step that a crash cut off may go on under its old permit; if not, its effect is accounted for."""
-        if self._execution.is_running_here(before.record):
+        if self._claims.is_running_here(before.record):
             return False
-        return self._execution.may_begin_again(binding, before) and self._still_good(before.record.permit, binding)
+        return self._claims.may_begin_again(binding, before) and self._still_good(before.record.permit, binding)
 
     def _still_good(self, permit: Permit, binding: Binding) -> bool:
         return (

@@ -8,22 +8,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from datetime import date
 from pathlib import Path
-from threading import Lock
 from types import TracebackType
 from typing import Self
-from uuid import uuid4
 
-from aisecops_langchain.audit import AuditLog, Durability
-from aisecops_langchain.canonical import JsonValue, digest
+from aisecops_langchain.audit import Durability
+from aisecops_langchain.canonical import JsonValue
 from aisecops_langchain.domain.effects import ToolProfile
-from aisecops_langchain.domain.events import BudgetExhausted, PolicyLoaded
+from aisecops_langchain.domain.events import BudgetExhausted
 from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.domain.scope import Scope
-from aisecops_langchain.errors import ConfigurationError
-from aisecops_langchain.keyfile import load_or_create_key
-from aisecops_langchain.policy import PolicyEngine, Suspended, load_policy
+from aisecops_langchain.policy import PolicyEngine
 from aisecops_langchain.provenance import KeywordScope, LabelSeals, MessageSeals, ScopeExtractor
 from aisecops_langchain.runtime.admission import Admission
 from aisecops_langchain.runtime.approvals import Approvals
@@ -33,19 +28,22 @@ from aisecops_langchain.runtime.delegation import Delegations
 from aisecops_langchain.runtime.effects import Effects
 from aisecops_langchain.runtime.execution import Execution
 from aisecops_langchain.runtime.gate import Gate
-from aisecops_langchain.runtime.ledger_choice import open_ledger
+from aisecops_langchain.runtime.insistence import Insistence
+from aisecops_langchain.runtime.opening import PolicySource, load, open_stores, today_in
 from aisecops_langchain.runtime.planning import Planner
+from aisecops_langchain.runtime.policy_change import PolicyChange
 from aisecops_langchain.runtime.policy_in_force import PolicyInForce
 from aisecops_langchain.runtime.ports import AuditSink, CheckedClock, Clock, Ledger, SystemClock
-from aisecops_langchain.runtime.reconcile import EffectReconciler, ReconcileReport, Reconciliation
+from aisecops_langchain.runtime.reconcile import EffectReconciler, ReconcileReport, Reconciliation, checked_reconcilers
 from aisecops_langchain.runtime.recorder import Recorder
 from aisecops_langchain.runtime.stops import Stops
 from aisecops_langchain.runtime.tasks import FixedScopes, TaskReader
+from aisecops_langchain.runtime.terms import TermSheet
 from aisecops_langchain.runtime.warrants import WarrantSigner
 from aisecops_langchain.sanitize import Sanitizer
 from aisecops_langchain.sealing import Sealer
 
-PolicySource = PolicyEngine | str | os.PathLike[str]
+__all__ = ["Governor", "PolicySource"]
 
 
 class Governor:
@@ -76,6 +74,7 @@ class Governor:
         messages: Seals labels of messages between agents.
         stops: The kill switch.
         delegations: Gives and judges warrants.
+        terms: Tells how long is waited for a tool, and how often it may be tried: ``TermSheet.of``.
         delegate: Lets another agent act in an agent's place: ``delegations.delegate``.
     """
 
@@ -95,7 +94,6 @@ class Governor:
         clock = CheckedClock(clock or SystemClock())
         limits = policy.limits
         self._policy = PolicyInForce(policy)
-        self._reloading = Lock()
         self.home: Path | None = None
         self._sink = sink
         self._ledger = ledger
@@ -105,7 +103,7 @@ class Governor:
         self.admission = Admission(sanitizer or Sanitizer(), self.recorder)
         tasks = TaskReader(scope_extractor or KeywordScope(), self._policy, FixedScopes(ledger, sealer))
         self.planner = Planner(
-            self.recorder, sealer, max_calls=limits.max_calls_per_plan, tasks=tasks, today=_today(environment)
+            self.recorder, sealer, max_calls=limits.max_calls_per_plan, tasks=tasks, today=today_in(environment)
         )
         self.approvals = Approvals(ledger, self.recorder, sealer, clock, lifetime_seconds=limits.approval_ttl_seconds)
         effects = Effects(ledger, sealer)
@@ -122,16 +120,19 @@ class Governor:
             in_force=lambda: self._policy.digest,
             require=self._authority.require,
         )
-        self._reconcilers = _checked(reconcilers or {})
+        self._reconcilers = checked_reconcilers(reconcilers or {})
         self.effects = Reconciliation(
-            ledger, effects, self.recorder, sealer, clock, is_running=self.execution.is_carried_out
+            ledger, effects, self.recorder, sealer, clock, is_running=self.execution.claims.is_carried_out
         )
+        self._change = PolicyChange(self._policy, self.recorder, adopt=self._adopt)
+        self._insistence = Insistence(ledger)
         self._budgets = Budgets(ledger, clock)
+        self.terms = TermSheet(self._policy, self._budgets).of
         self.gate = Gate(
             policy=self._policy,
             effects=effects,
             approvals=self.approvals,
-            execution=self.execution,
+            claims=self.execution.claims,
             recorder=self.recorder,
             sealer=sealer,
             clock=clock,
@@ -179,24 +180,15 @@ class Governor:
             KeyStoreError: If a key cannot be made or is open to others.
             ConfigurationError: If the home goes by another kind of ledger, or a package for it is missing.
         """
-        bundle = _load(policy)
-        mode = _durability(durability)
+        bundle = load(policy)
         root = Path(home)
         clock = clock or SystemClock()
-        log = AuditLog.open(
-            root / "audit", key=load_or_create_key(root / "keys" / "audit.key"), durability=mode, clock=clock.now
-        )
-        try:
-            sealer = Sealer(load_or_create_key(root / "keys" / "seal.key"))
-            opened = open_ledger(ledger, root, durable=mode is not Durability.NONE)
-        except BaseException:
-            log.close()
-            raise
+        stores = open_stores(root, ledger=ledger, durability=durability, clock=clock)
         governor = cls(
             policy=bundle,
-            sink=log,
-            ledger=opened,
-            sealer=sealer,
+            sink=stores.log,
+            ledger=stores.ledger,
+            sealer=stores.sealer,
             clock=clock,
             sanitizer=sanitizer,
             environment=environment,
@@ -233,7 +225,7 @@ class Governor:
             PolicyError: If the bundle is not sound; the policy in force stays.
             AuditWriteError: If the change could not be recorded; then everything is denied until one can be.
         """
-        self._bring_into_force(_load(policy), "")
+        self._change.to(load(policy))
 
     def suspend(self, fault: str) -> None:
         """Deny everything until a policy is loaded, because what should be in force is not known.
@@ -244,25 +236,12 @@ class Governor:
         Raises:
             AuditWriteError: If it could not be recorded; everything is denied nevertheless.
         """
-        if not isinstance(self.policy, Suspended):
-            self._bring_into_force(Suspended(self.policy, fault), fault)
+        self._change.to_none(fault)
 
-    def _bring_into_force(self, policy: PolicyEngine, fault: str) -> None:
-        """Deny everything while the change is being recorded: no policy may decide before the log names it."""
-        with self._reloading:
-            before = self.policy
-            self._policy.current = Suspended(before, fault or "the change is being recorded")
-            trace = digest("policy", [before.digest, policy.digest])
-            principal = Principal(agent="governor")
-            scope = Scope(trace=trace, thread=trace, principal=principal, policy=policy.digest)
-            self.recorder.record(
-                PolicyLoaded, scope, uuid4().hex, bundle=policy.id, previous=before.digest, fault=fault
-            )
-            self.recorder.commit()
-            self.planner.limit(policy.limits.max_calls_per_plan)
-            self.approvals.limit(policy.limits.approval_ttl_seconds)
-            self.recorder.reveal(policy.reveal)
-            self._policy.current = policy
+    def _adopt(self, policy: PolicyEngine) -> None:
+        self.planner.limit(policy.limits.max_calls_per_plan)
+        self.approvals.limit(policy.limits.approval_ttl_seconds)
+        self.recorder.reveal(policy.reveal)
 
     def scope(self, *, trace: str, thread: str, checkpoint_ns: str, principal: Principal) -> Scope:
         """Name a place under the policy in force.
@@ -294,13 +273,7 @@ class Governor:
         Raises:
             LedgerError: If it could not be counted.
         """
-        if self._authority.stopped(scope):
-            return True
-        limits = self.policy.limits
-        run: JsonValue = [scope.principal.tenant, scope.thread, scope.trace]
-        same = self._ledger.increment(digest("denied", [run, call]))
-        altogether = self._ledger.increment(digest("denied", run))
-        return same >= limits.max_repeated_denials or altogether >= limits.max_denials_per_run
+        return self._authority.stopped(scope) or self._insistence.is_too_much(scope, call, self.policy.limits)
 
     def may_ask_model(self, scope: Scope) -> bool:
         """Tell whether the model may be asked once more, and record it if not.
@@ -358,35 +331,3 @@ class Governor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _load(policy: PolicySource) -> PolicyEngine:
-    return load_policy(policy) if isinstance(policy, str | os.PathLike) else policy
-
-
-def _checked(reconcilers: Mapping[str, EffectReconciler]) -> Mapping[str, EffectReconciler]:
-    for tool, hook in reconcilers.items():
-        if not callable(hook):
-            raise ConfigurationError("no reconciler", expected="a function", got=f"{tool}: {type(hook).__name__}")
-    return dict(reconcilers)
-
-
-def _today(environment: Mapping[str, JsonValue] | None) -> date | None:
-    today = (environment or {}).get("today")
-    if today is None:
-        return None
-    try:
-        return date.fromisoformat(str(today))
-    except ValueError:
-        raise ConfigurationError(
-            "environment.today is no date", expected="a date like 2024-05-15", got=type(today).__name__
-        ) from None
-
-
-def _durability(name: Durability | str) -> Durability:
-    try:
-        return Durability(name)
-    except ValueError:
-        raise ConfigurationError(
-            "unknown durability", expected="none, group or sync", got=str(name)[:40], remedy="choose one of them"
-        ) from None

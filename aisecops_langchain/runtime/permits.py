@@ -5,10 +5,12 @@ Invariant: a permit that was not minted with this key, or that was changed in an
 
 from __future__ import annotations
 
+import hmac
 import secrets
 
 from aisecops_langchain.canonical import fact_bytes
 from aisecops_langchain.domain.permit import Binding, Permit
+from aisecops_langchain.errors import PermitError
 from aisecops_langchain.sealing import Sealer
 
 _DOMAIN = "permit"
@@ -48,3 +50,26 @@ def is_genuine(sealer: Sealer, permit: Permit) -> bool:
 
 def _claims(identity: str, binding: Binding, issued_at: int, expires_at: int) -> bytes:
     return fact_bytes({**binding.claims(), "expires_at": expires_at, "id": identity, "issued_at": issued_at})
+
+
+def require_match(sealer: Sealer, permit: Permit, presented: str, binding: Binding, *, genuine: bool = False) -> None:
+    """Compare a permit with what is asked of it.
+
+    Args:
+        sealer: Holds the key.
+        permit: The permit that the ledger holds.
+        presented: The id that was presented; anything at all.
+        binding: What is about to run.
+        genuine: Whether the permit never left this process, and so needs no proof of being ours.
+
+    Raises:
+        PermitError: If it is another permit, is not ours, or is good for something else.
+    """
+    if not hmac.compare_digest(permit.id.encode(), presented.encode("utf-8", "surrogatepass")):
+        raise PermitError("forged", "the permit is not the one that was issued", expected="the issued permit")
+    if not genuine and not is_genuine(sealer, permit):
+        raise PermitError("forged", "the permit does not carry our seal", expected="an unchanged permit")
+    issued, asked = permit.binding.claims(), binding.claims()
+    for claim, value in issued.items():
+        if asked[claim] != value:
+            raise PermitError(claim, f"the permit is for another {claim}", expected="exactly what was allowed")

@@ -12,13 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from aisecops_langchain.canonical import JsonValue, canonical_bytes, digest, digest_texts
+from aisecops_langchain.canonical import JsonValue, digest
 from aisecops_langchain.domain.events import ArgumentsEndorsed, PlanCreated, PlanRejected, RecordedStep, TaskScoped
 from aisecops_langchain.domain.labels import Label, join_all
 from aisecops_langchain.domain.plan import CanonicalCall, ExecutionPlan, PlanStep, RejectedCall
 from aisecops_langchain.domain.scope import Scope
-from aisecops_langchain.errors import AisecopsError, CanonicalizationError
+from aisecops_langchain.errors import AisecopsError
 from aisecops_langchain.provenance import ContentIndex, LabelledText, attribute_in
+from aisecops_langchain.runtime.plan_reference import PlanReference, PlanReferences
 from aisecops_langchain.runtime.ports import is_described
 from aisecops_langchain.runtime.recorder import Recorder
 from aisecops_langchain.runtime.tasks import TaskReader, Toolbox
@@ -38,22 +39,6 @@ class ProposedCall:
     """``None`` where the arguments could not even be parsed."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlanReference:
-    """What state remembers of a plan; worthless without its seal."""
-
-    plan: str
-    calls: Mapping[str, str]
-    """Digest of each planned call, by call id."""
-    context: str
-    """Names the label of what the model saw, so that nobody can wash it clean before the guard looks."""
-    seal: str
-
-    def to_json(self) -> dict[str, JsonValue]:
-        """Return the reference as plain JSON, for state."""
-        return {"plan": self.plan, "calls": dict(self.calls), "context": self.context, "seal": self.seal}
-
-
 class Planner:
     """Makes plans, seals references to them and recognises them again.
 
@@ -63,6 +48,10 @@ class Planner:
         max_calls: More calls than this in one plan are rejected.
         tasks: Reads the user's words for what they ask for; left out where no rule wants to know.
         today: Today's date from configuration, for dates that the user spells without a year.
+
+    Attributes:
+        refer: Seals a reference to a plan: ``PlanReferences.refer``.
+        recognise: Opens a reference found in state: ``PlanReferences.recognise``.
     """
 
     def __init__(
@@ -75,7 +64,9 @@ class Planner:
         today: date | None = None,
     ) -> None:
         self._recorder = recorder
-        self._sealer = sealer
+        references = PlanReferences(sealer)
+        self.refer = references.refer
+        self.recognise = references.recognise
         self._max_calls = max_calls
         self._tasks = tasks
         self._today = today
@@ -216,45 +207,6 @@ class Planner:
             PlanRejected, scope, plan_id, *identity, parents=parents, plan=plan_id, rejected=rejected
         )
 
-    def refer(self, plan: ExecutionPlan, scope: Scope) -> PlanReference:
-        """Seal a reference to a plan for keeping in state.
-
-        Args:
-            plan: The plan.
-            scope: Where it was made; the reference is good nowhere else.
-
-        Returns:
-            The reference.
-        """
-        calls = {step.call_id: step.call.digest for step in plan.steps}
-        context = context_name(plan.context)
-        seal = self._sealer.seal("plan", _bound(plan.id, calls, context, scope))
-        return PlanReference(plan=plan.id, calls=calls, context=context, seal=seal)
-
-    def recognise(self, found: object, scope: Scope) -> PlanReference | None:
-        """Open a reference found in state.
-
-        Args:
-            found: What state holds; anything at all.
-            scope: Where it was found.
-
-        Returns:
-            The reference, or ``None`` if we did not seal it for this scope.
-        """
-        if not isinstance(found, dict):
-            return None
-        plan, calls, seal = found.get("plan"), found.get("calls"), found.get("seal")
-        context = found.get("context")
-        if not isinstance(plan, str) or not isinstance(calls, dict) or not isinstance(context, str):
-            return None
-        if not all(isinstance(item, str) for pair in calls.items() for item in pair):
-            return None
-        try:
-            genuine = self._sealer.verifies("plan", canonical_bytes(_bound(plan, calls, context, scope)), seal)
-        except CanonicalizationError:
-            return None
-        return PlanReference(plan=plan, calls=calls, context=context, seal=str(seal)) if genuine else None
-
     def _refuse(self, proposal: ProposedCall, index: int, times: Counter[str]) -> RejectedCall | None:
         if not (_is_text(proposal.call_id) and _is_text(proposal.tool)):
             return _rejected(proposal, "malformed_call", "the id or the name of the call is not valid Unicode")
@@ -315,29 +267,3 @@ def _identity(scope: Scope, turn: str, proposals: Sequence[ProposedCall], steps:
     calls: list[JsonValue] = [[step.call_id, step.call.digest] for step in steps]
     names: list[JsonValue] = [[as_text(item.call_id), as_text(item.tool)] for item in proposals]
     return digest("plan-id", [scope.principal.tenant, scope.thread, turn, names, calls])
-
-
-def context_name(label: Label) -> str:
-    """Name the label of a context by everything in it.
-
-    Args:
-        label: The label.
-
-    Returns:
-        A digest.
-    """
-    sources = sorted(f"{source.kind}:{source.name}:{source.digest}" for source in label.sources)
-    return digest_texts("context", label.integrity, label.confidentiality, *sources)
-
-
-def _bound(plan_id: str, calls: Mapping[str, str], context: str, scope: Scope) -> dict[str, JsonValue]:
-    principal = scope.principal
-    return {
-        "agent": principal.agent,
-        "calls": dict(calls),
-        "context": context,
-        "plan": plan_id,
-        "tenant": principal.tenant,
-        "thread": scope.thread,
-        "user": principal.user,
-    }

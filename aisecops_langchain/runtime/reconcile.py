@@ -20,6 +20,7 @@ from aisecops_langchain.errors import ConfigurationError, LedgerError, Reconcile
 from aisecops_langchain.runtime.effect_facts import EffectFacts, facts_of
 from aisecops_langchain.runtime.effects import Effects, KnownEffect
 from aisecops_langchain.runtime.home import open_home
+from aisecops_langchain.runtime.idempotency import idempotency_key
 from aisecops_langchain.runtime.ports import Clock, Ledger, Table
 from aisecops_langchain.runtime.recorder import Recorder
 from aisecops_langchain.runtime.records import EffectRecord, Resolution, open_row
@@ -213,9 +214,30 @@ class Reconciliation:
 
     def _facts(self, key: str, record: EffectRecord) -> EffectFacts:
         if record.state is not EffectState.STARTED or self._is_running(record):
-            return facts_of(key, record)
+            return self._told(key, record)
         now = self._read(key).record  # it may have ended, or been settled, before its process was looked for
-        return facts_of(key, replace(now, state=EffectState.UNKNOWN) if now.state is EffectState.STARTED else now)
+        return self._told(key, replace(now, state=EffectState.UNKNOWN) if now.state is EffectState.STARTED else now)
+
+    def _told(self, key: str, record: EffectRecord) -> EffectFacts:
+        return facts_of(key, record, idempotency_key=idempotency_key(self._sealer, key))
+
+
+def checked_reconcilers(hooks: Mapping[str, EffectReconciler]) -> Mapping[str, EffectReconciler]:
+    """Take a copy of reconcilers by tool.
+
+    Args:
+        hooks: What was configured.
+
+    Returns:
+        The copy.
+
+    Raises:
+        ConfigurationError: If one of them cannot be called.
+    """
+    for tool, hook in hooks.items():
+        if not callable(hook):
+            raise ConfigurationError("no reconciler", expected="a function", got=f"{tool}: {type(hook).__name__}")
+    return dict(hooks)
 
 
 @contextmanager

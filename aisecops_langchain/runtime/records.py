@@ -59,6 +59,8 @@ class EffectRecord:
     """Whether the user's own words name every target of the call, such as the very file that it reads."""
     charges: tuple[tuple[str, int], ...] = ()
     """Counters and amounts that were charged with the permit, for giving back if the call never begins."""
+    late: str = ""
+    """``completed`` or ``failed`` where the tool ended after nobody waited for it any more; evidence, no outcome."""
     resolution: Resolution | None = None
     """The first word on how it ended, where nobody saw it end."""
 

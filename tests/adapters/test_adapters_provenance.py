@@ -194,6 +194,16 @@ def test_a_proposed_bundle_loads_and_denies_everything(tmp_path):
     assert "allow" not in draft
 
 
+def test_a_draft_names_a_deadline_and_the_argument_of_a_key():
+    @tool
+    def pay(to: str, amount: float, idempotency_key: str) -> str:
+        """Pay someone."""
+        return f"{to} {amount} {idempotency_key}"
+
+    profile = parse_policy(propose_bundle([pay])).profiles["pay"]
+    assert (profile.timeout_seconds, profile.idempotency_key, profile.targets) == (60, "idempotency_key", ("to",))
+
+
 def test_quoted_plain_names_of_a_tools_documentation_are_known_and_nothing_else():
     @tool
     def send(attachments: list[dict]) -> str:

@@ -16,9 +16,9 @@ from runtime_kit import PERMIT_SECONDS, FailingSink, World
 
 from aisecops_langchain.domain.permit import EffectState
 from aisecops_langchain.errors import LedgerError, PermitError
-from aisecops_langchain.runtime.execution import Running
 from aisecops_langchain.runtime.ports import Change, Table
 from aisecops_langchain.runtime.records import close_row
+from aisecops_langchain.runtime.running import Running
 from aisecops_langchain.runtime.sqlite_ledger import SqliteLedger
 from aisecops_langchain.testing import MemoryLedger, MemorySink
 

@@ -12,9 +12,9 @@ from runtime_kit import ALICE, APPROVAL_SECONDS, MALLORY, PERMIT_SECONDS, World,
 from aisecops_langchain.errors import LedgerError, PermitError
 from aisecops_langchain.runtime.approvals import Approve, Edit, Reject
 from aisecops_langchain.runtime.case import Proposal
-from aisecops_langchain.runtime.execution import Running
 from aisecops_langchain.runtime.gate import Denied, NeedsApproval, Permitted
 from aisecops_langchain.runtime.ports import Table
+from aisecops_langchain.runtime.running import Running
 
 RESULT = "sha256:" + "0" * 64
 CLAIMS = ["call", "tool", "tool_definition", "plan", "call_id", "thread", "user", "agent", "tenant", "policy"]

@@ -48,6 +48,8 @@ from aisecops_langchain.domain.events.execution import (
     ExecutionBlocked,
     ExecutionCompleted,
     ExecutionFailed,
+    ExecutionLate,
+    ExecutionRetried,
     ExecutionStarted,
     ExecutionUnknown,
 )
@@ -105,6 +107,8 @@ AnyEvent: TypeAlias = Annotated[
     | ExecutionCompleted
     | ExecutionFailed
     | ExecutionUnknown
+    | ExecutionRetried
+    | ExecutionLate
     | ExecutionBlocked
     | EffectResolved
     | ModelStarted
@@ -186,6 +190,8 @@ __all__ = [
     "ExecutionBlocked",
     "ExecutionCompleted",
     "ExecutionFailed",
+    "ExecutionLate",
+    "ExecutionRetried",
     "ExecutionStarted",
     "ExecutionUnknown",
     "FindingRecord",

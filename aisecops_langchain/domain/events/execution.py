@@ -25,9 +25,21 @@ class ExecutionStarted(_EffectEvent):
 
     kind: Literal["execution_started"] = "execution_started"
     attempt: int = 1
-    """Counts from 1; a later one follows a process that ended before it recorded an outcome."""
+    """Counts from 1; a later one follows one that raised, or a process that ended before it recorded an outcome."""
     idempotent: bool = False
     """Whether policy declared the tool idempotent, so that a later attempt is lawful."""
+    idempotency_key: str = ""
+    """The key of the effect, the same for all its attempts, by which a target system can be asked for it."""
+
+
+class ExecutionRetried(_EffectEvent):
+    """An attempt of an idempotent tool raised, and another one follows under the same permit."""
+
+    kind: Literal["execution_retried"] = "execution_retried"
+    attempt: int
+    """Of the one that raised."""
+    error: str
+    """Type of the error."""
 
 
 class ExecutionCompleted(_EffectEvent):
@@ -52,6 +64,16 @@ class ExecutionUnknown(_EffectEvent):
 
     kind: Literal["execution_unknown"] = "execution_unknown"
     reason: str
+
+
+class ExecutionLate(_EffectEvent):
+    """A tool ended after nobody waited for it any more; evidence for whoever settles its unknown effect, no more."""
+
+    kind: Literal["execution_late"] = "execution_late"
+    outcome: Literal["completed", "failed"]
+    """Whether it returned or raised."""
+    error: str = ""
+    """Type of the error."""
 
 
 class EffectResolved(_EffectEvent):

@@ -1,0 +1,46 @@
+"""Idempotency keys as tools take them: an argument that the runtime fills in, and that no model sees.
+
+Invariant: a tool that takes a key runs only with the key of its own effect in that argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aisecops_langchain.adapters.tools import GovernedTool
+from aisecops_langchain.errors import ConfigurationError
+from aisecops_langchain.runtime.governor import Governor
+
+
+def hide_keys(governor: Governor, tools: Mapping[str, GovernedTool]) -> None:
+    """Hide from the model the argument of each tool that takes its idempotency key.
+
+    Args:
+        governor: Knows what policy says of the tools.
+        tools: The governed tools; what they show of themselves changes.
+
+    Raises:
+        ConfigurationError: If a tool does not have the argument, or cannot do without it.
+    """
+    for tool in tools.values():
+        tool.hide_key(governor.profile(tool.name, tool.profile).idempotency_key)
+
+
+def require_key(governor: Governor, tool: GovernedTool) -> None:
+    """Refuse to run a tool whose key policy puts elsewhere than when the graph was built.
+
+    Args:
+        governor: Knows what the policy in force says.
+        tool: The tool.
+
+    Raises:
+        ConfigurationError: If it does.
+    """
+    wanted = governor.profile(tool.name, tool.profile).idempotency_key
+    if wanted != tool.key_argument:
+        raise ConfigurationError(
+            f"policy puts the idempotency key of {tool.name} elsewhere since the graph was built",
+            expected=tool.key_argument or "no key",
+            got=wanted or "no key",
+            remedy="build the graph anew",
+        )
