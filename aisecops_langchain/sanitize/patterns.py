@@ -16,8 +16,10 @@ from aisecops_langchain.errors import ConfigurationError
 
 _COUNTER: Final = re.compile(r"(?<!\\)\{(\d+),(\d+)\}")
 _WIDE_MINIMUM: Final = 8
-_SET_MEMORY: Final = 64 * 2**20
-"""Bytes that a set's automaton may take, at most."""
+_BLOCK: Final = 50
+"""Patterns in one automaton."""
+_SET_MEMORY: Final = 32 * 2**20
+"""Bytes that the automaton of a block may take, at most."""
 
 
 class Match(Protocol):
@@ -38,6 +40,11 @@ class Match(Protocol):
 
 class Pattern(Protocol):
     """The part of a compiled pattern that is used here."""
+
+    @property
+    def programsize(self) -> int:
+        """Instructions that it was compiled to."""
+        ...
 
     def search(self, text: str) -> Match | None:
         """Find the first match."""
@@ -75,25 +82,20 @@ def compile_pattern(source: str) -> Pattern:
 
 
 class PatternSet:
-    """Many patterns that are looked for in one pass.
+    """Many patterns that are looked for in few passes.
+
+    Patterns are compiled in blocks: each "seen this, waiting for that" of a pattern doubles the states that one
+    automaton may be in, so a single one over all of them spends its time on making states.
 
     Args:
-        sources: Patterns in re2 syntax, matched without regard to case.
+        sources: Patterns in re2 syntax, matched without regard to case; neighbours should resemble each other.
+
+    Raises:
+        ConfigurationError: If they do not fit into the memory of a set.
     """
 
     def __init__(self, sources: Sequence[str]) -> None:
-        options = re2.Options()
-        options.log_errors = False
-        options.case_sensitive = False
-        options.max_mem = _SET_MEMORY
-        self._size = len(sources)
-        self._set = re2.Set.SearchSet(options)
-        for source in sources:
-            self._set.Add(_widened(source))
-        # re2 answers "nothing" when its automaton runs out of memory; the end of the text always matches, so that
-        # its absence gives this away.
-        self._sentinel = self._set.Add(r"\z")
-        self._set.Compile()
+        self._blocks = [_Block(first, sources[first : first + _BLOCK]) for first in range(0, len(sources), _BLOCK)]
 
     def hits(self, text: str) -> list[int]:
         """Name the patterns that may match.
@@ -104,12 +106,43 @@ class PatternSet:
         Returns:
             Positions in ``sources``, ascending: every pattern that matches, and perhaps some that do not.
         """
-        found = self._set.Match(text)
+        encoded = text.encode()
+        found: list[int] = []
+        for block in self._blocks:
+            found += block.hits(encoded)
+        return found
+
+
+class _Block:
+    """One automaton for some of the patterns."""
+
+    def __init__(self, first: int, sources: Sequence[str]) -> None:
+        options = re2.Options()
+        options.log_errors = False
+        options.case_sensitive = False
+        options.max_mem = _SET_MEMORY
+        self._first = first
+        self._size = len(sources)
+        self._set = re2.Set.SearchSet(options)
+        # re2 answers "nothing" when its automaton runs out of memory; the end of the text always matches, so that
+        # its absence gives this away.
+        try:
+            for source in sources:
+                self._set.Add(_widened(source))
+            self._sentinel = self._set.Add(r"\z")
+            self._set.Compile()
+        except re2.error as error:
+            raise ConfigurationError(
+                "patterns cannot be compiled together", expected="patterns that fit into memory", got=str(error)
+            ) from error
+
+    def hits(self, encoded: bytes) -> list[int]:
+        found = self._set.Match(encoded)
         if found is None or self._sentinel not in found:
-            return list(range(self._size))
+            return list(range(self._first, self._first + self._size))
         if len(found) == 1:
             return []
-        return sorted(index for index in found if index != self._sentinel)
+        return sorted(self._first + index for index in found if index != self._sentinel)
 
 
 def _widened(source: str) -> str:
