@@ -16,9 +16,9 @@ from aisecops_langchain.errors import ConfigurationError
 
 _COUNTER: Final = re.compile(r"(?<!\\)\{(\d+),(\d+)\}")
 _WIDE_MINIMUM: Final = 8
-_BLOCK: Final = 50
+_BLOCK: Final = 24
 """Patterns in one automaton."""
-_SET_MEMORY: Final = 32 * 2**20
+_SET_MEMORY: Final = 16 * 2**20
 """Bytes that the automaton of a block may take, at most."""
 
 
