@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aisecops_langchain.cli.scan import RULES
+
 if TYPE_CHECKING:
     from aisecops_langchain.evals.agentdojo.report import Report
     from aisecops_langchain.evals.agentdojo.run import Options
@@ -125,9 +127,8 @@ def agentdojo(
     required=True,
     help="JSON lines {id, source, channel, label, text}; label is attack or benign.",
 )
-@click.option(
-    "--pack", "packs", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Rule pack."
-)
+@click.option("--pack", "packs", multiple=True, type=RULES, help="Rule pack: a file or a folder.")
+@click.option("--yara", multiple=True, type=RULES, help="YARA rules: a file or a folder.")
 @click.option(
     "--jobs", type=click.IntRange(min=1), default=os.cpu_count() or 1, show_default="CPU count", help="Processes."
 )
@@ -140,6 +141,7 @@ def scanner(
     *,
     data: Path,
     packs: tuple[Path, ...],
+    yara: tuple[Path, ...],
     jobs: int,
     min_found: float | None,
     max_false: float | None,
@@ -149,7 +151,7 @@ def scanner(
     from aisecops_langchain.evals.scanner.run import Bounds, evaluate
     from aisecops_langchain.sanitize.bulk import ScanSetup
 
-    found = evaluate(data, ScanSetup(packs=packs), jobs=jobs, bounds=Bounds(min_found, max_false))
+    found = evaluate(data, ScanSetup(packs=packs, yara=yara), jobs=jobs, bounds=Bounds(min_found, max_false))
     if as_json:
         from aisecops_langchain.cli.output import print_json
 

@@ -32,6 +32,9 @@ _CHANNELS: Final = [
 ]
 _SEVERITIES: Final = ["low", "medium", "high"]
 
+RULES: Final = click.Path(exists=True, path_type=Path)
+"""A file or a folder of rules."""
+
 
 @click.command("scan")
 @click.argument("source", metavar="[FILE|-]", required=False, type=click.File("rb"))
@@ -43,9 +46,8 @@ _SEVERITIES: Final = ["low", "medium", "high"]
     show_default=True,
     help="The door that the text came through, where a line names none.",
 )
-@click.option(
-    "--pack", "packs", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Rule pack."
-)
+@click.option("--pack", "packs", multiple=True, type=RULES, help="Rule pack: a file or a folder.")
+@click.option("--yara", multiple=True, type=RULES, help="YARA rules: a file or a folder.")
 @click.option("--fail-on", type=click.Choice(_SEVERITIES), help="Exit with 1 at a finding at least this serious.")
 @click.option(
     "--jobs", type=click.IntRange(min=1), default=os.cpu_count() or 1, show_default="CPU count", help="Processes."
@@ -59,6 +61,7 @@ def scan_command(
     jsonl: IO[bytes] | None,
     channel: str,
     packs: tuple[Path, ...],
+    yara: tuple[Path, ...],
     fail_on: str | None,
     jobs: int,
     as_json: bool,
@@ -73,7 +76,7 @@ def scan_command(
     if (source is None) == (jsonl is None):
         raise CommandError("expected: one FILE, '-' for standard input, or --jsonl FILE")
     worst = _Worst()
-    setup = ScanSetup(packs=packs)
+    setup = ScanSetup(packs=packs, yara=yara)
     if jsonl is not None:
         _scan_lines(jsonl, channel, setup, jobs, worst)
     else:

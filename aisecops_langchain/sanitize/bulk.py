@@ -19,8 +19,10 @@ from aisecops_langchain.domain.labels import Integrity, Label, Source, SourceKin
 from aisecops_langchain.sanitize.config import Action, SanitizeConfig, SeverityActions
 from aisecops_langchain.sanitize.detect import HiddenTextDetector, RuleDetector
 from aisecops_langchain.sanitize.finding import Finding
+from aisecops_langchain.sanitize.pack_check import require_examples
 from aisecops_langchain.sanitize.pipeline import Sanitized, Sanitizer
 from aisecops_langchain.sanitize.rules import core_rules, load_rules
+from aisecops_langchain.sanitize.yara import YaraDetector
 
 UNTRUSTED_ACTIONS: Final = SanitizeConfig(channels={SourceKind.SYSTEM_PROMPT: SeverityActions()})
 """Actions as for content that nobody vouches for, whatever its door: a scanner judges texts, not speakers."""
@@ -58,6 +60,8 @@ class ScanSetup:
     config: SanitizeConfig = UNTRUSTED_ACTIONS
     packs: tuple[Path, ...] = ()
     """Rule packs beside the one that ships."""
+    yara: tuple[Path, ...] = ()
+    """Files or folders of YARA rules."""
 
     def open(self) -> Scanner:
         """Make the scanner.
@@ -66,10 +70,14 @@ class ScanSetup:
             The scanner.
 
         Raises:
-            ConfigurationError: If a pack cannot be read or is not sound.
+            ConfigurationError: If a pack cannot be read, is not sound, or an example of it fails.
         """
-        rules = [rule for pack in (core_rules(), *map(load_rules, self.packs)) for rule in pack.rules]
-        return Scanner(Sanitizer(self.config, detectors=(RuleDetector(rules), HiddenTextDetector())))
+        packs = [load_rules(path) for path in self.packs]
+        for pack in packs:
+            require_examples(pack)
+        rules = [rule for pack in (core_rules(), *packs) for rule in pack.rules]
+        others = [YaraDetector(path) for path in self.yara]
+        return Scanner(Sanitizer(self.config, detectors=(RuleDetector(rules), HiddenTextDetector(), *others)))
 
 
 class Scanner:

@@ -69,6 +69,11 @@ class View(NamedTuple):
     positions: Callable[[], Sequence[int]]
     """Raw position of every character of ``text``; computed on demand, since most texts match nothing."""
 
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """Return where a non-empty span of ``text`` stands in the raw text."""
+        positions = self.positions()
+        return positions[start], positions[end - 1] + 1
+
 
 class Normalized(NamedTuple):
     """A raw text and what is passed on of it."""

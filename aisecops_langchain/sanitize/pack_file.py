@@ -28,7 +28,7 @@ class _StrictLoader(yaml.SafeLoader):
     """Refuses what YAML would resolve without a word."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        event = self.peek_event()
+        event = self.peek_event()  # type: ignore[no-untyped-call]
         if getattr(event, "anchor", None) is not None:
             raise yaml.composer.ComposerError(None, None, "anchors and aliases are not allowed", event.start_mark)
         return super().compose_node(parent, index)
@@ -124,7 +124,9 @@ def read_texts(path: Path | Traversable) -> list[PackText]:
     Raises:
         ConfigurationError: If there is none, or one cannot be read.
     """
-    files = sorted((file for file in path.iterdir() if file.name.endswith(".yaml")), key=_name) if path.is_dir() else [path]
+    files = (
+        sorted((file for file in path.iterdir() if file.name.endswith(".yaml")), key=_name) if path.is_dir() else [path]
+    )
     if not files:
         raise ConfigurationError(f"rule pack {path.name} is empty", expected="a folder with *.yaml files")
     return [PackText(file.name, _read(file)) for file in files]

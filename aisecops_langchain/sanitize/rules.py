@@ -99,7 +99,9 @@ class _File(Frozen):
 
     pack: str = Field(min_length=1)
     version: int = Field(ge=1)
-    define: dict[Annotated[str, Field(pattern=r"^[a-z][a-z_]*$")], Annotated[str, Field(min_length=1)]] = {}
+    define: dict[Annotated[str, Field(pattern=r"^[a-z][a-z_]*$")], Annotated[str, Field(min_length=1)]] = Field(
+        default_factory=dict
+    )
     """Fragments of patterns, by name; each may use those that stand before it."""
     rules: tuple[Rule, ...] = ()
 
@@ -151,7 +153,10 @@ def _assemble(texts: list[PackText]) -> RulePack:
     for text, file in files:
         if (file.pack, file.version) != (first.pack, first.version):
             raise text.error(
-                "names another pack", ("pack",), expected=f"{first.pack} {first.version}", got=f"{file.pack} {file.version}"
+                "names another pack",
+                ("pack",),
+                expected=f"{first.pack} {first.version}",
+                got=f"{file.pack} {file.version}",
             )
     fragments = _fragments(files)
     rules = [rule for text, file in files for rule in _rules(text, file, fragments)]
@@ -178,11 +183,16 @@ def _fragments(files: Iterable[tuple[PackText, _File]]) -> dict[str, str]:
 def _expand(pattern: str, fragments: Mapping[str, str], text: PackText, where: tuple[int | str, ...]) -> str:
     for name in _REFERENCE.findall(pattern):
         if name not in fragments:
-            raise text.error(f"uses %{{{name}}}", where, expected="a fragment defined before it", got="none of that name")
+            raise text.error(
+                f"uses %{{{name}}}", where, expected="a fragment defined before it", got="none of that name"
+            )
     expanded = _REFERENCE.sub(lambda reference: fragments[reference[1]], pattern)
     if len(expanded) > _LONGEST_PATTERN:
         raise text.error(
-            "holds a pattern that is too long", where, expected=f"at most {_LONGEST_PATTERN} characters", got=f"{len(expanded)}"
+            "holds a pattern that is too long",
+            where,
+            expected=f"at most {_LONGEST_PATTERN} characters",
+            got=f"{len(expanded)}",
         )
     return expanded
 
@@ -190,7 +200,9 @@ def _expand(pattern: str, fragments: Mapping[str, str], text: PackText, where: t
 def _rules(text: PackText, file: _File, fragments: Mapping[str, str]) -> Iterable[Rule]:
     for index, rule in enumerate(file.rules):
         places = [("rules", index, "patterns", number) for number in range(len(rule.patterns))]
-        patterns = [_expand(pattern, fragments, text, where) for pattern, where in zip(rule.patterns, places, strict=True)]
+        patterns = [
+            _expand(pattern, fragments, text, where) for pattern, where in zip(rule.patterns, places, strict=True)
+        ]
         expanded = rule.model_copy(update={"patterns": tuple(patterns)})
         for source, where in zip(expanded.sources(), places, strict=True):
             _require_sound(source, text, where)
