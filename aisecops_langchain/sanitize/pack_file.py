@@ -98,9 +98,8 @@ class PackText:
         return ConfigurationError(f"{place}: {message}", expected=expected, got=got, remedy=remedy)
 
     def _document(self) -> object:
-        loader = _StrictLoader(self.content)
         try:
-            return loader.get_single_data()
+            return _StrictLoader(self.content).get_single_data()
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             where = f"{self.name}:{mark.line + 1}" if mark else self.name
@@ -108,8 +107,6 @@ class PackText:
             raise ConfigurationError(f"rule pack {where} is not YAML as it is read here", got=got) from error
         except (RecursionError, ValueError) as error:
             raise ConfigurationError(f"rule pack {self.name} is not YAML as it is read here", got=str(error)) from None
-        finally:
-            loader.dispose()
 
 
 def read_texts(path: Path | Traversable) -> list[PackText]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Final, Protocol, cast
 
 import re2
@@ -55,6 +56,7 @@ class Pattern(Protocol):
         ...
 
 
+@lru_cache(maxsize=4096)
 def compile_pattern(source: str) -> Pattern:
     """Compile one pattern, case-insensitively.
 
@@ -76,7 +78,7 @@ def compile_pattern(source: str) -> Pattern:
         raise ConfigurationError(
             "pattern cannot be compiled",
             expected="google-re2 syntax (no look-around, no back references)",
-            got=str(error),
+            got=_reason(error),
             remedy="correct the pattern",
         ) from error
 
@@ -133,7 +135,7 @@ class _Block:
             self._set.Compile()
         except re2.error as error:
             raise ConfigurationError(
-                "patterns cannot be compiled together", expected="patterns that fit into memory", got=str(error)
+                "patterns cannot be compiled together", expected="patterns that fit into memory", got=_reason(error)
             ) from error
 
     def hits(self, encoded: bytes) -> list[int]:
@@ -143,6 +145,12 @@ class _Block:
         if len(found) == 1:
             return []
         return sorted(self._first + index for index in found if index != self._sentinel)
+
+
+def _reason(error: re2.error) -> str:
+    """Return what re2 says, which comes as bytes."""
+    reason = error.args[0]
+    return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
 
 
 def _widened(source: str) -> str:

@@ -46,32 +46,31 @@ class YaraDetector:
 
     def scan(self, views: Sequence[View], channel: SourceKind) -> list[Finding]:
         """Inspect one text; see ``Detector.scan``."""
-        findings: list[Finding] = []
-        for view in views:
-            findings += [finding for finding in self._scan(view, channel) if not _is_known(finding, findings)]
-        return findings
-
-    def _scan(self, view: View, channel: SourceKind) -> Iterator[Finding]:
         import yara_x  # noqa: PLC0415 - an extra
 
-        scanner = yara_x.Scanner(self._rules)  # one for each scan: it may not be shared between threads
+        scanner = yara_x.Scanner(self._rules)  # one for each text: it may not be shared between threads
         scanner.set_timeout(self._timeout)
-        data = view.text.encode("utf-8", "replace")
-        try:
-            matching = scanner.scan(data).matching_rules
-        except (yara_x.TimeoutError, yara_x.ScanError) as error:
-            yield detector_failed("yara", type(error).__name__)
-            return
-        for rule in matching:
-            severity, category, channels = _described(rule.identifier, rule.metadata)
-            if channels and channel not in channels:
-                continue
-            for start, end in _spans(rule, data):
-                first, last = view.span(start, end)
-                hidden = view.name == "hidden"
-                yield Finding(
-                    f"yara:{rule.identifier}", category, Severity.HIGH if hidden else severity, first, last, view.name
-                )
+        findings: list[Finding] = []
+        for view in views:
+            data = view.text.encode("utf-8", "replace")
+            try:
+                matching = scanner.scan(data).matching_rules
+            except (yara_x.TimeoutError, yara_x.ScanError) as error:
+                return [*findings, detector_failed("yara", type(error).__name__)]
+            for rule in matching:
+                new = [finding for finding in _findings(rule, view, data, channel) if not _is_known(finding, findings)]
+                findings += new
+        return findings
+
+
+def _findings(rule: yara_x.Rule, view: View, data: bytes, channel: SourceKind) -> Iterator[Finding]:
+    severity, category, channels = _described(rule.identifier, rule.metadata)
+    if channels and channel not in channels:
+        return
+    for start, end in _spans(rule, data):
+        first, last = view.span(start, end)
+        worst = Severity.HIGH if view.name == "hidden" else severity
+        yield Finding(f"yara:{rule.identifier}", category, worst, first, last, view.name)
 
 
 def _is_known(finding: Finding, findings: Sequence[Finding]) -> bool:

@@ -96,6 +96,6 @@ def test_a_set_without_its_sentinel_answers_all_of_them():
         def Match(self, text):  # noqa: N802 - re2's own name
             return None
 
-    patterns = PatternSet(["a", "b"])
-    patterns._set = Exhausted()
-    assert patterns.hits("text") == [0, 1]
+    patterns = PatternSet(["z"] * 30 + ["a", "b"])
+    patterns._blocks[-1]._set = Exhausted()
+    assert patterns.hits("text") == list(range(24, 32))
