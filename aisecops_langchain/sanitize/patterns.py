@@ -17,9 +17,12 @@ from aisecops_langchain.errors import ConfigurationError
 
 _COUNTER: Final = re.compile(r"(?<!\\)\{(\d+),(\d+)\}")
 _WIDE_MINIMUM: Final = 8
-_BLOCK: Final = 24
-"""Patterns in one automaton."""
-_SET_MEMORY: Final = 16 * 2**20
+_WAITS: Final = re.compile(r"(?:\]|(?<!\\)\.)(?:\{\d+,\d*\}|[*+])")
+"""A run of almost any character: having seen what stands before it, a pattern waits for what stands behind it."""
+_WAITING: Final = 64
+_PLAIN: Final = 200
+"""Patterns in one automaton: of those that wait, and of those that do not."""
+_SET_MEMORY: Final = 64 * 2**20
 """Bytes that the automaton of a block may take, at most."""
 
 
@@ -86,8 +89,8 @@ def compile_pattern(source: str) -> Pattern:
 class PatternSet:
     """Many patterns that are looked for in few passes.
 
-    Patterns are compiled in blocks: each "seen this, waiting for that" of a pattern doubles the states that one
-    automaton may be in, so a single one over all of them spends its time on making states.
+    Patterns that wait are compiled in small blocks, since each that may be waiting or not doubles the states of an
+    automaton; a single one over all of them spends its time on making states. The others share large blocks.
 
     Args:
         sources: Patterns in re2 syntax, matched without regard to case; neighbours should resemble each other.
@@ -97,7 +100,12 @@ class PatternSet:
     """
 
     def __init__(self, sources: Sequence[str]) -> None:
-        self._blocks = [_Block(first, sources[first : first + _BLOCK]) for first in range(0, len(sources), _BLOCK)]
+        waiting = [bool(_WAITS.search(source)) for source in sources]
+        self._blocks = [
+            _Block([(index, sources[index]) for index in indexes])
+            for wait, size in ((True, _WAITING), (False, _PLAIN))
+            for indexes in _parts([index for index, waits in enumerate(waiting) if waits is wait], size)
+        ]
 
     def hits(self, text: str) -> list[int]:
         """Name the patterns that may match.
@@ -112,24 +120,23 @@ class PatternSet:
         found: list[int] = []
         for block in self._blocks:
             found += block.hits(encoded)
-        return found
+        return sorted(found)
 
 
 class _Block:
     """One automaton for some of the patterns."""
 
-    def __init__(self, first: int, sources: Sequence[str]) -> None:
+    def __init__(self, sources: Sequence[tuple[int, str]]) -> None:
         options = re2.Options()
         options.log_errors = False
         options.case_sensitive = False
         options.max_mem = _SET_MEMORY
-        self._first = first
-        self._size = len(sources)
+        self._indexes = [index for index, _ in sources]
         self._set = re2.Set.SearchSet(options)
         # re2 answers "nothing" when its automaton runs out of memory; the end of the text always matches, so that
         # its absence gives this away.
         try:
-            for source in sources:
+            for _, source in sources:
                 self._set.Add(_widened(source))
             self._sentinel = self._set.Add(r"\z")
             self._set.Compile()
@@ -141,10 +148,15 @@ class _Block:
     def hits(self, encoded: bytes) -> list[int]:
         found = self._set.Match(encoded)
         if found is None or self._sentinel not in found:
-            return list(range(self._first, self._first + self._size))
+            return self._indexes
         if len(found) == 1:
             return []
-        return sorted(self._first + index for index in found if index != self._sentinel)
+        return [self._indexes[index] for index in found if index != self._sentinel]
+
+
+def _parts(items: list[int], size: int) -> Iterator[list[int]]:
+    for first in range(0, len(items), size):
+        yield items[first : first + size]
 
 
 def _reason(error: re2.error) -> str:
