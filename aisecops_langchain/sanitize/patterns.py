@@ -19,7 +19,7 @@ _COUNTER: Final = re.compile(r"(?<!\\)\{(\d+),(\d+)\}")
 _WIDE_MINIMUM: Final = 8
 _WAITS: Final = re.compile(r"(?:\]|(?<!\\)\.)(?:\{\d+,\d*\}|[*+])")
 """A run of almost any character: having seen what stands before it, a pattern waits for what stands behind it."""
-_WAITING: Final = 64
+_WAITING: Final = 40
 _PLAIN: Final = 200
 """Patterns in one automaton: of those that wait, and of those that do not."""
 _SET_MEMORY: Final = 64 * 2**20
@@ -89,8 +89,8 @@ def compile_pattern(source: str) -> Pattern:
 class PatternSet:
     """Many patterns that are looked for in few passes.
 
-    Patterns that wait are compiled in small blocks, since each that may be waiting or not doubles the states of an
-    automaton; a single one over all of them spends its time on making states. The others share large blocks.
+    Patterns that wait are compiled in blocks, since each that may be waiting or not doubles the states of an
+    automaton; a single one over all of them spends its time on making states. The others share large ones.
 
     Args:
         sources: Patterns in re2 syntax, matched without regard to case; neighbours should resemble each other.
