@@ -150,3 +150,29 @@ def test_a_sample_that_cannot_be_read_is_no_sample(run: Run, tmp_path: Path, bad
     result = run("eval", "scanner", "--data", samples(tmp_path / "s.jsonl", bad))
     assert result.exit_code == 2
     assert "line 5 of the samples" in result.output
+
+
+def test_rules_in_yara_and_packs_of_several_files_are_used(tmp_path: Path) -> None:
+    (tmp_path / "own.yar").write_text('rule lantern { meta: severity = "low" strings: $a = "lantern" condition: $a }')
+    folder = tmp_path / "pack"
+    folder.mkdir()
+    (folder / "a.yaml").write_text("pack: p\nversion: 1\ndefine: {light: 'moon|star'}\n")
+    (folder / "b.yaml").write_text(
+        "pack: p\nversion: 1\nrules:\n- {id: light, category: c, severity: low, description: d,"
+        " patterns: ['%{light}light'], match: [moonlight], no_match: [daylight]}\n"
+    )
+    code, (answer,), _ = scanned(
+        line(text="a lantern by starlight"), "--yara", str(tmp_path / "own.yar"), "--pack", str(folder)
+    )
+    assert code == 0
+    assert {finding["rule"] for finding in answer["findings"]} == {"yara:lantern", "light"}
+
+
+def test_a_pack_whose_examples_fail_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(
+        "pack: p\nversion: 1\nrules:\n- {id: light, category: c, severity: low, description: d,"
+        " patterns: [moonlight], match: [starlight], no_match: [daylight]}\n"
+    )
+    code, answers, errors = scanned(line(text="x"), "--pack", str(tmp_path / "own.yaml"))
+    assert (code, answers) == (2, [])
+    assert "light match 1" in errors
