@@ -29,7 +29,8 @@ _BINARY_NUMBERS: Final = re.compile(r"(?<![0-9a-zA-Z])[01]{7,8}(?:[ ,;\t\r\n]{0,
 _TOKEN: Final = re.compile(r"[A-Za-z0-9+/_-]{16,}+(?:\r?\n[A-Za-z0-9+/_-]++={0,2}(?![^\r\n]))*+={0,6}")
 _PARTS: Final = re.compile(r"(\r?\n|[/_+-])")
 _SHORTEST_TOKEN: Final = 16
-_FEW_PARTS: Final = 33
+_SHORT_TOKEN: Final = 512
+"""Of the parts of longer ones, only those are decoded that promise text."""
 
 
 def _unescape(match: re.Match[str]) -> str:
@@ -89,7 +90,7 @@ def _from_token(match: re.Match[str]) -> str:
     parts = _PARTS.split(token)
     if len(parts) == 1:
         return token
-    decode = decode_token if len(parts) <= _FEW_PARTS else decode_promising_token
+    decode = decode_token if len(token) <= _SHORT_TOKEN else decode_promising_token
     return "".join((len(part) >= _SHORTEST_TOKEN and decode(part)) or part for part in parts)
 
 

@@ -34,12 +34,14 @@ _UNRENDERED: Final = {
     for name in ("script", "style", "noscript", "template", "iframe")
 }
 """Elements whose content is not markup, or not shown, and what closes them."""
-_VOID: Final = frozenset("area base br col embed hr img input link meta param source track wbr".split())
-_BLOCK: Final = frozenset(
-    "address article aside blockquote body br caption dd details div dl dt fieldset figcaption figure footer form h1 h2 h3"
-    " h4 h5 h6 head header hr html legend li main nav ol option p pre section summary table tbody td tfoot th thead title"
-    " tr ul".split()
+_VOID_NAMES: Final = "area base br col embed hr img input link meta param source track wbr"
+_BLOCK_NAMES: Final = (
+    "address article aside blockquote body br caption dd details div dl dt fieldset figcaption figure footer form "
+    "h1 h2 h3 h4 h5 h6 head header hr html legend li main nav ol option p pre section summary table tbody td tfoot "
+    "th thead title tr ul"
 )
+_VOID: Final = frozenset(_VOID_NAMES.split())
+_BLOCK: Final = frozenset(_BLOCK_NAMES.split())
 _MARKDOWN_COMMENT: Final = re.compile(
     r"^ {0,3}\[[^\]\n]{0,40}\]:[ \t]{0,3}(?:#|<>)[ \t]{0,3}[(\"'][^\n]*", re.MULTILINE
 )

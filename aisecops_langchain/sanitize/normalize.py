@@ -73,7 +73,7 @@ class Removal(NamedTuple):
     """One run of raw characters that is not passed on as it was."""
 
     kind: str
-    """What it was: ``control``, ``bidi``, ``zero_width``, ``variation``, ``tag``, ``surrogate``; or a kind of markup."""
+    """``control``, ``bidi``, ``zero_width``, ``variation``, ``tag`` or ``surrogate``; or a kind of markup."""
     start: int
     end: int
     replacement: str = ""

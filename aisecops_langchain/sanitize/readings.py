@@ -179,11 +179,13 @@ class _Reader:
         raw = _Base(item.text, item.span, item.steps)
         text = raw.then(shown.text, _STRIP)
         plain = text.then(skeleton(text.text), _SKELETON)
-        folds = plain is not text or is_emphasized(plain.text)
+        emphasized = is_emphasized(plain.text)
+        folds = emphasized or plain is not text
         if not folds or not item.steps:
             self._view(item, text.text, text.span, item.steps)
         if folds:
-            self._view(item, fold(plain.text), _Way(plain, _FOLD).span, (*item.steps, EMPHASIS.name))
+            folded, span = (fold(plain.text), _Way(plain, _FOLD).span) if emphasized else (plain.text, plain.span)
+            self._view(item, folded, span, (*item.steps, EMPHASIS.name))
         if item.depth >= _DEPTH:
             return
         if text is not raw:

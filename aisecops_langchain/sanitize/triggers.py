@@ -14,13 +14,10 @@ from aisecops_langchain.sanitize.respell import LEET, ROT13
 
 _COMMON: Final = (
     "the you your all and not for with this that from have ignore previous instructions system prompt user send "
-    "die der das alle und nicht sie mit ist bitte "
-    "les des vous tout toutes est pas que "
-    "los las todas todo por para que usted "
-    "todas suas você para como não "
-    "tutte tutti che per con sono "
-    "tool file mail call email please data password forget disregard reveal tell make must now"
-).split()
+    "die der das alle und nicht sie mit ist bitte les des vous tout toutes est pas que los las todas todo por para "
+    "usted suas como tutte tutti che per con sono tool file mail call email please data password forget disregard "
+    "reveal tell make must now"
+)
 """Words of which a sentence in a language with Latin letters holds at least one."""
 _SIGNS: Final = {letter: sign for sign, letter in LEET.items() if sign.isdigit()}
 
@@ -36,11 +33,11 @@ def _words(forms: list[str]) -> str:
     return rf"(?:^|[^\w+/=-])(?:{'|'.join(sorted(set(forms)))})(?:$|[^\w+/=-])"
 
 
-_ASCII_WORDS: Final = [word for word in _COMMON if word.isascii() and len(word) > 2]
+_COMMON_WORDS: Final = _COMMON.split()
 _PALINDROMES: Final = frozenset({"las", "los", "mit", "now", "der", "sed", "and", "das", "mail"})
 """Words that are others when they are reversed: sal, sol, tim, won, red, des, DNA, sad, Liam."""
-_ROTATED: Final = _words([_signed(word, ROT13.apply) for word in _ASCII_WORDS])
-_REVERSED: Final = _words([_signed(word[::-1]) for word in _ASCII_WORDS if word not in _PALINDROMES])
+_ROTATED: Final = _words([_signed(word, ROT13.apply) for word in _COMMON_WORDS])
+_REVERSED: Final = _words([_signed(word[::-1]) for word in _COMMON_WORDS if word not in _PALINDROMES])
 
 _SOURCES: Final = {
     "markup": r"<[a-z/!?]",
@@ -53,7 +50,10 @@ _SOURCES: Final = {
     "joined": r"(?:\pL+[-_.+/]){3}\pL|\pL{20}",
     "lines": r"(?:\n(?:[^\n]?){12}){4}",
     "broken": r"[^\r\n]\r?\n[^\r\n]",
-    "leet": r"(?:^|[^\w+/=-])(?:[a-z0-9@$]?){8}[a-z][013457$!]+[a-z](?:[a-z0-9@$]?){12}(?:$|[^\w+/=@-])|\b[13457][a-z]{4}[a-z]*\b",
+    "leet": (
+        r"(?:^|[^\w+/=-])(?:[a-z0-9@$]?){8}[a-z][013457$!]+[a-z](?:[a-z0-9@$]?){12}(?:$|[^\w+/=@-])"
+        r"|\b[13457][a-z]{4}[a-z]*\b"
+    ),
     "torn": r"[^\s]{3}\n[^\s]+\n[^\s]{3}|[0-9a-z+/_-]{16}\n[0-9a-z+/_-]|<[^<> \n]*\n[^<>\n]*>",
     "rot13": rf"{_ROTATED}|%[0-7][n-s]|\\h00|\\k[0-9]|&#k[0-9]|(?:[0-7][0-9n-s][ ,:]){{6}}",
     "reversed": _REVERSED,
@@ -74,7 +74,8 @@ _OTHERS: Final = r"\x{370}-\x{58f}\x{13a0}-\x{13ff}\x{a4d0}-\x{a4ff}\x{ab70}-\x{
 _MIXED: Final = PatternSet(
     [
         rf"[a-z][\x{{300}}-\x{{36f}}]?[{_OTHERS}]|[{_OTHERS}][a-z]",
-        r"[\x{1d00}-\x{1d7f}\x{a730}-\x{a7ff}\x{24b6}-\x{24e9}\x{ff10}-\x{ff19}\x{ff21}-\x{ff3a}\x{ff41}-\x{ff5a}\x{1d400}-\x{1d7ff}\x{1f110}-\x{1f189}\x{1f1e6}-\x{1f1ff}]",
+        r"[\x{1d00}-\x{1d7f}\x{a730}-\x{a7ff}\x{24b6}-\x{24e9}]",
+        r"[\x{ff10}-\x{ff19}\x{ff21}-\x{ff3a}\x{ff41}-\x{ff5a}\x{1d400}-\x{1d7ff}\x{1f110}-\x{1f189}\x{1f1e6}-\x{1f1ff}]",
         r"[\x{334}-\x{338}\x{363}-\x{36f}]|[\x{300}-\x{36f}]{2}",
     ]
 )

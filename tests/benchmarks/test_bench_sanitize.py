@@ -14,7 +14,7 @@ PROSE = (
     "The hotel lies at the edge of the old town, ten minutes from the station. Breakfast is served from seven to ten, "
     "and the garden is open until dusk. Guests who arrive late should ring the bell at the side door. "
 ) * 12
-BINARY = base64.encodebytes(random.Random(1).randbytes(SIZE)).decode()  # noqa: S311 - not for security
+BINARY = base64.encodebytes(random.Random(1).randbytes(SIZE)).decode()
 TEXTS = {
     "prose": PROSE[:SIZE],
     "wrapped": "\n".join(PROSE[at : at + 76] for at in range(0, SIZE, 77))[:SIZE],

@@ -69,7 +69,7 @@ def _rot13(text):
 
 
 def _combining(text):
-    marks = random.Random(1)  # noqa: S311 - not for security
+    marks = random.Random(1)
     return "".join(character + chr(marks.randrange(0x300, 0x36F)) for character in text)
 
 

@@ -117,8 +117,22 @@ def test_cutting_that_makes_new_markup_withholds_the_text():
 
 MARKUP = st.lists(
     st.sampled_from(
-        ["<", ">", "<a ", "<p hidden>", "</p>", "<!--", "-->", '"', "'", "=", "x", "<b>", "</", "<script>", "</script>"]
-        + [
+        [
+            "<",
+            ">",
+            "<a ",
+            "<p hidden>",
+            "</p>",
+            "<!--",
+            "-->",
+            '"',
+            "'",
+            "=",
+            "x",
+            "<b>",
+            "</",
+            "<script>",
+            "</script>",
             "<form>",
             "</form>",
             "<style>.a{display:none}",
