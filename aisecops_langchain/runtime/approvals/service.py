@@ -51,6 +51,13 @@ class Taken(NamedTuple):
     """Why the answer does not count, as a code of ``votes.REFUSALS``."""
 
 
+class _Kept(NamedTuple):
+    """A request as the ledger keeps it."""
+
+    row: Row
+    record: ApprovalRecord
+
+
 class Approvals:
     """The one service through which approvals are asked, answered and looked up.
 
@@ -163,11 +170,13 @@ class Approvals:
             requested_at=now,
             expires_at=now + min(lifetimes) * _SECOND,
             requires=requires,
+            parents=parents,
+            recorded=False,
         )
-        self._log.asked(record, parents)
-        if self._ledger.apply([Change(self._row(record))], durable=True):
-            return record
-        known = self.find(key)
+        row = self._row(record)
+        if self._ledger.apply([Change(row)], durable=True):
+            return self._told(row, record).record
+        known = self.look(key)  # somebody else asked at the same moment, with an expiry of his own
         if known is None:
             raise LedgerError("an approval request was neither kept nor found", remedy="check the ledger file")
         return known
@@ -291,8 +300,8 @@ class Approvals:
         return Change(self._row(used), replaces=row.seal)
 
     def _noticed(self, row: Row) -> ApprovalRecord:
-        """Record what time did to a request that nobody answered."""
-        record = open_row(self._sealer, row, ApprovalRecord)
+        """Record that a request was made, should nobody have come to that, and what time did to it meanwhile."""
+        row, record = self._told(row, open_row(self._sealer, row, ApprovalRecord))
         if record.state is not ApprovalState.PENDING:
             return record
         now = self._clock.now()
@@ -310,6 +319,23 @@ class Approvals:
             self._log.escalated(record, item)
         self._log.answered(changed, resumes=False)
         return changed
+
+    def _told(self, row: Row, record: ApprovalRecord) -> _Kept:
+        """Record a request as the ledger keeps it, and then that this was done; before, no answer to it is taken.
+
+        Whoever meets a request that is not known to be recorded records it: the same, whoever does.
+        """
+        if record.recorded:
+            return _Kept(row, record)
+        self._log.asked(record)
+        told = record.model_copy(update={"recorded": True})
+        new = self._row(told)
+        if self._ledger.apply([Change(new, replaces=row.seal)], durable=False):
+            return _Kept(new, told)
+        current = self._ledger.get(Table.APPROVALS, row.key)  # somebody else came to it first
+        if current is None:
+            raise LedgerError("an approval request is gone", expected="a pending approval", got="none")
+        return _Kept(current, open_row(self._sealer, current, ApprovalRecord))
 
     def _changes(self, row: Row, record: ApprovalRecord, settled: Settled, mark: str) -> list[Change]:
         changes: list[Change] = []
