@@ -28,7 +28,9 @@ from aisecops_langchain.runtime.decisions.authority import Authority
 from aisecops_langchain.runtime.decisions.budgets import Budgets
 from aisecops_langchain.runtime.decisions.gate import Gate
 from aisecops_langchain.runtime.decisions.insistence import Insistence
+from aisecops_langchain.runtime.decisions.issuing import Issuing
 from aisecops_langchain.runtime.decisions.pins import Pins, load_pins
+from aisecops_langchain.runtime.decisions.spending import Spending
 from aisecops_langchain.runtime.effects.execution import Execution
 from aisecops_langchain.runtime.effects.reconcile import (
     EffectReconciler,
@@ -150,17 +152,27 @@ class Governor:
         self._insistence = Insistence(ledger)
         self._budgets = Budgets(ledger, clock)
         self.terms = TermSheet(self._policy, self._budgets).of
-        self.gate = Gate(
+        spending = Spending(self._policy, effects, self._budgets, self._authority)
+        issuing = Issuing(
             policy=self._policy,
             effects=effects,
             approvals=self.approvals,
             claims=self.execution.claims,
+            spending=spending,
             recorder=self.recorder,
             sealer=sealer,
             clock=clock,
+        )
+        self.gate = Gate(
+            policy=self._policy,
+            effects=effects,
+            approvals=self.approvals,
+            recorder=self.recorder,
+            clock=clock,
             environment=environment or {},
             authority=self._authority,
-            budgets=self._budgets,
+            spending=spending,
+            issuing=issuing,
             grants=self.grants,
             briefings=Briefings(self._policy, effects, self.admission.findings_on),
         )

@@ -17,7 +17,7 @@ from aisecops_langchain.domain.decision import Effect
 from aisecops_langchain.errors import AisecopsError, AuditWriteError, PolicyError
 from aisecops_langchain.policy import parse_policy
 from aisecops_langchain.runtime.approvals.service import Approve
-from aisecops_langchain.runtime.decisions.gate import Denied, NeedsApproval, Permitted
+from aisecops_langchain.runtime.decisions.verdicts import Denied, NeedsApproval, Permitted
 from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger
 from aisecops_langchain.testing import MemoryLedger
 
@@ -259,7 +259,7 @@ sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from runtime_kit import World
 from test_runtime_budgets import pay, world
-from aisecops_langchain.runtime.decisions.gate import Permitted
+from aisecops_langchain.runtime.decisions.verdicts import Permitted
 from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger
 here = world("budgets: {money: {measure: spend, limit: 100, per: principal}}", ledger=SqliteLedger(Path(sys.argv[2])))
 start = int(sys.argv[3])

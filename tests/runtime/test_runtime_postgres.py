@@ -29,7 +29,7 @@ from aisecops_langchain.cli.main import cli
 from aisecops_langchain.errors import AisecopsError, ConfigurationError, LedgerError, PermitError
 from aisecops_langchain.keyfile import load_or_create_key
 from aisecops_langchain.runtime.approvals.service import Approve
-from aisecops_langchain.runtime.decisions.gate import Permitted
+from aisecops_langchain.runtime.decisions.verdicts import Permitted
 from aisecops_langchain.runtime.governor import Governor
 from aisecops_langchain.runtime.ledger.choice import open_ledger
 from aisecops_langchain.runtime.ledger.postgres import PostgresLedger

@@ -14,7 +14,7 @@ from runtime_kit import POLICY, ROOT_KEY, World
 
 from aisecops_langchain.domain.stop import StopRegister
 from aisecops_langchain.errors import AuditWriteError, ConfigurationError, LedgerError, PermitError
-from aisecops_langchain.runtime.decisions.gate import Denied, Permitted
+from aisecops_langchain.runtime.decisions.verdicts import Denied, Permitted
 from aisecops_langchain.runtime.governor import Governor
 from aisecops_langchain.runtime.ledger.records import close_row
 from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger
@@ -167,7 +167,7 @@ import sys, time
 sys.path.insert(0, sys.argv[2])
 from runtime_kit import World, POLICY
 from aisecops_langchain.runtime.governor import Governor
-from aisecops_langchain.runtime.decisions.gate import Permitted
+from aisecops_langchain.runtime.decisions.verdicts import Permitted
 world = World()
 with Governor.open(POLICY, sys.argv[1], durability="none") as governor:
     world.governor = governor
