@@ -128,12 +128,12 @@ class Issuing:
         """
         before = self._effects.read(case.key)
         for _ in range(ATTEMPTS):
-            verdict = self._under_known(case, event, basis, before) if before else None
-            verdict = verdict or self._issue_new(case, decision, event, basis, before)
+            known = self._under_known(case, event, basis, before) if before else None
+            verdict = known or self._issue_new(case, decision, event, basis, before)
             if not isinstance(verdict, Denied) or verdict.code in USED_UP:
                 break
-            known, before = before, self._effects.read(case.key)
-            if known == before:
+            was, before = before, self._effects.read(case.key)
+            if was == before:
                 break  # else another worker permitted it, or began it, meanwhile
         return verdict
 
