@@ -172,9 +172,9 @@ def test_seconds_run_from_the_first_call():
 def test_tokens_stop_the_model_and_the_calls():
     here = world("budgets: {tokens: {measure: tokens, limit: 100, per: tenant, window: day}}")
     governor = here.governor
-    assert governor.may_ask_model(here.scope)
-    governor.meter(here.scope, 100)
-    assert not governor.may_ask_model(here.scope)
+    assert governor.oversight.may_ask_model(here.scope)
+    governor.oversight.meter(here.scope, 100)
+    assert not governor.oversight.may_ask_model(here.scope)
     assert here.only("budget_exhausted").budgets == ("tokens",)
     assert isinstance(pay(here, 1), Denied)
 

@@ -455,15 +455,15 @@ def test_insisting_on_denied_calls_stops_a_run():
     """The same call is denied so often and no more; other runs are not affected."""
     world = World()
     limit = POLICY.limits.max_repeated_denials
-    answers = [world.governor.must_stop(world.scope, "sha256:call") for _ in range(limit)]
+    answers = [world.governor.oversight.must_stop(world.scope, "sha256:call") for _ in range(limit)]
     assert answers == [False] * (limit - 1) + [True]
     other = world.scope.model_copy(update={"trace": "cd" * 16})
-    assert world.governor.must_stop(other, "sha256:call") is False
+    assert world.governor.oversight.must_stop(other, "sha256:call") is False
 
 
 def test_insisting_with_ever_new_calls_stops_a_run_too():
     """A model that varies its arguments is stopped by the bound on all denials."""
     world = World()
     limit = POLICY.limits.max_denials_per_run
-    answers = [world.governor.must_stop(world.scope, f"sha256:{number}") for number in range(limit)]
+    answers = [world.governor.oversight.must_stop(world.scope, f"sha256:{number}") for number in range(limit)]
     assert answers == [False] * (limit - 1) + [True]

@@ -49,7 +49,7 @@ def test_a_stop_counts_for_the_very_next_decision_and_the_very_next_start(world,
     assert caught.value.code == world.only("execution_blocked").code == "stopped"
     assert isinstance(world.decide(world.propose(call_id="next")), Denied)
     assert world.sink.events[-1].decision.reasons[0].code == "stopped"
-    assert world.governor.must_stop(world.scope, "any call")
+    assert world.governor.oversight.must_stop(world.scope, "any call")
     ordered, reported = world.only("stop_ordered"), world.only("stop_reported")
     assert (ordered.reason, ordered.by, reported.stopped, reported.running, reported.ran) == ("odd", "alice", 1, 1, 1)
     world.governor.execution.complete(running, result="r", label=done.context)  # what had begun is accounted for
