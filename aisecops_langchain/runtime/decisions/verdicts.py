@@ -44,14 +44,15 @@ class Denied:
 Verdict = Permitted | NeedsApproval | Denied
 
 _BEGUN: Final = {
-    EffectState.STARTED: Denied("already_running", "This call is running right now; its outcome is not known yet."),
+    EffectState.STARTED: Denied("already_running", "The call is running right now; its outcome is not known yet."),
+    EffectState.COMPLETED: Denied("already_used", "The call was already carried out."),
+    EffectState.FAILED: Denied("already_used", "The call was already tried, and failed."),
     EffectState.UNKNOWN: Denied(
-        "outcome_unknown", "This call was started before and its outcome is unknown; do not assume either way."
+        "outcome_unknown", "The call was started before and its outcome is unknown; do not assume either way."
     ),
 }
-_OVER: Final = Denied("already_used", "This step of the plan was already carried out or given up.")
 
-USED_UP: Final = frozenset({_OVER.code, *(denied.code for denied in _BEGUN.values())})
+USED_UP: Final = frozenset(denied.code for denied in _BEGUN.values())
 """Codes of the denials of a step that had its turn."""
 
 
@@ -59,9 +60,9 @@ def used_up(state: EffectState) -> Denied:
     """Refuse a step that was begun before.
 
     Args:
-        state: What became of it.
+        state: What became of it; any but reserved.
 
     Returns:
         A denial that says no more than is known.
     """
-    return _BEGUN.get(state, _OVER)
+    return _BEGUN[state]
