@@ -15,9 +15,9 @@ from aisecops_langchain.adapters.context import opened_label, sealed
 from aisecops_langchain.adapters.node import GovernanceNode
 from aisecops_langchain.adapters.place import Place
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES
-from aisecops_langchain.adapters.translate import answered_after, last_turn, proposals_of, refusal, text_of, with_text
+from aisecops_langchain.adapters.translate import answered_after, last_turn, proposals_of, refusal, text_of
 from aisecops_langchain.domain.events import RunFinished
-from aisecops_langchain.domain.labels import NEUTRAL, UNLABELLED
+from aisecops_langchain.domain.labels import NEUTRAL, UNLABELLED, Label
 from aisecops_langchain.provenance import SealedLabel
 
 _Outcome = Literal["completed", "stopped", "blocked"]
@@ -36,33 +36,36 @@ class FinishNode(GovernanceNode):
         following = place.memory.get("next")
         following = following if isinstance(following, Mapping) else {}
         stop = following.get("stop")
+        label = NEUTRAL
         if stop is None:
-            messages, outcome, reason = *self._release(place), ""
+            messages, outcome, label = self._release(place)
+            reason = ""
         else:
             reason = str(following.get("reason", ""))[:200]
             messages = [*_unanswered(place), AIMessage(f"I stopped here. {reason}")]
             outcome = "blocked" if stop == "blocked" else "stopped"
         labels: dict[str, SealedLabel] = {}
-        if stop is not None:
-            for message in messages:
-                labels |= sealed(self._governor, place, message, NEUTRAL)
+        for message in messages:
+            labels |= sealed(self._governor, place, message, label)
         recorder = self._governor.recorder
         recorder.record(RunFinished, place.scope, place.task, outcome=outcome, reason=reason)
         recorder.commit()
         memory = {"labels": labels, "plan": None, "edits": {}, "next": {}}
         return {MESSAGES: messages, CHANNEL: memory}
 
-    def _release(self, place: Place) -> tuple[list[BaseMessage], _Outcome]:
+    def _release(self, place: Place) -> tuple[list[BaseMessage], _Outcome, Label]:
+        """Inspect the final words; they are replaced only where something had to be taken out of them."""
         final = place.messages[-1] if place.messages else None
         if not isinstance(final, AIMessage):
-            return [], "completed"
+            return [], "completed", UNLABELLED
         label = opened_label(self._governor, place, final) or UNLABELLED
         admission = self._governor.admission
         agent = place.scope.principal.agent
         released = admission.release(text_of(final), place.scope, name=agent, label=label)
-        if not released.blocked:
-            return [], "completed"
-        return [with_text(final, lambda _text: released.text)], "blocked"
+        if not released.changed:
+            return [], "completed", label
+        shown = final.model_copy(update={"content": released.text})
+        return [shown], "blocked" if released.blocked else "completed", label
 
 
 def _unanswered(place: Place) -> list[BaseMessage]:

@@ -71,7 +71,7 @@ _CONFIDENTIALITY_RANK: Final = {level: rank for rank, level in enumerate(Confide
 
 
 class SourceKind(StrEnum):
-    """The doors through which content reaches a model."""
+    """The doors through which content reaches a model, and the one through which its words leave."""
 
     SYSTEM_PROMPT = "system_prompt"
     USER_PROMPT = "user_prompt"
@@ -80,6 +80,8 @@ class SourceKind(StrEnum):
     MEMORY = "memory"
     TOOL_RESULT = "tool_result"
     AGENT_MESSAGE = "agent_message"
+    OUTPUT = "output"
+    """The final words of a run; no content comes from here."""
 
 
 class Source(Frozen):

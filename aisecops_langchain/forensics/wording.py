@@ -157,11 +157,11 @@ class Narrator:
     @_tell.register
     def _(self, event: ContentSanitized) -> str:
         actions = names(event.actions) or "changed"
-        return f"{_content(event)} was {actions} before use{_findings(event.findings)}"
+        return f"{_content(event)} was {actions} before use{_findings(event.findings)}{_kept(event.kept)}"
 
     @_tell.register
     def _(self, event: ContentBlocked) -> str:
-        return f"{_content(event)} was withheld{_findings(event.findings)}{_because(event.reason)}"
+        return f"{_content(event)} was withheld{_findings(event.findings)}{_because(event.reason)}{_kept(event.kept)}"
 
     @_tell.register
     def _(self, event: PromptAllowed) -> str:
@@ -169,16 +169,17 @@ class Narrator:
 
     @_tell.register
     def _(self, event: PromptBlocked) -> str:
-        who = name(event.principal.user)
-        return f"The prompt of user {who} was refused{_findings(event.findings)}{_because(event.reason)}"
+        why = f"{_findings(event.findings)}{_because(event.reason)}{_kept(event.kept)}"
+        return f"The prompt of user {name(event.principal.user)} was refused{why}"
 
     @_tell.register
     def _(self, event: OutputAllowed) -> str:
-        return f"The answer was let out as {event.label.integrity}{_findings(event.findings)}"
+        actions = f", {names(event.actions)}" if event.actions else ""
+        return f"The answer was let out as {event.label.integrity}{actions}{_findings(event.findings)}"
 
     @_tell.register
     def _(self, event: OutputBlocked) -> str:
-        return f"The answer was withheld{_findings(event.findings)}{_because(event.reason)}"
+        return f"The answer was withheld{_findings(event.findings)}{_because(event.reason)}{_kept(event.kept)}"
 
     @_tell.register
     def _(self, event: BudgetExhausted) -> str:
@@ -335,6 +336,10 @@ def _content(event: ContentAdmitted | ContentSanitized | ContentBlocked) -> str:
 def _findings(findings: Iterable[FindingRecord]) -> str:
     seen = sorted({f"{item.category}/{item.severity}" for item in findings})
     return f"; found {names(seen)}" if seen else ""
+
+
+def _kept(kept: bool) -> str:  # noqa: FBT001 - a fact
+    return "; it is kept in quarantine" if kept else ""
 
 
 def _because(reason: str) -> str:

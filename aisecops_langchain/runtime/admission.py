@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from aisecops_langchain.canonical import JsonValue
 from aisecops_langchain.domain.effects import ResultProfile
 from aisecops_langchain.domain.events import (
     ContentAdmitted,
@@ -22,8 +23,9 @@ from aisecops_langchain.domain.events import (
 )
 from aisecops_langchain.domain.labels import Label, Source, SourceKind, label_for
 from aisecops_langchain.domain.scope import Scope
+from aisecops_langchain.runtime.quarantine import Quarantine
 from aisecops_langchain.runtime.recorder import Recorder
-from aisecops_langchain.sanitize import Sanitized, Sanitizer
+from aisecops_langchain.sanitize import Sanitized, SanitizedValue, Sanitizer, content_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +41,38 @@ class Admitted:
     """Id of the event that records it."""
 
 
+@dataclass(frozen=True, slots=True)
+class AdmittedValue:
+    """Structured content after inspection."""
+
+    value: JsonValue
+    """What may be passed on."""
+    changed: bool
+    blocked: bool
+
+
 class Admission:
     """The door for content.
 
     Args:
         sanitizer: Cleans and inspects.
         recorder: Writes what was found.
+        quarantine: Keeps what was withheld; without one, only its digest stays.
     """
 
-    def __init__(self, sanitizer: Sanitizer, recorder: Recorder) -> None:
+    def __init__(self, sanitizer: Sanitizer, recorder: Recorder, quarantine: Quarantine | None = None) -> None:
         self.sanitizer = sanitizer
         self._recorder = recorder
+        self._quarantine = quarantine
+        self._keeps = True
+
+    def keep(self, wanted: bool) -> None:  # noqa: FBT001 - a setting
+        """Keep what is withheld from now on, or do not.
+
+        Args:
+            wanted: Whether it is to be kept.
+        """
+        self._keeps = wanted
 
     def admit(
         self,
@@ -80,12 +103,13 @@ class Admission:
 
         Raises:
             SanitizeError: If it could not be inspected.
+            QuarantineError: If it was withheld, and could not be kept.
             AuditWriteError: If that could not be recorded.
         """
         found = self.sanitizer.sanitize_text(text, channel=kind, redact_pii=redact_pii)
         source = Source(kind=kind, name=name, digest=found.raw_digest)
         label = _label(source, results, found) if carried is None else _through(carried, source)
-        facts: dict[str, Any] = {"source": source, "label": label, "size": len(text), "findings": _findings(found)}
+        facts = self._facts(found, source, label, text)
         record = self._recorder.record
         identity = (kind.value, name, found.raw_digest)
         if found.blocked:
@@ -99,6 +123,50 @@ class Admission:
         if kind is SourceKind.USER_PROMPT and not found.blocked:
             event = record(PromptAllowed, scope, *identity, parents=parents, **facts)
         return Admitted(text=found.text, label=label, changed=found.changed, blocked=found.blocked, event=event)
+
+    def admit_value(
+        self,
+        value: JsonValue,
+        scope: Scope,
+        *,
+        kind: SourceKind,
+        name: str,
+        redact_pii: bool = False,
+        parents: tuple[str, ...] = (),
+    ) -> AdmittedValue:
+        """Inspect structured content that stands beside a text, such as a document's metadata.
+
+        What passes unchanged is told by the event of the text; only what was changed or withheld has its own.
+
+        Args:
+            value: Plain JSON.
+            scope: Where it came in.
+            kind: The door it came through.
+            name: Which document or tool.
+            redact_pii: Whether personal data is to be taken out of it.
+            parents: Ids of the events that brought it.
+
+        Returns:
+            What may be passed on.
+
+        Raises:
+            SanitizeError: If it could not be inspected.
+            QuarantineError: If it was withheld, and could not be kept.
+            AuditWriteError: If that could not be recorded.
+        """
+        found = self.sanitizer.sanitize_value(value, channel=kind, redact_pii=redact_pii)
+        if found.changed or found.findings:
+            source = Source(kind=kind, name=name, digest=found.raw_digest)
+            facts = self._facts(found, source, label_for(source), content_text(value))
+            identity = (kind.value, name, found.raw_digest)
+            if found.blocked:
+                self._recorder.record(ContentBlocked, scope, *identity, parents=parents, reason=_why(found), **facts)
+            elif found.changed:
+                changed = {"clean_digest": found.clean_digest, "actions": found.actions}
+                self._recorder.record(ContentSanitized, scope, *identity, parents=parents, **changed, **facts)
+            else:
+                self._recorder.record(ContentAdmitted, scope, *identity, parents=parents, **facts)
+        return AdmittedValue(value=found.value, changed=found.changed, blocked=found.blocked)
 
     def release(self, text: str, scope: Scope, *, name: str, label: Label) -> Admitted:
         """Inspect the model's final words on their way out.
@@ -114,16 +182,30 @@ class Admission:
 
         Raises:
             SanitizeError: If it could not be inspected.
+            QuarantineError: If it was withheld, and could not be kept.
             AuditWriteError: If that could not be recorded.
         """
-        found = self.sanitizer.sanitize_text(text, channel=SourceKind.AGENT_MESSAGE)
+        found = self.sanitizer.sanitize_text(text, channel=SourceKind.OUTPUT)
         source = Source(kind=SourceKind.AGENT_MESSAGE, name=name, digest=found.raw_digest)
-        facts: dict[str, Any] = {"source": source, "label": label, "size": len(text), "findings": _findings(found)}
+        facts = self._facts(found, source, label, text)
         if found.blocked:
             event = self._recorder.record(OutputBlocked, scope, found.raw_digest, reason=_why(found), **facts)
         else:
-            event = self._recorder.record(OutputAllowed, scope, found.raw_digest, **facts)
+            clean = found.clean_digest if found.changed else ""
+            event = self._recorder.record(
+                OutputAllowed, scope, found.raw_digest, clean_digest=clean, actions=found.actions, **facts
+            )
         return Admitted(text=found.text, label=label, changed=found.changed, blocked=found.blocked, event=event)
+
+    def _facts(self, found: Sanitized | SanitizedValue, source: Source, label: Label, raw: str) -> dict[str, Any]:
+        """Collect what every event says, and keep what was withheld before one can say so."""
+        withheld = found.blocked or "quarantined" in found.actions
+        kept = (
+            self._quarantine.keep(found.raw_digest, raw)
+            if withheld and self._keeps and self._quarantine is not None
+            else False
+        )
+        return {"source": source, "label": label, "size": len(raw), "findings": _findings(found), "kept": kept}
 
 
 def _through(carried: Label, source: Source) -> Label:
@@ -140,11 +222,11 @@ def _label(source: Source, results: ResultProfile | None, found: Sanitized) -> L
     return label if suspicious else label.model_copy(update={"integrity": results.integrity})
 
 
-def _findings(found: Sanitized) -> tuple[FindingRecord, ...]:
+def _findings(found: Sanitized | SanitizedValue) -> tuple[FindingRecord, ...]:
     return tuple(finding.record() for finding in found.findings)
 
 
-def _why(found: Sanitized) -> str:
+def _why(found: Sanitized | SanitizedValue) -> str:
     if not found.findings:
         return "not inspected"
     return "findings: " + ", ".join(sorted({item.rule for item in found.findings}))

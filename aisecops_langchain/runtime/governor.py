@@ -29,18 +29,20 @@ from aisecops_langchain.runtime.effects import Effects
 from aisecops_langchain.runtime.execution import Execution
 from aisecops_langchain.runtime.gate import Gate
 from aisecops_langchain.runtime.insistence import Insistence
+from aisecops_langchain.runtime.inspection import Inspectors, inspection_of
 from aisecops_langchain.runtime.opening import PolicySource, load, open_stores, today_in
 from aisecops_langchain.runtime.planning import Planner
 from aisecops_langchain.runtime.policy_change import PolicyChange
 from aisecops_langchain.runtime.policy_in_force import PolicyInForce
 from aisecops_langchain.runtime.ports import AuditSink, CheckedClock, Clock, Ledger, SystemClock
+from aisecops_langchain.runtime.quarantine import Quarantine
 from aisecops_langchain.runtime.reconcile import EffectReconciler, ReconcileReport, Reconciliation, checked_reconcilers
 from aisecops_langchain.runtime.recorder import Recorder
 from aisecops_langchain.runtime.stops import Stops
 from aisecops_langchain.runtime.tasks import FixedScopes, TaskReader
 from aisecops_langchain.runtime.terms import TermSheet
 from aisecops_langchain.runtime.warrants import WarrantSigner
-from aisecops_langchain.sanitize import Sanitizer
+from aisecops_langchain.sanitize import PiiRedactor, Sanitizer
 from aisecops_langchain.sealing import Sealer
 
 __all__ = ["Governor", "PolicySource"]
@@ -55,7 +57,9 @@ class Governor:
         ledger: Effects and approvals.
         sealer: Holds the key that state and ledger never see.
         clock: Tells the time.
-        sanitizer: Inspects content.
+        sanitizer: Inspects content, whatever the policy says; by default the policy's ``sanitize`` section decides.
+        redactor: Finds the personal data that the policy names; Presidio without a language model by default.
+        quarantine: Keeps withheld content; without one, only its digest stays.
         environment: Facts from configuration that rules may ask for; ``today`` (a date like 2024-05-15) also resolves
             dates that the user spells without a year.
         scope_extractor: Reads the user's words for what they ask for, where a rule wants to know; key words by default.
@@ -74,6 +78,7 @@ class Governor:
         messages: Seals labels of messages between agents.
         stops: The kill switch.
         delegations: Gives and judges warrants.
+        quarantine: Keeps withheld content; ``None`` where none was given.
         terms: Tells how long is waited for a tool, and how often it may be tried: ``TermSheet.of``.
         delegate: Lets another agent act in an agent's place: ``delegations.delegate``.
     """
@@ -87,6 +92,8 @@ class Governor:
         sealer: Sealer,
         clock: Clock | None = None,
         sanitizer: Sanitizer | None = None,
+        redactor: PiiRedactor | None = None,
+        quarantine: Quarantine | None = None,
         environment: Mapping[str, JsonValue] | None = None,
         scope_extractor: ScopeExtractor | None = None,
         reconcilers: Mapping[str, EffectReconciler] | None = None,
@@ -100,7 +107,10 @@ class Governor:
         self.recorder = Recorder(sink, clock, sealer, policy.reveal)
         self.labels = LabelSeals(sealer)
         self.messages = MessageSeals(sealer)
-        self.admission = Admission(sanitizer or Sanitizer(), self.recorder)
+        self.quarantine = quarantine
+        self._inspectors = Inspectors(sanitizer, redactor)
+        self.admission = Admission(self._inspectors.of(policy), self.recorder, quarantine)
+        self.admission.keep(inspection_of(policy).keep_quarantined)
         tasks = TaskReader(scope_extractor or KeywordScope(), self._policy, FixedScopes(ledger, sealer))
         self.planner = Planner(
             self.recorder, sealer, max_calls=limits.max_calls_per_plan, tasks=tasks, today=today_in(environment)
@@ -151,6 +161,7 @@ class Governor:
         durability: Durability | str = Durability.GROUP,
         clock: Clock | None = None,
         sanitizer: Sanitizer | None = None,
+        redactor: PiiRedactor | None = None,
         environment: Mapping[str, JsonValue] | None = None,
         scope_extractor: ScopeExtractor | None = None,
         reconcilers: Mapping[str, EffectReconciler] | None = None,
@@ -159,13 +170,15 @@ class Governor:
 
         Args:
             policy: A policy, or the path of a bundle.
-            home: Directory for ``audit/``, ``ledger.sqlite3`` and ``keys/``; made if missing. Keep its keys private.
+            home: Directory for ``audit/``, ``ledger.sqlite3``, ``withheld/`` and ``keys/``; made if missing. Keep its
+                keys private.
             ledger: ``postgresql://`` URL of a ledger that hosts share (extra ``postgres``), or an open ledger, which
                 the governor closes; a SQLite file in ``home`` by default. Hosts that share one need the same
                 ``keys/seal.key``.
             durability: What the log waits for: ``none``, ``group`` (one sync shared by all who wait) or ``sync``.
             clock: Tells the time; this machine's by default.
-            sanitizer: Inspects content; the default rule pack by default.
+            sanitizer: Inspects content, whatever the policy says; the policy's ``sanitize`` section decides by default.
+            redactor: Finds the personal data that the policy names; Presidio without a language model by default.
             environment: Facts from configuration that rules may ask for.
             scope_extractor: Reads the user's words for what they ask for; key words by default.
             reconcilers: For each tool that has one, a function that finds out how an unknown effect ended.
@@ -191,6 +204,8 @@ class Governor:
             sealer=stores.sealer,
             clock=clock,
             sanitizer=sanitizer,
+            redactor=redactor,
+            quarantine=stores.quarantine,
             environment=environment,
             scope_extractor=scope_extractor,
             reconcilers=reconcilers,
@@ -225,7 +240,9 @@ class Governor:
             PolicyError: If the bundle is not sound; the policy in force stays.
             AuditWriteError: If the change could not be recorded; then everything is denied until one can be.
         """
-        self._change.to(load(policy))
+        loaded = load(policy)
+        self._inspectors.of(loaded)  # what cannot be inspected as it asks must not come into force
+        self._change.to(loaded)
 
     def suspend(self, fault: str) -> None:
         """Deny everything until a policy is loaded, because what should be in force is not known.
@@ -242,6 +259,8 @@ class Governor:
         self.planner.limit(policy.limits.max_calls_per_plan)
         self.approvals.limit(policy.limits.approval_ttl_seconds)
         self.recorder.reveal(policy.reveal)
+        self.admission.sanitizer = self._inspectors.of(policy)
+        self.admission.keep(inspection_of(policy).keep_quarantined)
 
     def scope(self, *, trace: str, thread: str, checkpoint_ns: str, principal: Principal) -> Scope:
         """Name a place under the policy in force.

@@ -6,15 +6,17 @@ file beyond its own rule pack.
 
 from __future__ import annotations
 
-from aisecops_langchain.sanitize.config import Action, SanitizeConfig, SeverityActions
+from aisecops_langchain.sanitize.config import CATEGORIES, Action, SanitizeConfig, SeverityActions
 from aisecops_langchain.sanitize.detect import Detector, HiddenTextDetector, RuleDetector
 from aisecops_langchain.sanitize.finding import Finding, Severity
 from aisecops_langchain.sanitize.pii import PiiRedactor
 from aisecops_langchain.sanitize.pipeline import Sanitized, SanitizedValue, Sanitizer
 from aisecops_langchain.sanitize.rules import Rule, RulePack, core_rules, load_rules
 from aisecops_langchain.sanitize.scrub import scrub_value
+from aisecops_langchain.sanitize.values import content_text
 
 __all__ = [
+    "CATEGORIES",
     "Action",
     "Detector",
     "Finding",
@@ -29,6 +31,7 @@ __all__ = [
     "Sanitizer",
     "Severity",
     "SeverityActions",
+    "content_text",
     "core_rules",
     "load_rules",
     "scrub_value",

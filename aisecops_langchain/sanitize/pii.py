@@ -76,6 +76,17 @@ class PiiRedactor:
         self._threshold = threshold
         self._lock = Lock()
 
+    def can_find(self, entity: str) -> bool:
+        """Tell whether an entity can be looked for.
+
+        Args:
+            entity: A Presidio entity name.
+
+        Returns:
+            Whether it is among those that this redactor was made for.
+        """
+        return self._entities is None or entity in self._entities
+
     def redact(self, text: str) -> str:
         """Replace personal data by markers.
 

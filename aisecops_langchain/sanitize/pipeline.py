@@ -22,7 +22,7 @@ from aisecops_langchain.sanitize.embedded import embedded_texts, may_embed
 from aisecops_langchain.sanitize.finding import Finding, Severity
 from aisecops_langchain.sanitize.normalize import Normalized, normalize
 from aisecops_langchain.sanitize.pii import PiiRedactor
-from aisecops_langchain.sanitize.rules import core_rules
+from aisecops_langchain.sanitize.rules import RulePack, core_rules
 from aisecops_langchain.sanitize.values import (
     KeyCollisionError,
     digest_value,
@@ -87,7 +87,8 @@ class Sanitizer:
 
     Args:
         config: Actions by door and severity, and limits.
-        detectors: What looks at the text; the core rule pack and the hidden-text detector by default.
+        detectors: What looks at the text; the rule packs and the hidden-text detector by default.
+        packs: Rule packs to use beside the core pack.
         redactor: What redacts personal data, where asked; Presidio without a language model by default.
     """
 
@@ -96,11 +97,11 @@ class Sanitizer:
         config: SanitizeConfig | None = None,
         *,
         detectors: Sequence[Detector] | None = None,
+        packs: Sequence[RulePack] = (),
         redactor: PiiRedactor | None = None,
     ) -> None:
         self._config = config or SanitizeConfig()
-        default = (RuleDetector(core_rules().rules), HiddenTextDetector())
-        self._detectors = default if detectors is None else tuple(detectors)
+        self._detectors = _default_detectors(packs) if detectors is None else tuple(detectors)
         self._redactor = redactor or PiiRedactor()
 
     def sanitize_text(self, text: str, *, channel: SourceKind, redact_pii: bool = False) -> Sanitized:
@@ -239,6 +240,11 @@ class Sanitizer:
             for finding in findings
             if finding.view != "hidden" and self._config.action(finding, channel) is Action.CLEAN
         )
+
+
+def _default_detectors(packs: Sequence[RulePack]) -> tuple[Detector, ...]:
+    rules = [rule for pack in (core_rules(), *packs) for rule in pack.rules]
+    return RuleDetector(rules), HiddenTextDetector()
 
 
 def _findings(outcomes: Sequence[_Outcome]) -> tuple[Finding, ...]:

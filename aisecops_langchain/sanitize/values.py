@@ -11,7 +11,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from aisecops_langchain.canonical import digest, digest_text
+from aisecops_langchain.canonical import canonical_bytes, digest_text
 from aisecops_langchain.errors import CanonicalizationError, SanitizeError
 
 _SCALARS: Final = (bool, int, float, type(None))
@@ -55,12 +55,24 @@ def digest_value(value: JsonValue) -> str:
     Returns:
         ``sha256:`` and 64 hexadecimal digits.
     """
+    return digest_text("content", content_text(value))
+
+
+def content_text(value: JsonValue) -> str:
+    """Write a value as the text that its digest as content is over.
+
+    Args:
+        value: A plain JSON value, also one with lone surrogates or nested too deeply for a canonical form.
+
+    Returns:
+        A text as it is; anything else in its canonical form, or item by item where it has none.
+    """
     if isinstance(value, str):
-        return digest_text("content", value)
+        return value
     try:
-        return digest("content", value)
+        return canonical_bytes(value).decode()
     except CanonicalizationError:
-        return digest_text("content", "\n".join(f"{depth} {item!r}" for depth, item in _bounded(value)))
+        return "\n".join(f"{depth} {item!r}" for depth, item in _bounded(value))
 
 
 def map_texts(value: JsonValue, change: Callable[[str], str]) -> JsonValue:

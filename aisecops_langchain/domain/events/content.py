@@ -16,6 +16,8 @@ class _ContentEvent(Event):
     size: int
     """Length of the raw content in characters."""
     findings: tuple[FindingRecord, ...] = ()
+    kept: bool = False
+    """Whether the raw content was kept in quarantine, under the digest of the source."""
 
 
 class ContentAdmitted(_ContentEvent):
@@ -58,6 +60,10 @@ class OutputAllowed(_ContentEvent):
     """The model's final words were let out."""
 
     kind: Literal["output_allowed"] = "output_allowed"
+    clean_digest: str = ""
+    """Digest of what was let out, if anything was changed."""
+    actions: tuple[str, ...] = ()
+    """What was done: as in ``content_sanitized``."""
 
 
 class OutputBlocked(_ContentEvent):
