@@ -51,7 +51,7 @@ class Treatment(StrEnum):
     """What is done with a secret or a piece of personal data."""
 
     PASS = "pass"  # noqa: S105 - not a password
-    """It stays."""
+    """It stays, and is not looked for."""
     REDACT = "redact"
     """The name of its class stands in its place."""
     MASK = "mask"

@@ -25,7 +25,7 @@ from aisecops_langchain.sanitize.finding import Finding
 __all__ = ["CATEGORIES", "PASS_ALL", "Action", "SanitizeConfig", "SeverityActions"]
 
 
-CATEGORIES: Final = frozenset({"structure", "hidden", "secret", "personal"})
+CATEGORIES: Final = frozenset({"structure", "hidden"})
 """Categories of findings that do not come from a rule of a pack."""
 
 

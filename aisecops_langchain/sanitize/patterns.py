@@ -35,9 +35,18 @@ class Match(Protocol):
         """The text that matched."""
         ...
 
+    def span(self, group: int = 0) -> tuple[int, int]:
+        """Offsets of the match, or of one of its groups; -1 and -1 for a group that is not in it."""
+        ...
+
 
 class Pattern(Protocol):
     """The part of a compiled pattern that is used here."""
+
+    @property
+    def groups(self) -> int:
+        """How many groups it has."""
+        ...
 
     def search(self, text: str) -> Match | None:
         """Find the first match."""

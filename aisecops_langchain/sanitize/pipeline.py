@@ -22,6 +22,7 @@ from aisecops_langchain.sanitize.embedded import embedded_texts, may_embed
 from aisecops_langchain.sanitize.finding import Finding, Severity
 from aisecops_langchain.sanitize.normalize import Normalized, normalize
 from aisecops_langchain.sanitize.pii import PiiRedactor
+from aisecops_langchain.sanitize.private import PrivateData, Veil
 from aisecops_langchain.sanitize.rules import RulePack, core_rules
 from aisecops_langchain.sanitize.values import (
     KeyCollisionError,
@@ -36,10 +37,13 @@ NOTICE: Final = "[content withheld: it contained text that reads like instructio
 UNREADABLE_NOTICE: Final = "[content withheld: it could not be inspected]"
 """Stands for content beyond the limits of inspection."""
 
+PRIVATE_NOTICE: Final = "[content withheld: it contained private data]"
+"""Stands for text that was blocked because of secrets or personal data in it."""
+
 CUT: Final = "[removed]"
 """Stands for a span that was cut."""
 
-_NOTICES: Final = frozenset({NOTICE, UNREADABLE_NOTICE})
+_NOTICES: Final = frozenset({NOTICE, UNREADABLE_NOTICE, PRIVATE_NOTICE})
 _OUTCOMES: Final = ("normalized", "cleaned", "redacted", "quarantined", "blocked")
 
 
@@ -89,7 +93,7 @@ class Sanitizer:
         config: Actions by door and severity, and limits.
         detectors: What looks at the text; the rule packs and the hidden-text detector by default.
         packs: Rule packs to use beside the core pack.
-        redactor: What redacts personal data, where asked; Presidio without a language model by default.
+        redactor: What finds personal data that has no form of its own; Presidio without a language model by default.
     """
 
     def __init__(
@@ -103,14 +107,22 @@ class Sanitizer:
         self._config = config or SanitizeConfig()
         self._detectors = _default_detectors(packs) if detectors is None else tuple(detectors)
         self._redactor = redactor or PiiRedactor()
+        self._private = {
+            kind: PrivateData(treatments, fields, self._redactor)
+            for kind in SourceKind
+            if any((treatments := self._config.private.get(kind, {}), fields := self._config.fields.get(kind, {})))
+        }
 
-    def sanitize_text(self, text: str, *, channel: SourceKind, redact_pii: bool = False) -> Sanitized:
+    def sanitize_text(
+        self, text: str, *, channel: SourceKind, redact_pii: bool = False, veil: Veil | None = None
+    ) -> Sanitized:
         """Inspect one text.
 
         Args:
             text: Any string.
             channel: The door that it came through.
             redact_pii: Whether personal data is replaced by markers.
+            veil: Makes hashes and pseudonyms where the configuration asks for them; without one, such data is redacted.
 
         Returns:
             What may be passed on, and what was found and done.
@@ -121,7 +133,7 @@ class Sanitizer:
         if not isinstance(text, str):
             raise SanitizeError("content is not text", expected="str", got=type(text).__name__)
         raw_digest = digest_text("content", text)
-        outcome = self._inspect(text, channel, redact_pii=redact_pii)
+        outcome = self._inspect(text, channel, redact_pii=redact_pii, private=self._private.get(channel), veil=veil)
         changed = outcome.text != text
         return Sanitized(
             text=outcome.text,
@@ -133,13 +145,16 @@ class Sanitizer:
             blocked="blocked" in outcome.actions,
         )
 
-    def sanitize_value(self, value: JsonValue, *, channel: SourceKind, redact_pii: bool = False) -> SanitizedValue:
+    def sanitize_value(
+        self, value: JsonValue, *, channel: SourceKind, redact_pii: bool = False, veil: Veil | None = None
+    ) -> SanitizedValue:
         """Inspect a structured value, every text and every key of it.
 
         Args:
             value: A plain JSON value.
             channel: The door that it came through.
             redact_pii: Whether personal data in texts and keys is replaced by markers; numbers stay.
+            veil: Makes hashes and pseudonyms.
 
         Returns:
             The value with each text replaced by what may be passed on of it; a notice alone if it is blocked, or
@@ -162,18 +177,48 @@ class Sanitizer:
 
         try:
             clean = map_texts(value, clean_text)
+            clean = self._treat_value(clean, channel, veil, outcomes)
         except KeyCollisionError:
             findings = (*_findings(outcomes), _structural("key-collision"))
             return _withheld_value(value, UNREADABLE_NOTICE, findings, ("quarantined",))
         done = {action for outcome in outcomes for action in outcome.actions}
         findings, actions = _findings(outcomes), tuple(name for name in _OUTCOMES if name in done)
         if "blocked" in done:
-            return _withheld_value(value, NOTICE, findings, actions)
+            private = any(finding.category in ("secret", "personal") for finding in findings)
+            return _withheld_value(value, PRIVATE_NOTICE if private else NOTICE, findings, actions)
         raw_digest, changed = digest_value(value), bool(actions)
         clean_digest = digest_value(clean) if changed else raw_digest
         return SanitizedValue(clean, raw_digest, clean_digest, findings, actions, changed, blocked=False)
 
-    def _inspect(self, text: str, channel: SourceKind, *, redact_pii: bool) -> _Outcome:
+    def _treat_value(
+        self, value: JsonValue, channel: SourceKind, veil: Veil | None, outcomes: list[_Outcome]
+    ) -> JsonValue:
+        """Treat private data by fields; what that leaves must be what looking again would leave."""
+        private = self._private.get(channel)
+        if private is None:
+            return value
+        treated, seen = private.treat_value(value, veil)
+        changed = ("redacted",) if treated != value else ()
+        outcomes.append(_Outcome("", seen.findings, ("blocked",) if seen.blocked else changed))
+        settled = (
+            private.treat_value(treated, veil)[0]
+            == treated
+            == map_texts(treated, lambda text: self._inspect(text, channel, redact_pii=False).text)
+        )
+        if changed and not settled:
+            outcomes.append(_Outcome("", (_structural("residue"),), ("quarantined",)))
+            return NOTICE
+        return treated
+
+    def _inspect(
+        self,
+        text: str,
+        channel: SourceKind,
+        *,
+        redact_pii: bool,
+        private: PrivateData | None = None,
+        veil: Veil | None = None,
+    ) -> _Outcome:
         """Inspect one text without hashing it."""
         if len(text) > self._config.max_chars:
             return _Outcome(UNREADABLE_NOTICE, (_structural("size", len(text)),), ("quarantined",))
@@ -187,7 +232,10 @@ class Sanitizer:
         nested = any(f.view == "nested" and self._config.action(f, channel) is Action.CLEAN for f in findings)
         if action is Action.QUARANTINE or nested:  # what is escaped inside JSON has no span that could be cut
             return _Outcome(NOTICE, findings, ("quarantined",))
-        return self._change(normalized, findings, channel, redact_pii=redact_pii)
+        changed = self._change(normalized, findings, channel, redact_pii=redact_pii)
+        if private is None or changed.text in _NOTICES:
+            return changed
+        return self._treat(changed, channel, private, veil)
 
     def _change(
         self, normalized: Normalized, findings: tuple[Finding, ...], channel: SourceKind, *, redact_pii: bool
@@ -210,6 +258,25 @@ class Sanitizer:
                 finding = Finding("residue", "structure", Severity.HIGH, 0, len(normalized.raw), "text")
                 return _Outcome(NOTICE, (*findings, finding), ("quarantined",))
         return _Outcome(text, findings, tuple(actions))
+
+    def _treat(self, outcome: _Outcome, channel: SourceKind, private: PrivateData, veil: Veil | None) -> _Outcome:
+        """Treat private data in a text that has passed so far."""
+        try:
+            treated = private.treat_text(outcome.text, veil)
+            settled = treated.text == outcome.text or private.treat_text(treated.text, veil).text == treated.text
+        except KeyCollisionError:
+            findings = (*outcome.findings, _structural("key-collision", len(outcome.text)))
+            return _Outcome(UNREADABLE_NOTICE, findings, ("quarantined",))
+        findings = (*outcome.findings, *treated.findings)
+        if treated.blocked:
+            return _Outcome(PRIVATE_NOTICE, findings, ("blocked",))
+        if treated.text == outcome.text:
+            return outcome._replace(findings=findings)
+        again = self._inspect(treated.text, channel, redact_pii=False)
+        if not settled or again.text != treated.text:
+            return _Outcome(NOTICE, (*findings, _structural("residue", len(outcome.text))), ("quarantined",))
+        actions = tuple(name for name in _OUTCOMES if name in (*outcome.actions, "redacted"))
+        return outcome._replace(text=treated.text, findings=findings, actions=actions)
 
     def _scan(self, normalized: Normalized, channel: SourceKind) -> tuple[Finding, ...]:
         views = normalized.views()

@@ -80,7 +80,7 @@ class _Scrubber:
             return self._withhold("reserved_name", dict(value))
         shown: dict[str, JsonValue] = {}
         for key, item in value.items():
-            shown[self._key(key)] = self.value(_name_of(key, value), item, depth + 1)
+            shown[self._key(key)] = self.value(name_of(key, value), item, depth + 1)
         return shown
 
     def _key(self, key: str) -> str:
@@ -105,8 +105,16 @@ class _Scrubber:
             return {WITHHELD: kind}
 
 
-def _name_of(key: str, siblings: Mapping[str, JsonValue]) -> str:
-    """Return the name that tells what a field holds: its key, or for ``value`` what the field beside it says."""
+def name_of(key: str, siblings: Mapping[str, JsonValue]) -> str:
+    """Return the name that tells what a field holds.
+
+    Args:
+        key: Its key.
+        siblings: The object that it stands in.
+
+    Returns:
+        The key, or for ``value`` what the field beside it says.
+    """
     if key != "value":
         return key
     names = (siblings.get(field_name) for field_name in _NAME_FIELDS)
