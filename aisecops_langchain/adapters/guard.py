@@ -110,6 +110,7 @@ class ToolGuardNode(GovernanceNode):
                 place.scope,
                 turn=place.task,
                 plan_id=reference.plan if reference else None,
+                frame=context.frame,
             )
             if reference is not None and context_name(plan.context) != reference.context:
                 # What the model saw is not in state any more: nobody can vouch for it, so it counts as untrusted.
@@ -122,6 +123,7 @@ class ToolGuardNode(GovernanceNode):
                     turn=place.task,
                     plan_id=reference.plan,
                     in_doubt=True,
+                    frame=context.frame,
                 )
         if reference is None and not self._require_plan:
             planner.record(plan, place.scope)

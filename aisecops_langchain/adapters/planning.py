@@ -17,7 +17,7 @@ from aisecops_langchain.adapters.context import ModelContext, read_context, seal
 from aisecops_langchain.adapters.node import GovernanceNode, mapping_of
 from aisecops_langchain.adapters.place import Place, PrincipalSource, traced
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES
-from aisecops_langchain.adapters.translate import proposals_of, storable, tokens_of
+from aisecops_langchain.adapters.translate import proposals_of, storable, tokens_of, unmarked
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.runtime.governor import Governor
 from aisecops_langchain.runtime.tasks import Toolbox
@@ -80,11 +80,15 @@ class PlanningNode(GovernanceNode):
                 "the model answered with another kind of message", expected="AIMessage", got=answer.type
             )
         memory: dict[str, Any] = {"trace": place.scope.trace, "plan": None, "edits": {}, "next": {}}
+        if context.frame is not None:
+            answer = unmarked(answer, context.frame)
         proposals = proposals_of(answer)
         kept = storable(answer)
         if proposals:
             planner = self._governor.planner
-            plan = planner.plan(proposals, context.contents, self._tools, place.scope, turn=place.task)
+            plan = planner.plan(
+                proposals, context.contents, self._tools, place.scope, turn=place.task, frame=context.frame
+            )
             planner.record(plan, place.scope)
             memory["plan"] = planner.refer(plan, place.scope).to_json()
         memory["labels"] = sealed(self._governor, place, kept, spoken(place.scope.principal, kept, context.label))

@@ -35,6 +35,7 @@ from aisecops_langchain.domain.events import (
     ExecutionUnknown,
     FindingRecord,
     IdentityRefused,
+    MarkRepeated,
     ModelFailed,
     ModelFinished,
     ModelStarted,
@@ -162,6 +163,10 @@ class Narrator:
     @_tell.register
     def _(self, event: ContentBlocked) -> str:
         return f"{_content(event)} was withheld{_findings(event.findings)}{_because(event.reason)}{_kept(event.kept)}"
+
+    @_tell.register
+    def _(self, event: MarkRepeated) -> str:
+        return f"Content {short(event.content)} ({event.size} characters) holds the mark of this run"
 
     @_tell.register
     def _(self, event: PromptAllowed) -> str:

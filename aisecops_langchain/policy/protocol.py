@@ -112,6 +112,30 @@ class DeclaresInspection(Protocol):
         """Where it was read from; paths in it begin there."""
 
 
+def inspection_of(policy: PolicyEngine) -> Inspection:
+    """Return what a policy says about content.
+
+    Args:
+        policy: Any engine.
+
+    Returns:
+        Its own word, or the defaults where it has none.
+    """
+    return policy.inspection if isinstance(policy, DeclaresInspection) else DEFAULT_INSPECTION
+
+
+def origin_of(policy: PolicyEngine) -> Origin:
+    """Return where a policy was read from, as far as that is known.
+
+    Args:
+        policy: Any engine.
+
+    Returns:
+        The file and its lines.
+    """
+    return policy.origin if isinstance(policy, DeclaresInspection) else UNKNOWN_ORIGIN
+
+
 class Suspended:
     """Stands in for a policy whose next version cannot be read: it denies everything.
 
@@ -130,9 +154,8 @@ class Suspended:
         self.reveal = frozenset[str]()
         self.agents = before.agents
         self.tools = before.tools
-        known = before if isinstance(before, DeclaresInspection) else None
-        self.inspection = DEFAULT_INSPECTION if known is None else known.inspection
-        self.origin = UNKNOWN_ORIGIN if known is None else known.origin
+        self.inspection = inspection_of(before)
+        self.origin = origin_of(before)
         self._reason = Reason(code="policy_unusable", message=f"the policy in force cannot be read: {fault}")
 
     def decide(self, request: DecisionRequest) -> Decision:  # noqa: ARG002 - every request gets the same answer

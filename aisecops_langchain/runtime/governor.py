@@ -19,6 +19,7 @@ from aisecops_langchain.domain.events import BudgetExhausted
 from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.policy import PolicyEngine
+from aisecops_langchain.policy.protocol import inspection_of
 from aisecops_langchain.provenance import KeywordScope, LabelSeals, MessageSeals, ScopeExtractor
 from aisecops_langchain.runtime.admission import Admission
 from aisecops_langchain.runtime.approvals import Approvals
@@ -29,7 +30,7 @@ from aisecops_langchain.runtime.effects import Effects
 from aisecops_langchain.runtime.execution import Execution
 from aisecops_langchain.runtime.gate import Gate
 from aisecops_langchain.runtime.insistence import Insistence
-from aisecops_langchain.runtime.inspection import Inspectors, inspection_of
+from aisecops_langchain.runtime.inspection import Inspectors
 from aisecops_langchain.runtime.opening import PolicySource, load, open_stores, today_in
 from aisecops_langchain.runtime.planning import Planner
 from aisecops_langchain.runtime.policy_change import PolicyChange
@@ -38,6 +39,7 @@ from aisecops_langchain.runtime.ports import AuditSink, CheckedClock, Clock, Led
 from aisecops_langchain.runtime.quarantine import Quarantine
 from aisecops_langchain.runtime.reconcile import EffectReconciler, ReconcileReport, Reconciliation, checked_reconcilers
 from aisecops_langchain.runtime.recorder import Recorder
+from aisecops_langchain.runtime.spotlights import Spotlights
 from aisecops_langchain.runtime.stops import Stops
 from aisecops_langchain.runtime.tasks import FixedScopes, TaskReader
 from aisecops_langchain.runtime.terms import TermSheet
@@ -79,6 +81,7 @@ class Governor:
         stops: The kill switch.
         delegations: Gives and judges warrants.
         quarantine: Keeps withheld content; ``None`` where none was given.
+        spotlights: Sets untrusted content apart in what models are shown.
         terms: Tells how long is waited for a tool, and how often it may be tried: ``TermSheet.of``.
         delegate: Lets another agent act in an agent's place: ``delegations.delegate``.
     """
@@ -110,7 +113,8 @@ class Governor:
         self.quarantine = quarantine
         self._inspectors = Inspectors(sanitizer, redactor)
         self.admission = Admission(self._inspectors.of(policy), self.recorder, quarantine)
-        self.admission.keep(inspection_of(policy).keep_quarantined)
+        self.admission.keep(self._policy.inspection.keep_quarantined)
+        self.spotlights = Spotlights(self._policy, sealer, self.recorder)
         tasks = TaskReader(scope_extractor or KeywordScope(), self._policy, FixedScopes(ledger, sealer))
         self.planner = Planner(
             self.recorder, sealer, max_calls=limits.max_calls_per_plan, tasks=tasks, today=today_in(environment)

@@ -10,12 +10,12 @@ import hashlib
 from collections.abc import Iterator
 
 from aisecops_langchain.canonical import digest
-from aisecops_langchain.domain.inspection import DEFAULT_INSPECTION, Inspection
+from aisecops_langchain.domain.inspection import Inspection
 from aisecops_langchain.domain.labels import SourceKind
 from aisecops_langchain.errors import AisecopsError
 from aisecops_langchain.policy import PolicyEngine
-from aisecops_langchain.policy.problems import UNKNOWN_ORIGIN, Location, Origin
-from aisecops_langchain.policy.protocol import DeclaresInspection
+from aisecops_langchain.policy.problems import Location, Origin
+from aisecops_langchain.policy.protocol import inspection_of, origin_of
 from aisecops_langchain.sanitize import CATEGORIES, PiiRedactor, RulePack, SanitizeConfig, Sanitizer, core_rules
 from aisecops_langchain.sanitize.rules import parse_rules
 
@@ -88,30 +88,6 @@ class Inspectors:
                         f"nothing here can tell {name}",
                         remedy="pass the governor a redactor whose analyzer knows it",
                     )
-
-
-def inspection_of(policy: PolicyEngine) -> Inspection:
-    """Return what a policy says about content.
-
-    Args:
-        policy: Any engine.
-
-    Returns:
-        Its own word, or the defaults where it has none.
-    """
-    return policy.inspection if isinstance(policy, DeclaresInspection) else DEFAULT_INSPECTION
-
-
-def origin_of(policy: PolicyEngine) -> Origin:
-    """Return where a policy was read from, as far as that is known.
-
-    Args:
-        policy: Any engine.
-
-    Returns:
-        The file and its lines.
-    """
-    return policy.origin if isinstance(policy, DeclaresInspection) else UNKNOWN_ORIGIN
 
 
 def _pack(path: str, expected: str, origin: Origin) -> RulePack:

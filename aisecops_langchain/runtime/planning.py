@@ -23,6 +23,7 @@ from aisecops_langchain.runtime.plan_reference import PlanReference, PlanReferen
 from aisecops_langchain.runtime.ports import is_described
 from aisecops_langchain.runtime.recorder import Recorder
 from aisecops_langchain.runtime.tasks import TaskReader, Toolbox
+from aisecops_langchain.sanitize import Frame
 from aisecops_langchain.sealing import Sealer
 
 _MAX_NAME = 64
@@ -90,6 +91,7 @@ class Planner:
         turn: str,
         plan_id: str | None = None,
         in_doubt: bool = False,
+        frame: Frame | None = None,
     ) -> ExecutionPlan:
         """Make the plan for one turn of the model; the same turn gives the same plan.
 
@@ -101,6 +103,7 @@ class Planner:
             turn: Identity of the turn, stable when its node is executed again.
             plan_id: Identity of a plan made before for this turn, where one is known.
             in_doubt: Whether the contents are not those that the model saw; nobody then knows what was asked for.
+            frame: How untrusted content was set apart in what it saw; its mark must not get into a call.
 
         Returns:
             The plan; malformed calls stand in ``rejected``.
@@ -112,7 +115,7 @@ class Planner:
         steps: list[PlanStep] = []
         rejected: list[RejectedCall] = []
         for position, proposal in enumerate(proposals):
-            outcome = self._refuse(proposal, position, times) or _step(proposal, seen, tools)
+            outcome = self._refuse(proposal, position, times) or _step(proposal, seen, tools, frame)
             if isinstance(outcome, PlanStep):
                 steps.append(outcome)
             else:
@@ -219,7 +222,7 @@ class Planner:
         return None
 
 
-def _step(proposal: ProposedCall, index: ContentIndex, tools: Toolbox) -> PlanStep | RejectedCall:
+def _step(proposal: ProposedCall, index: ContentIndex, tools: Toolbox, frame: Frame | None) -> PlanStep | RejectedCall:
     tool = tools.get(proposal.tool)
     if tool is None:
         return _rejected(proposal, "unknown_tool", "no tool of that name is within this agent's reach")
@@ -231,6 +234,8 @@ def _step(proposal: ProposedCall, index: ContentIndex, tools: Toolbox) -> PlanSt
         definition = tool.definition()
     except AisecopsError as error:
         return _rejected(proposal, "invalid_arguments", str(error))
+    if frame is not None and frame.is_in(arguments):
+        return _rejected(proposal, "marked_arguments", "the arguments hold the mark that sets untrusted content apart")
     described = tool if is_described(tool) else None
     names = described.documented_names if described else frozenset[str]()
     return PlanStep(

@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 from aisecops_langchain.domain.decision import Decision, DecisionRequest
 from aisecops_langchain.domain.effects import UNDECLARED, ToolProfile
+from aisecops_langchain.domain.inspection import Inspection
 from aisecops_langchain.policy.bounds import NO_BOUNDS, Bounds
 from aisecops_langchain.policy.model import Limits
-from aisecops_langchain.policy.protocol import DeclaresBounds, DeclaresTools, PolicyEngine
+from aisecops_langchain.policy.protocol import DeclaresBounds, DeclaresTools, PolicyEngine, inspection_of
 
 
 class _Known(NamedTuple):
@@ -68,6 +69,11 @@ class PolicyInForce:
         """Whether it wants to know what the user's words ask for."""
         tools = self._known.tools
         return tools is not None and tools.asks_task
+
+    @property
+    def inspection(self) -> Inspection:
+        """What it says about content."""
+        return inspection_of(self.current)
 
     @property
     def bounds(self) -> Bounds:

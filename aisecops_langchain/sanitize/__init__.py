@@ -13,6 +13,7 @@ from aisecops_langchain.sanitize.pii import PiiRedactor
 from aisecops_langchain.sanitize.pipeline import Sanitized, SanitizedValue, Sanitizer
 from aisecops_langchain.sanitize.rules import Rule, RulePack, core_rules, load_rules
 from aisecops_langchain.sanitize.scrub import scrub_value
+from aisecops_langchain.sanitize.spotlight import Frame, choose_frame
 from aisecops_langchain.sanitize.values import content_text
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Action",
     "Detector",
     "Finding",
+    "Frame",
     "HiddenTextDetector",
     "PiiRedactor",
     "Rule",
@@ -31,6 +33,7 @@ __all__ = [
     "Sanitizer",
     "Severity",
     "SeverityActions",
+    "choose_frame",
     "content_text",
     "core_rules",
     "load_rules",

@@ -30,6 +30,7 @@ from aisecops_langchain.domain.events.content import (
     ContentAdmitted,
     ContentBlocked,
     ContentSanitized,
+    MarkRepeated,
     OutputAllowed,
     OutputBlocked,
     PromptAllowed,
@@ -83,6 +84,7 @@ AnyEvent: TypeAlias = Annotated[
     | ContentAdmitted
     | ContentSanitized
     | ContentBlocked
+    | MarkRepeated
     | PromptAllowed
     | PromptBlocked
     | OutputAllowed
@@ -196,6 +198,7 @@ __all__ = [
     "ExecutionUnknown",
     "FindingRecord",
     "IdentityRefused",
+    "MarkRepeated",
     "ModelFailed",
     "ModelFinished",
     "ModelStarted",

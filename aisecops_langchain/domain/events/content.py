@@ -43,6 +43,16 @@ class ContentBlocked(_ContentEvent):
     reason: str
 
 
+class MarkRepeated(Event):
+    """Untrusted content holds the mark that sets such content apart in this run: who wrote it has seen the mark."""
+
+    kind: Literal["mark_repeated"] = "mark_repeated"
+    content: str
+    """Digest of the content."""
+    size: int
+    """Its length in characters."""
+
+
 class PromptAllowed(_ContentEvent):
     """A user's prompt was let through to the model."""
 
