@@ -59,7 +59,7 @@ class ApprovalNode(GovernanceNode):
         """Interrupt for an answer, and keep it."""
         place = self.locate(state, config)
         try:
-            reading = read_order(state, self._tools, place.scope)
+            reading = read_order(state, self._tools, place.scope, self._governor.pseudonyms)
             record = self._governor.approvals.find(reading.binding.approval_key())
         except AisecopsError as error:
             _LOG.warning("an approval order was dropped: %s", error)
@@ -67,19 +67,23 @@ class ApprovalNode(GovernanceNode):
         if record is None or record.state is not ApprovalState.PENDING:
             return {}  # nobody asked, or somebody answered: the guard knows what follows
         if record.binding.claims() != reading.binding.claims():
-            return self._keep(reading, None, config)
-        return self._keep(reading, interrupt(_question(reading, record)), config)
+            return self._keep(reading, None, config, state)
+        return self._keep(reading, interrupt(_question(reading, record)), config, state)
 
-    def _keep(self, reading: Reading, answer: object, config: RunnableConfig | None) -> dict[str, Any]:
+    def _keep(
+        self, reading: Reading, answer: object, config: RunnableConfig | None, order: Mapping[str, Any]
+    ) -> dict[str, Any]:
         """Keep an answer; whatever goes wrong here leaves the call unapproved and the thread alive."""
         understood, arguments = read_answer(answer, self._tools)
         try:
             record = self._governor.approvals.answer(reading.binding, understood, self._who(config))
+            if isinstance(understood, Edit) and arguments is not None and record.edited_call == understood.call.digest:
+                raw, scope = order["call"]["args"], reading.binding.scope
+                veiled = self._governor.pseudonyms.veiled_again(reading.call.tool, raw, arguments, scope)
+                return {CHANNEL: {"edits": {reading.call_id: veiled}}}
         except AisecopsError as error:
             _LOG.error("an answer could not be kept, the call stays unapproved: %s", error)
             return {}
-        if isinstance(understood, Edit) and record.edited_call == understood.call.digest:
-            return {CHANNEL: {"edits": {reading.call_id: arguments}}}
         return {}
 
     def _who(self, config: RunnableConfig | None) -> Approver:

@@ -106,7 +106,7 @@ class ExecutorNode(GovernanceNode):
         call = state.get("call")
         named = call if isinstance(call, Mapping) else {}
         try:
-            reading = read_order(state, self._tools, place.scope)
+            reading = read_order(state, self._tools, place.scope, self._governor.pseudonyms)
             tool = self._tools[reading.call.tool]
             require_key(self._governor, tool)
             terms = self._governor.terms(tool.name, place.scope, tool.profile)

@@ -6,6 +6,7 @@ content itself can lower its trust, never raise it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,7 @@ from aisecops_langchain.domain.labels import Label, Source, SourceKind, label_fo
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.runtime.quarantine import Quarantine
 from aisecops_langchain.runtime.recorder import Recorder
-from aisecops_langchain.sanitize import Sanitized, SanitizedValue, Sanitizer, content_text
+from aisecops_langchain.sanitize import Sanitized, SanitizedValue, Sanitizer, Veil, content_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +59,32 @@ class Admission:
         sanitizer: Cleans and inspects.
         recorder: Writes what was found.
         quarantine: Keeps what was withheld; without one, only its digest stays.
+        veil: Gives what makes stand-ins for private values in a place; without it, they are redacted.
     """
 
-    def __init__(self, sanitizer: Sanitizer, recorder: Recorder, quarantine: Quarantine | None = None) -> None:
+    def __init__(
+        self,
+        sanitizer: Sanitizer,
+        recorder: Recorder,
+        *,
+        quarantine: Quarantine | None = None,
+        veil: Callable[[Scope], Veil] | None = None,
+    ) -> None:
         self.sanitizer = sanitizer
         self._recorder = recorder
         self._quarantine = quarantine
         self._keeps = True
+        self._veil: Callable[[Scope], Veil | None] = veil or (lambda _: None)
 
-    def keep(self, wanted: bool) -> None:  # noqa: FBT001 - a setting
-        """Keep what is withheld from now on, or do not.
+    def adopt(self, sanitizer: Sanitizer, *, keep: bool) -> None:
+        """Inspect otherwise from now on.
 
         Args:
-            wanted: Whether it is to be kept.
+            sanitizer: Cleans and inspects.
+            keep: Whether what is withheld is kept in quarantine.
         """
-        self._keeps = wanted
+        self.sanitizer = sanitizer
+        self._keeps = keep
 
     def admit(
         self,
@@ -106,7 +118,7 @@ class Admission:
             QuarantineError: If it was withheld, and could not be kept.
             AuditWriteError: If that could not be recorded.
         """
-        found = self.sanitizer.sanitize_text(text, channel=kind, redact_pii=redact_pii)
+        found = self.sanitizer.sanitize_text(text, channel=kind, redact_pii=redact_pii, veil=self._veil(scope))
         source = Source(kind=kind, name=name, digest=found.raw_digest)
         label = _label(source, results, found) if carried is None else _through(carried, source)
         facts = self._facts(found, source, label, text)
@@ -154,7 +166,7 @@ class Admission:
             QuarantineError: If it was withheld, and could not be kept.
             AuditWriteError: If that could not be recorded.
         """
-        found = self.sanitizer.sanitize_value(value, channel=kind, redact_pii=redact_pii)
+        found = self.sanitizer.sanitize_value(value, channel=kind, redact_pii=redact_pii, veil=self._veil(scope))
         if found.changed or found.findings:
             source = Source(kind=kind, name=name, digest=found.raw_digest)
             facts = self._facts(found, source, label_for(source), content_text(value))
@@ -185,7 +197,7 @@ class Admission:
             QuarantineError: If it was withheld, and could not be kept.
             AuditWriteError: If that could not be recorded.
         """
-        found = self.sanitizer.sanitize_text(text, channel=SourceKind.OUTPUT)
+        found = self.sanitizer.sanitize_text(text, channel=SourceKind.OUTPUT, veil=self._veil(scope))
         source = Source(kind=SourceKind.AGENT_MESSAGE, name=name, digest=found.raw_digest)
         facts = self._facts(found, source, label, text)
         if found.blocked:

@@ -15,7 +15,6 @@ from typing import Self
 from aisecops_langchain.audit import Durability
 from aisecops_langchain.canonical import JsonValue
 from aisecops_langchain.domain.effects import ToolProfile
-from aisecops_langchain.domain.events import BudgetExhausted
 from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.policy import PolicyEngine
@@ -31,11 +30,13 @@ from aisecops_langchain.runtime.execution import Execution
 from aisecops_langchain.runtime.gate import Gate
 from aisecops_langchain.runtime.insistence import Insistence
 from aisecops_langchain.runtime.inspection import Inspectors
+from aisecops_langchain.runtime.model_use import ModelUse
 from aisecops_langchain.runtime.opening import PolicySource, load, open_stores, today_in
 from aisecops_langchain.runtime.planning import Planner
 from aisecops_langchain.runtime.policy_change import PolicyChange
 from aisecops_langchain.runtime.policy_in_force import PolicyInForce
 from aisecops_langchain.runtime.ports import AuditSink, CheckedClock, Clock, Ledger, SystemClock
+from aisecops_langchain.runtime.pseudonyms import Pseudonyms
 from aisecops_langchain.runtime.quarantine import Quarantine
 from aisecops_langchain.runtime.reconcile import EffectReconciler, ReconcileReport, Reconciliation, checked_reconcilers
 from aisecops_langchain.runtime.recorder import Recorder
@@ -81,8 +82,11 @@ class Governor:
         stops: The kill switch.
         delegations: Gives and judges warrants.
         quarantine: Keeps withheld content; ``None`` where none was given.
+        pseudonyms: Names private values for models, and tools the values.
         spotlights: Sets untrusted content apart in what models are shown.
         terms: Tells how long is waited for a tool, and how often it may be tried: ``TermSheet.of``.
+        may_ask_model: Tells whether a budget of tokens lets the model be asked: ``ModelUse.may_ask``.
+        meter: Counts what the model used: ``ModelUse.meter``.
         delegate: Lets another agent act in an agent's place: ``delegations.delegate``.
     """
 
@@ -107,17 +111,24 @@ class Governor:
         self.home: Path | None = None
         self._sink = sink
         self._ledger = ledger
-        self.recorder = Recorder(sink, clock, sealer, policy.reveal)
+        self.recorder = Recorder(sink, clock, sealer, policy.reveal, self._policy.inspection.unveil)
         self.labels = LabelSeals(sealer)
         self.messages = MessageSeals(sealer)
         self.quarantine = quarantine
         self._inspectors = Inspectors(sanitizer, redactor)
-        self.admission = Admission(self._inspectors.of(policy), self.recorder, quarantine)
-        self.admission.keep(self._policy.inspection.keep_quarantined)
+        self.pseudonyms = Pseudonyms(self._policy, ledger, sealer)
+        inspector, veil = self._inspectors.of(policy), self.pseudonyms.veil
+        self.admission = Admission(inspector, self.recorder, quarantine=quarantine, veil=veil)
+        self.admission.adopt(inspector, keep=self._policy.inspection.keep_quarantined)
         self.spotlights = Spotlights(self._policy, sealer, self.recorder)
         tasks = TaskReader(scope_extractor or KeywordScope(), self._policy, FixedScopes(ledger, sealer))
         self.planner = Planner(
-            self.recorder, sealer, max_calls=limits.max_calls_per_plan, tasks=tasks, today=today_in(environment)
+            self.recorder,
+            sealer,
+            max_calls=limits.max_calls_per_plan,
+            tasks=tasks,
+            today=today_in(environment),
+            pseudonyms=self.pseudonyms,
         )
         self.approvals = Approvals(ledger, self.recorder, sealer, clock, lifetime_seconds=limits.approval_ttl_seconds)
         effects = Effects(ledger, sealer)
@@ -141,6 +152,8 @@ class Governor:
         self._change = PolicyChange(self._policy, self.recorder, adopt=self._adopt)
         self._insistence = Insistence(ledger)
         self._budgets = Budgets(ledger, clock)
+        model_use = ModelUse(self._budgets, self._policy, self.recorder)
+        self.may_ask_model, self.meter = model_use.may_ask, model_use.meter
         self.terms = TermSheet(self._policy, self._budgets).of
         self.gate = Gate(
             policy=self._policy,
@@ -262,9 +275,9 @@ class Governor:
     def _adopt(self, policy: PolicyEngine) -> None:
         self.planner.limit(policy.limits.max_calls_per_plan)
         self.approvals.limit(policy.limits.approval_ttl_seconds)
-        self.recorder.reveal(policy.reveal)
-        self.admission.sanitizer = self._inspectors.of(policy)
-        self.admission.keep(inspection_of(policy).keep_quarantined)
+        inspection = inspection_of(policy)
+        self.recorder.reveal(policy.reveal, inspection.unveil)
+        self.admission.adopt(self._inspectors.of(policy), keep=inspection.keep_quarantined)
 
     def scope(self, *, trace: str, thread: str, checkpoint_ns: str, principal: Principal) -> Scope:
         """Name a place under the policy in force.
@@ -297,36 +310,6 @@ class Governor:
             LedgerError: If it could not be counted.
         """
         return self._authority.stopped(scope) or self._insistence.is_too_much(scope, call, self.policy.limits)
-
-    def may_ask_model(self, scope: Scope) -> bool:
-        """Tell whether the model may be asked once more, and record it if not.
-
-        Args:
-            scope: Where.
-
-        Returns:
-            Whether no budget of tokens is used up.
-
-        Raises:
-            LedgerError: If that cannot be told.
-            AuditWriteError: If it could not be recorded.
-        """
-        spent = self._budgets.metered_out(self._policy.bounds, scope)
-        if spent:
-            self.recorder.record(BudgetExhausted, scope, *spent, budgets=spent)
-        return not spent
-
-    def meter(self, scope: Scope, tokens: int) -> None:
-        """Count what the model used.
-
-        Args:
-            scope: Where.
-            tokens: How many tokens, as the model reports them.
-
-        Raises:
-            LedgerError: If they could not be counted.
-        """
-        self._budgets.meter(self._policy.bounds, scope, tokens)
 
     def reconcile(self) -> ReconcileReport:
         """Ask the reconcilers about every effect of which nobody saw the end; nothing is run again.

@@ -22,6 +22,7 @@ class _Known(NamedTuple):
     engine: PolicyEngine
     tools: DeclaresTools | None
     bounds: DeclaresBounds | None
+    inspection: Inspection
 
 
 class PolicyInForce:
@@ -42,7 +43,8 @@ class PolicyInForce:
     @current.setter
     def current(self, policy: PolicyEngine) -> None:
         tools = policy if isinstance(policy, DeclaresTools) else None
-        self._known = _Known(policy, tools, policy if isinstance(policy, DeclaresBounds) else None)
+        bounds = policy if isinstance(policy, DeclaresBounds) else None
+        self._known = _Known(policy, tools, bounds, inspection_of(policy))
 
     @property
     def digest(self) -> str:
@@ -73,7 +75,7 @@ class PolicyInForce:
     @property
     def inspection(self) -> Inspection:
         """What it says about content."""
-        return inspection_of(self.current)
+        return self._known.inspection
 
     @property
     def bounds(self) -> Bounds:

@@ -106,10 +106,20 @@ class ScopeRecord(Frozen):
     task: TaskScope
 
 
-Record = TypeVar("Record", EffectRecord, ApprovalRecord, StopRegister, ScopeRecord)
+class PseudonymRecord(Frozen):
+    """What a pseudonym stands for."""
+
+    state: Literal["kept"] = "kept"
+    kind: str
+    """The class of the value."""
+    value: str
+    """The value, encrypted, in base64."""
+
+
+Record = TypeVar("Record", EffectRecord, ApprovalRecord, StopRegister, ScopeRecord, PseudonymRecord)
 
 _FORMS: Final[Mapping[type, TypeAdapter[Any]]] = {
-    kind: TypeAdapter(kind) for kind in (EffectRecord, ApprovalRecord, StopRegister, ScopeRecord)
+    kind: TypeAdapter(kind) for kind in (EffectRecord, ApprovalRecord, StopRegister, ScopeRecord, PseudonymRecord)
 }
 
 
@@ -117,7 +127,7 @@ def close_row(
     sealer: Sealer,
     table: Table,
     key: str,
-    record: EffectRecord | ApprovalRecord | StopRegister | ScopeRecord,
+    record: EffectRecord | ApprovalRecord | StopRegister | ScopeRecord | PseudonymRecord,
     body: bytes | None = None,
 ) -> Row:
     """Seal a record into a row.

@@ -33,7 +33,7 @@ _SHOWN_DIGITS: Final = 4
 _LEAST_DIGITS: Final = 9
 """Of a number with fewer digits, masking leaves none: four of eight would be half of it."""
 
-_STAND_IN: Final = re.compile(r"<[A-Z][A-Z0-9_]*(?::[0-9a-f]{16})?>\Z|\*+\Z")
+_STAND_IN: Final = re.compile(r"<[A-Z][A-Z0-9_]*(?::[0-9a-f]{16}|_[A-Z2-7]{12})?>\Z|\*+\Z")
 """What stands for something private already."""
 
 Treatments = Mapping[str, Treatment]
@@ -213,14 +213,14 @@ class _Walk:
             case Treatment.MASK:
                 return _masked(kind, value)
             case Treatment.HASH if self.veil is not None:
-                return f"<{named(kind)}:{self.veil.hashed(kind, value)}>"
+                return f"<{class_name(kind)}:{self.veil.hashed(kind, value)}>"
             case Treatment.PSEUDONYMIZE if self.veil is not None:
                 return self.veil.pseudonym(kind, value)
             case _:
-                return f"<{named(kind)}>"
+                return f"<{class_name(kind)}>"
 
 
-def named(kind: str) -> str:
+def class_name(kind: str) -> str:
     """Return how a class is called in what stands for its values; ``<SECRET>`` would read like an attack.
 
     Args:
