@@ -31,6 +31,7 @@ from aisecops_langchain.runtime.governor import Governor
 from aisecops_langchain.runtime.ledger_choice import open_ledger
 from aisecops_langchain.runtime.ports import Change, Charge, Table
 from aisecops_langchain.runtime.postgres_ledger import PostgresLedger
+from aisecops_langchain.runtime.postgres_schema import VERSION
 from aisecops_langchain.runtime.sqlite_ledger import SqliteLedger
 from aisecops_langchain.runtime.switch import open_stops
 from aisecops_langchain.testing.conformance import LedgerConformance, row
@@ -132,7 +133,7 @@ for step in range(20):
         for step in range(20):
             winners = [f"v-{number}" for number in range(4) if won[number][step] == "1"]
             assert winners == [ledger.get(Table.EFFECTS, f"effect-{step}").seal]
-    assert sql(f"SELECT version FROM {schema}.migrations ORDER BY version") == [(1,), (2,)]
+    assert sql(f"SELECT version FROM {schema}.migrations ORDER BY version") == [(step,) for step in range(1, VERSION + 1)]
 
 
 def test_a_row_and_the_row_that_forbids_it_never_both_stand(schema):
