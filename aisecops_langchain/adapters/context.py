@@ -79,7 +79,7 @@ def read_context(
         label, fields = opened or (None, frozenset[str]())
         if label is None:
             fit, label = inspected(governor, place, message)
-        if label.integrity is Integrity.UNTRUSTED and fit.type != "ai":
+        if label.integrity is Integrity.UNTRUSTED and not _speaks_to_model(place, fit, proven=opened is not None):
             foreign.add(len(shown))
         shown.append(fit)
         # What a model said is its own word: it carries the label of what it saw, but no argument is traced to it.
@@ -92,6 +92,11 @@ def read_context(
             SystemMessage(frame.instruction if system_prompt is None else f"{system_prompt}\n\n{frame.instruction}")
         ]
     return ModelContext(tuple(shown), tuple(contents), frame)
+
+
+def _speaks_to_model(place: Place, message: BaseMessage, *, proven: bool) -> bool:
+    """Whether a message is the model's own, or the order of the agent that it acts for, however tainted."""
+    return message.type == "ai" or (proven and message.type == "human" and bool(place.scope.principal.delegators))
 
 
 def _abandoned(messages: Sequence[AnyMessage], index: int) -> list[BaseMessage]:

@@ -6,7 +6,8 @@ content itself can lower its trust, never raise it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,9 +25,10 @@ from aisecops_langchain.domain.events import (
 )
 from aisecops_langchain.domain.labels import Label, Source, SourceKind, label_for
 from aisecops_langchain.domain.scope import Scope
+from aisecops_langchain.runtime.pseudonyms import ThreadVeil
 from aisecops_langchain.runtime.quarantine import Quarantine
 from aisecops_langchain.runtime.recorder import Recorder
-from aisecops_langchain.sanitize import Sanitized, SanitizedValue, Sanitizer, Veil, content_text
+from aisecops_langchain.sanitize import Sanitized, SanitizedValue, Sanitizer, content_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +70,13 @@ class Admission:
         recorder: Recorder,
         *,
         quarantine: Quarantine | None = None,
-        veil: Callable[[Scope], Veil] | None = None,
+        veil: Callable[[Scope], ThreadVeil] | None = None,
     ) -> None:
         self.sanitizer = sanitizer
         self._recorder = recorder
         self._quarantine = quarantine
         self._keeps = True
-        self._veil: Callable[[Scope], Veil | None] = veil or (lambda _: None)
+        self._veil: Callable[[Scope], ThreadVeil | None] = veil or (lambda _: None)
 
     def adopt(self, sanitizer: Sanitizer, *, keep: bool) -> None:
         """Inspect otherwise from now on.
@@ -118,7 +120,8 @@ class Admission:
             QuarantineError: If it was withheld, and could not be kept.
             AuditWriteError: If that could not be recorded.
         """
-        found = self.sanitizer.sanitize_text(text, channel=kind, redact_pii=redact_pii, veil=self._veil(scope))
+        with self._veiled(scope) as veil:
+            found = self.sanitizer.sanitize_text(text, channel=kind, redact_pii=redact_pii, veil=veil)
         source = Source(kind=kind, name=name, digest=found.raw_digest)
         label = _label(source, results, found) if carried is None else _through(carried, source)
         facts = self._facts(found, source, label, text)
@@ -166,7 +169,8 @@ class Admission:
             QuarantineError: If it was withheld, and could not be kept.
             AuditWriteError: If that could not be recorded.
         """
-        found = self.sanitizer.sanitize_value(value, channel=kind, redact_pii=redact_pii, veil=self._veil(scope))
+        with self._veiled(scope) as veil:
+            found = self.sanitizer.sanitize_value(value, channel=kind, redact_pii=redact_pii, veil=veil)
         if found.changed or found.findings:
             source = Source(kind=kind, name=name, digest=found.raw_digest)
             facts = self._facts(found, source, label_for(source), content_text(value))
@@ -197,7 +201,8 @@ class Admission:
             QuarantineError: If it was withheld, and could not be kept.
             AuditWriteError: If that could not be recorded.
         """
-        found = self.sanitizer.sanitize_text(text, channel=SourceKind.OUTPUT, veil=self._veil(scope))
+        with self._veiled(scope) as veil:
+            found = self.sanitizer.sanitize_text(text, channel=SourceKind.OUTPUT, veil=veil)
         source = Source(kind=SourceKind.AGENT_MESSAGE, name=name, digest=found.raw_digest)
         facts = self._facts(found, source, label, text)
         if found.blocked:
@@ -208,6 +213,14 @@ class Admission:
                 OutputAllowed, scope, found.raw_digest, clean_digest=clean, actions=found.actions, **facts
             )
         return Admitted(text=found.text, label=label, changed=found.changed, blocked=found.blocked, event=event)
+
+    @contextmanager
+    def _veiled(self, scope: Scope) -> Iterator[ThreadVeil | None]:
+        """Make stand-ins, and keep what they stand for before anybody is shown one."""
+        veil = self._veil(scope)
+        yield veil
+        if veil is not None:
+            veil.keep()
 
     def _facts(self, found: Sanitized | SanitizedValue, source: Source, label: Label, raw: str) -> dict[str, Any]:
         """Collect what every event says, and keep what was withheld before one can say so."""

@@ -148,7 +148,7 @@ class Pseudonyms:
         return str(self._resolved(text, _owner(scope.principal, scope.thread), strict=False))
 
     def name(self, owner: _Owner, kind: str, value: str) -> str:
-        """Name a value, and keep it before the name can be used.
+        """Name a value; ``keep`` it before anybody is shown the name.
 
         Args:
             owner: Whose it is.
@@ -157,19 +157,32 @@ class Pseudonyms:
 
         Returns:
             The pseudonym.
+        """
+        said = "\0".join((*owner, kind, value)).encode("utf-8", "surrogatepass")
+        token = base64.b32encode(bytes.fromhex(self._sealer.seal_bytes("pseudonym", said))).decode()
+        return f"<{class_name(kind)}_{token[:_TOKEN_LENGTH]}>"
+
+    def keep(self, owner: _Owner, named: Mapping[str, tuple[str, str]]) -> None:
+        """Keep what pseudonyms stand for, all of them in one transaction.
+
+        Args:
+            owner: Whose they are.
+            named: Class and value by pseudonym.
 
         Raises:
-            LedgerError: If the value cannot be kept.
+            LedgerError: If they cannot be kept.
         """
-        name = self._name(owner, kind, value)
-        if (owner, name) not in self._known:
-            key = self._key(owner, name)
-            nonce = secrets.token_bytes(_NONCE_BYTES)
-            hidden = nonce + self._cipher.encrypt(nonce, value.encode("utf-8", "surrogatepass"), key.encode())
-            record = PseudonymRecord(kind=kind, value=base64.b64encode(hidden).decode())
-            self._ledger.apply([Change(close_row(self._sealer, Table.PSEUDONYMS, key, record))], durable=True)
+        new = {
+            name: close_row(self._sealer, Table.PSEUDONYMS, key, self._record(key, kind, value))
+            for name, (kind, value) in named.items()
+            if (owner, name) not in self._known
+            and self._ledger.get(Table.PSEUDONYMS, key := self._key(owner, name)) is None
+        }
+        if new and not self._ledger.apply([Change(row) for row in new.values()], durable=True):
+            for row in new.values():  # another process kept some of them meanwhile, and its rows say the same
+                self._ledger.apply([Change(row)], durable=True)
+        for name, (_, value) in named.items():
             self._remember(owner, name, value)
-        return name
 
     def hashed(self, owner: _Owner, kind: str, value: str) -> str:
         """Return the keyed digest of a value, the same throughout a tenant."""
@@ -207,7 +220,7 @@ class Pseudonyms:
             return None
         record = open_row(self._sealer, row, PseudonymRecord)
         value = self._decrypted(record, key)
-        if self._name(owner, record.kind, value) != name:
+        if self.name(owner, record.kind, value) != name:
             raise LedgerError("a pseudonym stands for another value than it was made for", expected="its own value")
         self._remember(owner, name, value)
         return value
@@ -220,10 +233,10 @@ class Pseudonyms:
         except (InvalidTag, ValueError):
             raise LedgerError("what a pseudonym stands for cannot be read", expected="a value of this key") from None
 
-    def _name(self, owner: _Owner, kind: str, value: str) -> str:
-        said = "\0".join((*owner, kind, value)).encode("utf-8", "surrogatepass")
-        token = base64.b32encode(bytes.fromhex(self._sealer.seal_bytes("pseudonym", said))).decode()
-        return f"<{class_name(kind)}_{token[:_TOKEN_LENGTH]}>"
+    def _record(self, key: str, kind: str, value: str) -> PseudonymRecord:
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        hidden = nonce + self._cipher.encrypt(nonce, value.encode("utf-8", "surrogatepass"), key.encode())
+        return PseudonymRecord(kind=kind, value=base64.b64encode(hidden).decode())
 
     def _key(self, owner: _Owner, name: str) -> str:
         return self._sealer.seal("pseudonym-key", [*owner, name])
@@ -245,6 +258,7 @@ class ThreadVeil:
     def __init__(self, pseudonyms: Pseudonyms, owner: _Owner) -> None:
         self._pseudonyms = pseudonyms
         self._owner = owner
+        self._named: dict[str, tuple[str, str]] = {}
 
     def hashed(self, kind: str, value: str) -> str:
         """Return 16 hexadecimal digits that stand for a value throughout the tenant."""
@@ -252,7 +266,19 @@ class ThreadVeil:
 
     def pseudonym(self, kind: str, value: str) -> str:
         """Return the name that stands for a value in this thread."""
-        return self._pseudonyms.name(self._owner, kind, value)
+        name = self._pseudonyms.name(self._owner, kind, value)
+        self._named[name] = (kind, value)
+        return name
+
+    def keep(self) -> None:
+        """Keep what was named, before anybody is shown the names.
+
+        Raises:
+            LedgerError: If it cannot be kept.
+        """
+        if self._named:
+            self._pseudonyms.keep(self._owner, self._named)
+            self._named = {}
 
 
 def _owner(principal: Principal, thread: str) -> _Owner:

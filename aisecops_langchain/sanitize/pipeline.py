@@ -25,7 +25,7 @@ from aisecops_langchain.sanitize.pii import PiiRedactor
 from aisecops_langchain.sanitize.private import PrivateData, Veil
 from aisecops_langchain.sanitize.rules import RulePack, core_rules
 from aisecops_langchain.sanitize.values import (
-    KeyCollisionError,
+    UnreadableValueError,
     digest_value,
     exceeded_bound,
     map_texts,
@@ -178,8 +178,8 @@ class Sanitizer:
         try:
             clean = map_texts(value, clean_text)
             clean = self._treat_value(clean, channel, veil, outcomes)
-        except KeyCollisionError:
-            findings = (*_findings(outcomes), _structural("key-collision"))
+        except UnreadableValueError as error:
+            findings = (*_findings(outcomes), _structural(error.rule))
             return _withheld_value(value, UNREADABLE_NOTICE, findings, ("quarantined",))
         done = {action for outcome in outcomes for action in outcome.actions}
         findings, actions = _findings(outcomes), tuple(name for name in _OUTCOMES if name in done)
@@ -264,8 +264,8 @@ class Sanitizer:
         try:
             treated = private.treat_text(outcome.text, veil)
             settled = treated.text == outcome.text or private.treat_text(treated.text, veil).text == treated.text
-        except KeyCollisionError:
-            findings = (*outcome.findings, _structural("key-collision", len(outcome.text)))
+        except UnreadableValueError as error:
+            findings = (*outcome.findings, _structural(error.rule, len(outcome.text)))
             return _Outcome(UNREADABLE_NOTICE, findings, ("quarantined",))
         findings = (*outcome.findings, *treated.findings)
         if treated.blocked:

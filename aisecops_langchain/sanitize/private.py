@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, Protocol
 
 from pydantic import JsonValue
 
+from aisecops_langchain.canonical import MAX_DEPTH
 from aisecops_langchain.domain.inspection import PERSONAL, PERSONAL_CLASSES, SECRET, Treatment
 from aisecops_langchain.sanitize.finding import Finding, Severity
 from aisecops_langchain.sanitize.pii import PiiRedactor
@@ -26,9 +27,10 @@ from aisecops_langchain.sanitize.recognizers import (
     without_overlaps,
 )
 from aisecops_langchain.sanitize.scrub import name_of
-from aisecops_langchain.sanitize.values import KeyCollisionError
+from aisecops_langchain.sanitize.values import KeyCollisionError, UnreadableValueError, exceeded_bound
 
 _OPENINGS: Final = frozenset("{[")
+_MAX_NODES: Final = 200_000
 _SHOWN_DIGITS: Final = 4
 _LEAST_DIGITS: Final = 9
 """Of a number with fewer digits, masking leaves none: four of eight would be half of it."""
@@ -84,7 +86,7 @@ class PrivateData:
             The treated text; findings in a text without fields have offsets into it.
 
         Raises:
-            KeyCollisionError: If it is JSON whose keys repeat, so that readers see different values.
+            UnreadableValueError: If it is JSON that cannot be read whole, or that readers read differently.
         """
         walk = _Walk(self._rules_at, self._redactor, veil)
         return walk.result(walk.whole(text, "", ""))
@@ -100,7 +102,7 @@ class PrivateData:
             The treated value, and what was found in it.
 
         Raises:
-            KeyCollisionError: If two keys of one object become the same.
+            UnreadableValueError: If two keys of one object become the same, or JSON in it cannot be read whole.
         """
         walk = _Walk(self._rules_at, self._redactor, veil)
         treated = walk.value(value, "", "")
@@ -252,14 +254,20 @@ def read_container(text: str) -> JsonValue:
         The object or list, or ``None`` if it is none.
 
     Raises:
-        KeyCollisionError: If keys of one object repeat: of the values, each reader would see another.
+        UnreadableValueError: If it is too deep or holds too much, or keys of one object repeat, so that each reader
+            would see another value.
     """
     if text.lstrip()[:1] not in _OPENINGS:
         return None
     try:
         value: JsonValue = json.loads(text, object_pairs_hook=_distinct)
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
+    except RecursionError:
+        raise UnreadableValueError("JSON is nested too deeply to be read") from None
+    bound = exceeded_bound(value, max_depth=MAX_DEPTH, max_nodes=_MAX_NODES, max_chars=len(text))
+    if bound is not None:
+        raise UnreadableValueError("JSON is too large or nested too deeply to be read", got=bound)
     return value
 
 

@@ -132,4 +132,6 @@ def choose_frame(style: Spotlight, texts: Iterable[str], mark: Callable[[int], s
 
 
 def _holds(text: str, mark: str) -> bool:
-    return mark in text or (len(text) >= len(mark) and fold(mark) in fold(text))
+    if text.isascii():  # nothing but letter case can spell it otherwise
+        return mark.casefold() in text.casefold()
+    return fold(mark) in fold(text)

@@ -7,7 +7,7 @@ exhaust the stack or the memory; what is not plain JSON is refused, never skippe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import ClassVar, Final
 
 from pydantic import JsonValue
 
@@ -17,8 +17,17 @@ from aisecops_langchain.errors import CanonicalizationError, SanitizeError
 _SCALARS: Final = (bool, int, float, type(None))
 
 
-class KeyCollisionError(SanitizeError):
+class UnreadableValueError(SanitizeError):
+    """A value cannot be inspected whole: readers would see different things in it, or it is too large or deep."""
+
+    rule: ClassVar[str] = "unreadable"
+    """What the finding is called."""
+
+
+class KeyCollisionError(UnreadableValueError):
     """Two keys of one object read the same once they are clean, so one would hide the other."""
+
+    rule = "key-collision"
 
 
 def exceeded_bound(value: object, *, max_depth: int, max_nodes: int, max_chars: int) -> str | None:

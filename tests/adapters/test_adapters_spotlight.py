@@ -12,6 +12,8 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from langchain_core.tools import tool
 
 from aisecops_langchain import govern
+from aisecops_langchain.adapters.delegation import subagent_tool
+from aisecops_langchain.adapters.identity import warrant_of
 from aisecops_langchain.testing import ScriptedChatModel
 from aisecops_langchain.testing.model import call
 from tests.adapters.adapter_kit import THREAD, Driver, log_bytes, open_governor, read_events, says
@@ -202,3 +204,31 @@ async def test_a_replanned_turn_is_framed_as_before(driver: Driver, tmp_path: Pa
     shop.governor.planner.recall = lambda *_: None  # type: ignore[method-assign]
     await driver.run(graph, says("note when the shop opens"))
     assert shop.noted == ["The shop opens"]
+
+
+async def test_a_delegated_order_is_not_framed_however_tainted_its_sender(driver: Driver, tmp_path: Path) -> None:
+    """A subagent that is told that its order is no instruction could do nothing."""
+    policy = """
+version: 1
+id: lit
+agents: {clerk: {capabilities: [all]}, helper: {capabilities: [help]}}
+capabilities: {all: {tools: [read_page, ask], risk: low}, help: {tools: [read_page]}}
+rules: [{id: all, effect: allow, tools: [read_page, ask]}]
+sanitize: {spotlight: delimit}
+"""
+    governor = open_governor(tmp_path, policy)
+
+    @tool
+    def read_page() -> str:
+        """Read the page."""
+        return PAGE
+
+    helper = ScriptedChatModel(script=[call("read_page"), "nine"])
+    helping = govern(helper, [read_page], governor=governor, warrant=warrant_of)
+    ask = subagent_tool(helping, governor, agent="helper", tools=["read_page"], name="ask", description="Ask.")
+    model = ScriptedChatModel(script=[call("read_page"), call("ask", task="When does it open?"), "done"])
+    graph = govern(model, [read_page, ask], governor=governor, agent="clerk", checkpointer=driver.saver)
+    await driver.run(graph, says("go"))
+    first, second = helper.seen
+    assert str(first[-1].content) == "When does it open?"
+    assert str(second[-1].content).startswith(f"[{mark_in(second)}\n")

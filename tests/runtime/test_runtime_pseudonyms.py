@@ -36,7 +36,10 @@ def world():
 
 
 def named(world, value=MAIL, scope=None):
-    return world.governor.pseudonyms.veil(scope or world.scope).pseudonym("email", value)
+    veil = world.governor.pseudonyms.veil(scope or world.scope)
+    name = veil.pseudonym("email", value)
+    veil.keep()
+    return name
 
 
 def arguments(world, raw, tool="pay", scope=None):
@@ -122,6 +125,31 @@ def test_rows_that_were_swapped_are_refused(world):
     for text in (name, other):
         with pytest.raises(LedgerError):
             world.new_governor().pseudonyms.arguments(TOOLS["pay"], {"to": text}, world.scope)
+
+
+def test_many_values_are_kept_at_once_whoever_kept_some_of_them_before(world):
+    named(world, "b@example.com")
+    before = list(world.ledger.scan(Table.PSEUDONYMS))
+    other = world.new_governor()
+    veil = other.pseudonyms.veil(world.scope)
+    names = [veil.pseudonym("email", f"{letter}@example.com") for letter in "abcd"]
+    veil.keep()
+    rows = list(world.ledger.scan(Table.PSEUDONYMS))
+    assert len(rows) == 4
+    assert before[0] in rows
+    assert arguments(world, {"to": names})["to"] == [f"{letter}@example.com" for letter in "abcd"]
+
+
+def test_a_value_that_cannot_be_kept_is_not_named_to_anybody(world):
+    world.governor.admission.adopt(Sanitizer(SanitizeConfig.of(POLICY.inspection)), keep=False)
+    world.ledger.apply = broken
+    with pytest.raises(LedgerError):
+        world.governor.admission.admit(MAIL, world.scope, kind=SourceKind.MEMORY, name="m")
+    assert world.sink.events == []
+
+
+def broken(*arguments, **options):
+    raise LedgerError("the disk is gone")
 
 
 def test_hashes_are_the_same_in_a_tenant_and_others_in_another(world):

@@ -162,6 +162,13 @@ def test_json_whose_keys_repeat_is_withheld():
     assert result.text == UNREADABLE_NOTICE
 
 
+@pytest.mark.parametrize("depth", [70, 400, 900, 5_000])
+def test_json_that_is_too_deep_to_be_read_is_withheld(depth):
+    text = "[" * depth + '"anna.smith@\\u0065xample.com"' + "]" * depth
+    result = EVERYTHING["redact"].sanitize_text(text, channel=DOOR)
+    assert result.text == UNREADABLE_NOTICE or "anna" not in result.text
+
+
 def test_keys_that_become_the_same_are_withheld():
     value = {"anna.smith@example.com": 1, "otto.smith@example.com": 2}
     assert EVERYTHING["redact"].sanitize_value(value, channel=DOOR).value == UNREADABLE_NOTICE
