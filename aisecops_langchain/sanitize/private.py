@@ -31,6 +31,9 @@ from aisecops_langchain.sanitize.values import KeyCollisionError, UnreadableValu
 
 _OPENINGS: Final = frozenset("{[")
 _MAX_NODES: Final = 200_000
+_MAX_FINDINGS: Final = 100
+"""Of one text; all are treated, but an event need not list every address of a telephone book."""
+_SHOWING: Final = re.compile(r"[^\W_]")
 _SHOWN_DIGITS: Final = 4
 _LEAST_DIGITS: Final = 9
 """Of a number with fewer digits, masking leaves none: four of eight would be half of it."""
@@ -208,7 +211,8 @@ class _Walk:
             return value
         category = "secret" if kind == SECRET else "personal"
         severity = Severity.HIGH if kind == SECRET else Severity.MEDIUM
-        self.findings.append(Finding(form.lower(), category, severity, start, start + len(value), "text"))
+        if len(self.findings) < _MAX_FINDINGS:
+            self.findings.append(Finding(form.lower(), category, severity, start, start + len(value), "text"))
         treatment = rules.of(kind)
         self.blocked |= treatment is Treatment.BLOCK
         match treatment:
@@ -238,10 +242,11 @@ def _masked(kind: str, value: str) -> str:
     """Put stars in the place of letters and digits; a secret's length would say something, too."""
     if kind == SECRET:
         return "*" * 8
-    digits = sum(character.isdigit() for character in value)
-    kept = _SHOWN_DIGITS if digits >= _LEAST_DIGITS and kind != "email" and value[-_SHOWN_DIGITS:].isdigit() else 0
+    kept = 0
+    if kind != "email" and value[-_SHOWN_DIGITS:].isdigit():
+        kept = _SHOWN_DIGITS if sum(map(str.isdigit, value)) >= _LEAST_DIGITS else 0
     hidden = value[: len(value) - kept]
-    return "".join("*" if character.isalnum() else character for character in hidden) + value[len(hidden) :]
+    return _SHOWING.sub("*", hidden) + value[len(hidden) :]
 
 
 def read_container(text: str) -> JsonValue:

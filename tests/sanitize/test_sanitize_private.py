@@ -248,6 +248,13 @@ def test_an_analyzers_entities_are_treated_like_any_class():
     assert "PERSON" not in {finding.rule for finding in sanitize.sanitize_text("x", channel=DOOR).findings}
 
 
+def test_a_telephone_book_is_treated_whole_and_listed_in_part():
+    text = "\n".join(f"u{number}@example.com" for number in range(1_000))
+    result = EVERYTHING["redact"].sanitize_text(text, channel=DOOR)
+    assert result.text == "\n".join(["<EMAIL>"] * 1_000)
+    assert len(result.findings) == 100
+
+
 def test_findings_name_classes_and_no_values():
     result = EVERYTHING["redact"].sanitize_text("mail anna.smith@example.com", channel=DOOR)
     (finding,) = result.findings
