@@ -17,7 +17,7 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableConfig
 from pydantic import ConfigDict, Field, JsonValue
 
-from aisecops_langchain.adapters.place import TRACE_METADATA
+from aisecops_langchain.adapters.core.place import TRACE_METADATA
 from aisecops_langchain.domain.labels import Label, Source, SourceKind, label_for
 from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.domain.scope import Scope

@@ -26,7 +26,7 @@ from aisecops_langchain.canonical import MAX_DEPTH, JsonValue, canonical_bytes, 
 from aisecops_langchain.domain.labels import SourceKind
 from aisecops_langchain.errors import CanonicalizationError, SanitizeError
 from aisecops_langchain.provenance import structured
-from aisecops_langchain.runtime.planning import ProposedCall, as_text
+from aisecops_langchain.runtime.plans.planner import ProposedCall, as_text
 from aisecops_langchain.sanitize import Frame
 
 KINDS: Final[Mapping[str, SourceKind]] = {

@@ -16,7 +16,7 @@ import click
 from aisecops_langchain.cli.output import UnsoundError, one_line
 
 if TYPE_CHECKING:
-    from aisecops_langchain.runtime.quarantine import Quarantine
+    from aisecops_langchain.runtime.content.quarantine import Quarantine
 
 _home = click.option(
     "--home",
@@ -84,7 +84,7 @@ def drop_command(*, digest: str, home: Path) -> None:
 @contextmanager
 def _open(home: Path) -> Iterator[Quarantine]:
     from aisecops_langchain.errors import QuarantineError
-    from aisecops_langchain.runtime.quarantine import Quarantine
+    from aisecops_langchain.runtime.content.quarantine import Quarantine
 
     quarantine = Quarantine.of_home(home, make=False)
     try:

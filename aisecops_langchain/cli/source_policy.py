@@ -48,7 +48,7 @@ def require_inspectable(policy: Policy) -> None:
 
     if policy.inspection == DEFAULT_INSPECTION:
         return  # nothing to look for, and the rule packs take time to load
-    from aisecops_langchain.runtime.inspection import Inspectors
+    from aisecops_langchain.runtime.content.inspectors import Inspectors
 
     try:
         Inspectors(any_entity=True).of(policy)

@@ -158,6 +158,7 @@ class ByChannel(Frozen, Generic[Setting]):
     memory: Setting | None = None
     tool_result: Setting | None = None
     agent_message: Setting | None = None
+    approver: Setting | None = None
     output: Setting | None = None
 
     @model_validator(mode="after")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from aisecops_langchain.canonical import JsonValue
 from aisecops_langchain.domain.effects import ResultProfile
@@ -25,10 +25,14 @@ from aisecops_langchain.domain.events import (
 )
 from aisecops_langchain.domain.labels import Label, Source, SourceKind, label_for
 from aisecops_langchain.domain.scope import Scope
-from aisecops_langchain.runtime.pseudonyms import ThreadVeil
-from aisecops_langchain.runtime.quarantine import Quarantine
+from aisecops_langchain.runtime.content.pseudonyms import ThreadVeil
+from aisecops_langchain.runtime.content.quarantine import Quarantine
+from aisecops_langchain.runtime.plans.reference import context_name
 from aisecops_langchain.runtime.recorder import Recorder
 from aisecops_langchain.sanitize import Sanitized, SanitizedValue, Sanitizer, content_text
+
+_REMEMBERED: Final = 4096
+"""Sources with findings that are remembered, for those who have to decide on what came of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,7 @@ class Admission:
         self._quarantine = quarantine
         self._keeps = True
         self._veil: Callable[[Scope], ThreadVeil | None] = veil or (lambda _: None)
+        self._found: dict[str, tuple[FindingRecord, ...]] = {}
 
     def adopt(self, sanitizer: Sanitizer, *, keep: bool) -> None:
         """Inspect otherwise from now on.
@@ -87,6 +92,14 @@ class Admission:
         """
         self.sanitizer = sanitizer
         self._keeps = keep
+
+    def findings_on(self, source: Source) -> tuple[FindingRecord, ...]:
+        """Return what was found on a source when it was let in, as far as this process remembers.
+
+        Args:
+            source: The source, known by the digest of its raw content.
+        """
+        return self._found.get(source.digest, ())
 
     def admit(
         self,
@@ -125,6 +138,7 @@ class Admission:
         source = Source(kind=kind, name=name, digest=found.raw_digest)
         label = _label(source, results, found) if carried is None else _through(carried, source)
         facts = self._facts(found, source, label, text)
+        self._remember(source, facts["findings"])
         record = self._recorder.record
         identity = (kind.value, name, found.raw_digest)
         if found.blocked:
@@ -138,6 +152,12 @@ class Admission:
         if kind is SourceKind.USER_PROMPT and not found.blocked:
             event = record(PromptAllowed, scope, *identity, parents=parents, **facts)
         return Admitted(text=found.text, label=label, changed=found.changed, blocked=found.blocked, event=event)
+
+    def _remember(self, source: Source, findings: tuple[FindingRecord, ...]) -> None:
+        if findings:
+            if len(self._found) >= _REMEMBERED:
+                self._found.clear()
+            self._found[source.digest] = findings
 
     def admit_value(
         self,
@@ -205,12 +225,13 @@ class Admission:
             found = self.sanitizer.sanitize_text(text, channel=SourceKind.OUTPUT, veil=veil)
         source = Source(kind=SourceKind.AGENT_MESSAGE, name=name, digest=found.raw_digest)
         facts = self._facts(found, source, label, text)
+        identity = (found.raw_digest, context_name(label))  # the same words on other grounds are another fact
         if found.blocked:
-            event = self._recorder.record(OutputBlocked, scope, found.raw_digest, reason=_why(found), **facts)
+            event = self._recorder.record(OutputBlocked, scope, *identity, reason=_why(found), **facts)
         else:
             clean = found.clean_digest if found.changed else ""
             event = self._recorder.record(
-                OutputAllowed, scope, found.raw_digest, clean_digest=clean, actions=found.actions, **facts
+                OutputAllowed, scope, *identity, clean_digest=clean, actions=found.actions, **facts
             )
         return Admitted(text=found.text, label=label, changed=found.changed, blocked=found.blocked, event=event)
 

@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from langchain_core.tools import tool
 
 from aisecops_langchain import govern
-from aisecops_langchain.adapters.delegation import subagent_tool
+from aisecops_langchain.adapters.doors.subagent import subagent_tool
 from aisecops_langchain.adapters.identity import warrant_of
 from aisecops_langchain.testing import ScriptedChatModel
 from aisecops_langchain.testing.model import call

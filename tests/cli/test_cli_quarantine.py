@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from aisecops_langchain.canonical import digest_text
 from aisecops_langchain.cli.main import cli
-from aisecops_langchain.runtime.quarantine import Quarantine
+from aisecops_langchain.runtime.content.quarantine import Quarantine
 
 TEXT = "first\x1b[2Jline\nsecond\u202eline"
 DIGEST = digest_text("content", TEXT)

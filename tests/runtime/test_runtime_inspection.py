@@ -13,7 +13,7 @@ from aisecops_langchain.canonical import digest_text
 from aisecops_langchain.domain.labels import NEUTRAL, SourceKind
 from aisecops_langchain.errors import PolicyError, QuarantineError
 from aisecops_langchain.policy import load_policy
-from aisecops_langchain.runtime.policy_file import PolicyFile
+from aisecops_langchain.runtime.policies.file import PolicyFile
 from aisecops_langchain.sanitize import PiiRedactor
 from aisecops_langchain.sanitize.pipeline import NOTICE
 

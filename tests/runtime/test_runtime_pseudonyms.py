@@ -13,7 +13,7 @@ from aisecops_langchain.domain.labels import Integrity, SourceKind
 from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.errors import InvalidCallError, LedgerError
 from aisecops_langchain.policy import parse_policy
-from aisecops_langchain.runtime.planning import ProposedCall
+from aisecops_langchain.runtime.plans.planner import ProposedCall
 from aisecops_langchain.runtime.ports import Change, Table
 from aisecops_langchain.sanitize import SanitizeConfig, Sanitizer
 

@@ -13,10 +13,14 @@ import orjson
 from pydantic import Discriminator, ValidationError
 
 from aisecops_langchain.domain.events.authority import (
+    ApprovalAnswerRefused,
+    ApprovalEscalated,
     ApprovalExpired,
     ApprovalGranted,
     ApprovalRejected,
     ApprovalRequested,
+    ApprovalResponded,
+    ApprovalVoted,
     BudgetExhausted,
     CapabilityAllowed,
     CapabilityBlocked,
@@ -37,6 +41,7 @@ from aisecops_langchain.domain.events.content import (
     PromptBlocked,
 )
 from aisecops_langchain.domain.events.control import (
+    CheckpointRefused,
     IdentityRefused,
     StopLifted,
     StopOrdered,
@@ -54,6 +59,7 @@ from aisecops_langchain.domain.events.execution import (
     ExecutionStarted,
     ExecutionUnknown,
 )
+from aisecops_langchain.domain.events.grants import GrantEnded, GrantGiven, GrantRevoked, GrantUsed
 from aisecops_langchain.domain.events.planning import (
     ArgumentsEndorsed,
     PlanCreated,
@@ -100,10 +106,18 @@ AnyEvent: TypeAlias = Annotated[
     | PolicyLoaded
     | DecisionMade
     | ApprovalRequested
+    | ApprovalVoted
     | ApprovalGranted
     | ApprovalRejected
+    | ApprovalResponded
+    | ApprovalAnswerRefused
+    | ApprovalEscalated
     | ApprovalExpired
     | BudgetExhausted
+    | GrantGiven
+    | GrantUsed
+    | GrantEnded
+    | GrantRevoked
     | PermitIssued
     | ExecutionStarted
     | ExecutionCompleted
@@ -127,7 +141,8 @@ AnyEvent: TypeAlias = Annotated[
     | WarrantRefused
     | StopOrdered
     | StopLifted
-    | StopReported,
+    | StopReported
+    | CheckpointRefused,
     Discriminator("kind"),
 ]
 
@@ -175,14 +190,19 @@ def _unknown(where: str, what: str) -> AuditFormatError:
 __all__ = [
     "SCHEMA_VERSION",
     "AnyEvent",
+    "ApprovalAnswerRefused",
+    "ApprovalEscalated",
     "ApprovalExpired",
     "ApprovalGranted",
     "ApprovalRejected",
     "ApprovalRequested",
+    "ApprovalResponded",
+    "ApprovalVoted",
     "ArgumentsEndorsed",
     "BudgetExhausted",
     "CapabilityAllowed",
     "CapabilityBlocked",
+    "CheckpointRefused",
     "ContentAdmitted",
     "ContentBlocked",
     "ContentSanitized",
@@ -197,6 +217,10 @@ __all__ = [
     "ExecutionStarted",
     "ExecutionUnknown",
     "FindingRecord",
+    "GrantEnded",
+    "GrantGiven",
+    "GrantRevoked",
+    "GrantUsed",
     "IdentityRefused",
     "MarkRepeated",
     "ModelFailed",
