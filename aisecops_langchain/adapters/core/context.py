@@ -100,7 +100,9 @@ def read_context(
 
 def _speaks_to_model(place: Place, message: BaseMessage, *, proven: bool) -> bool:
     """Whether a message is the model's own, its instructions, or the order of the agent that it acts for."""
-    return message.type in ("ai", "system") or (proven and message.type == "human" and bool(place.scope.principal.delegators))
+    return message.type in ("ai", "system") or (
+        proven and message.type == "human" and bool(place.scope.principal.delegators)
+    )
 
 
 def _abandoned(messages: Sequence[AnyMessage], index: int) -> list[BaseMessage]:
