@@ -185,5 +185,9 @@ class SanitizeError(AisecopsError):
     """Content could not be inspected; it is withheld rather than passed on."""
 
 
+class QuarantineError(SanitizeError):
+    """Withheld content cannot be kept for investigation, or not be read back."""
+
+
 class ContentBlockedError(SanitizeError):
     """Content was inspected and policy says that nothing of it may reach the model."""

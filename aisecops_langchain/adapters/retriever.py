@@ -22,8 +22,9 @@ from aisecops_langchain.domain.labels import Label, Source, SourceKind, label_fo
 from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.errors import ContentBlockedError
+from aisecops_langchain.runtime.admission import AdmittedValue
 from aisecops_langchain.runtime.governor import Governor
-from aisecops_langchain.sanitize import Sanitizer
+from aisecops_langchain.sanitize import SanitizedValue, Sanitizer
 
 METADATA_KEY: Final = "aisecops"
 """Where a document's label and raw digest stand in its metadata."""
@@ -71,14 +72,15 @@ class SanitizingRetriever(BaseRetriever):
         return [self._clean_one(document, index, scope) for index, document in enumerate(found)]
 
     def _clean_one(self, document: Document, index: int, scope: Scope | None) -> Document:
-        text, label = self._inspect(document.page_content, _name_of(document, index), scope)
-        metadata = self._clean_metadata(document.metadata)
+        described = _name_of(document, index)
+        text, label = self._inspect(document.page_content, described, scope)
+        metadata = self._clean_metadata(document.metadata, described, scope)
         metadata[METADATA_KEY] = {
             "integrity": label.integrity.value,
             "confidentiality": label.confidentiality.value,
             "sources": [source.model_dump(mode="json") for source in label.sources],
         }
-        name = document.id if document.id is None else str(self._clean_value(document.id))
+        name = document.id if document.id is None else str(self._clean_value(document.id, described, scope))
         return Document(id=name, page_content=text, metadata=metadata)
 
     def _inspect(self, text: str, name: str, scope: Scope | None) -> tuple[str, Label]:
@@ -96,15 +98,20 @@ class SanitizingRetriever(BaseRetriever):
             )
         return clean, label
 
-    def _clean_metadata(self, found: Mapping[str, Any]) -> dict[str, JsonValue]:
+    def _clean_metadata(self, found: Mapping[str, Any], name: str, scope: Scope | None) -> dict[str, JsonValue]:
         """Metadata is often shown to models too: clean its names and values alike."""
         plain = {str(key): value if _is_plain(value) else _described(value) for key, value in found.items()}
-        cleaned = self._clean_value(plain)
+        cleaned = self._clean_value(plain, name, scope)
         return cleaned if isinstance(cleaned, dict) else {"withheld": cleaned}
 
-    def _clean_value(self, value: JsonValue) -> JsonValue:
-        sanitizer = self.sanitizer if self.governor is None else self.governor.admission.sanitizer
-        found = sanitizer.sanitize_value(value, channel=SourceKind.RETRIEVAL_CHUNK, redact_pii=self.redact_pii)
+    def _clean_value(self, value: JsonValue, name: str, scope: Scope | None) -> JsonValue:
+        kind, redact = SourceKind.RETRIEVAL_CHUNK, self.redact_pii
+        if self.governor is None or scope is None:
+            found: SanitizedValue | AdmittedValue = self.sanitizer.sanitize_value(
+                value, channel=kind, redact_pii=redact
+            )
+        else:
+            found = self.governor.admission.admit_value(value, scope, kind=kind, name=name, redact_pii=redact)
         if found.blocked:
             raise ContentBlockedError(
                 "the metadata of a retrieved document was blocked", expected="content that policy lets through"

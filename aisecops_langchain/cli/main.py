@@ -28,6 +28,9 @@ _COMMANDS: Final = {
         "aisecops_langchain.cli.grants:grants_group", "List and revoke what runs without asking again."
     ),
     "policy": LazyCommand("aisecops_langchain.cli.policy:policy_group", "Check, test and compare policy bundles."),
+    "quarantine": LazyCommand(
+        "aisecops_langchain.cli.quarantine:quarantine_group", "Read and delete content that was withheld."
+    ),
     "replay": LazyCommand("aisecops_langchain.cli.replay:replay_group", "Tell from the log what a run did, and why."),
     "scan": LazyCommand("aisecops_langchain.cli.scan:scan_command", "Inspect texts as untrusted content."),
     "stop": LazyCommand("aisecops_langchain.cli.stop:stop_group", "Stop a run, an agent or a tenant."),

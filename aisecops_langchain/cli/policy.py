@@ -15,7 +15,7 @@ from aisecops_langchain.cli.output import CommandError
 from aisecops_langchain.cli.policy_diff import diff_command
 from aisecops_langchain.cli.policy_init import init_command
 from aisecops_langchain.cli.policy_test import test_command
-from aisecops_langchain.cli.source_policy import load
+from aisecops_langchain.cli.source_policy import load, require_inspectable
 
 if TYPE_CHECKING:
     from aisecops_langchain.domain.decision import DecisionRequest
@@ -42,6 +42,7 @@ def check_command(*, file: Path, strict: bool, as_json: bool) -> None:
     from aisecops_langchain.policy import Severity, find
 
     policy = load(file)
+    require_inspectable(policy)
     findings = find(policy)
     ok = not any(strict or finding.severity is Severity.ERROR for finding in findings)
     facts: dict[str, object] = {

@@ -33,3 +33,24 @@ def load(file: Path) -> Policy:
         return load_policy(file)
     except PolicyError as error:
         raise UnsoundError(str(error)) from error
+
+
+def require_inspectable(policy: Policy) -> None:
+    """Check that content can be inspected as a bundle asks: that its packs are there and its categories exist.
+
+    Args:
+        policy: The policy.
+
+    Raises:
+        UnsoundError: If it cannot.
+    """
+    from aisecops_langchain.domain.inspection import DEFAULT_INSPECTION
+
+    if policy.inspection == DEFAULT_INSPECTION:
+        return  # nothing to look for, and the rule packs take time to load
+    from aisecops_langchain.runtime.content.inspectors import Inspectors
+
+    try:
+        Inspectors(any_entity=True).of(policy)
+    except PolicyError as error:
+        raise UnsoundError(str(error)) from error

@@ -71,7 +71,7 @@ _CONFIDENTIALITY_RANK: Final = {level: rank for rank, level in enumerate(Confide
 
 
 class SourceKind(StrEnum):
-    """The doors through which content reaches a model."""
+    """The doors through which content reaches a model, and the one through which its words leave."""
 
     SYSTEM_PROMPT = "system_prompt"
     USER_PROMPT = "user_prompt"
@@ -82,6 +82,8 @@ class SourceKind(StrEnum):
     AGENT_MESSAGE = "agent_message"
     APPROVER = "approver"
     """A person who was asked about a call and said something instead of yes or no."""
+    OUTPUT = "output"
+    """The final words of a run; no content comes from here."""
 
 
 class Source(Frozen):

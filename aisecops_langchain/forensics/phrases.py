@@ -29,6 +29,11 @@ def findings(found: Iterable[FindingRecord]) -> str:
     return f"; found {names(seen)}" if seen else ""
 
 
+def kept(is_kept: bool) -> str:  # noqa: FBT001 - a fact
+    """Tell that withheld content can still be read by those who investigate."""
+    return "; it is kept in quarantine" if is_kept else ""
+
+
 def because(reason: str) -> str:
     """Give a reason, if there is one."""
     return f": {said(reason)}" if reason else ""

@@ -31,7 +31,7 @@ _LIFE: Final[tuple[tuple[TimelineStage, tuple[str, ...]], ...]] = (
     (TimelineStage.CONTROL, ("identity_refused", "warrant_refused", "policy_loaded", "checkpoint_refused")),
     (TimelineStage.RUN, ("run_started",)),
     (TimelineStage.CONTENT, ("prompt_allowed", "prompt_blocked", "retrieval_started")),
-    (TimelineStage.CONTENT, ("content_admitted", "content_sanitized", "content_blocked")),
+    (TimelineStage.CONTENT, ("content_admitted", "content_sanitized", "content_blocked", "mark_repeated")),
     (TimelineStage.CONTENT, ("retrieval_finished", "retrieval_failed")),
     (TimelineStage.MODEL, ("model_started", "model_finished", "model_failed")),
     (TimelineStage.PLAN, ("budget_exhausted", "task_scoped", "plan_created", "arguments_endorsed", "plan_rejected")),

@@ -109,6 +109,9 @@ def _settings(old: Policy, new: Policy) -> tuple[str, ...]:
             found.append(f"budgets.{name}: it changed")
     if old.bounds.chain != new.bounds.chain:
         found.append("chain_risk: it changed")
+    sections = type(old.inspection).model_fields
+    changed = (name for name in sections if getattr(old.inspection, name) != getattr(new.inspection, name))
+    found += [f"sanitize.{name}: it changed" for name in changed]
     for tool in sorted(old.tools & new.tools):
         if old.profile(tool) != new.profile(tool):
             found.append(f"tools.{tool}: its effect profile changed")

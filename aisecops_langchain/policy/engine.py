@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 
 from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect
 from aisecops_langchain.domain.effects import UNDECLARED, ToolProfile
+from aisecops_langchain.domain.inspection import DEFAULT_INSPECTION, Inspection
 from aisecops_langchain.policy.bounds import Bounds
 from aisecops_langchain.policy.compiled import Index
 from aisecops_langchain.policy.evaluation import Evaluation, engine_error, evaluate
 from aisecops_langchain.policy.explain import Explanation, explain, unexplained
 from aisecops_langchain.policy.model import Limits
+from aisecops_langchain.policy.problems import UNKNOWN_ORIGIN, Origin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -40,6 +42,10 @@ class Policy:
     """Budgets and chain risk."""
     normalised: bytes = field(repr=False)
     index: Index = field(repr=False)
+    inspection: Inspection = field(default=DEFAULT_INSPECTION, repr=False)
+    """How content is inspected."""
+    origin: Origin = field(default=UNKNOWN_ORIGIN, repr=False)
+    """Where the bundle was read from; not part of the digest."""
 
     def decide(self, request: DecisionRequest) -> Decision:
         """Decide a request. Never raises: what cannot be evaluated is denied with code ``engine_error``.

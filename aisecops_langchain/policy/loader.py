@@ -18,6 +18,7 @@ from aisecops_langchain.canonical import canonical_bytes, digest_bytes
 from aisecops_langchain.domain.decision import Effect
 from aisecops_langchain.domain.effects import ResultProfile, Retries, ToolProfile
 from aisecops_langchain.domain.grant import GrantTerms
+from aisecops_langchain.domain.inspection import DEFAULT_INSPECTION, ByChannel, GivenActions, Inspection
 from aisecops_langchain.errors import PolicyError
 from aisecops_langchain.policy.approval_model import ApprovalTerms, EscalationTerms
 from aisecops_langchain.policy.bounds import Bounds
@@ -27,7 +28,7 @@ from aisecops_langchain.policy.conditions import Condition, compile_when
 from aisecops_langchain.policy.constraints import Constraint, compile_constraints
 from aisecops_langchain.policy.engine import Policy
 from aisecops_langchain.policy.model import EVERY_TOOL, Agent, Bundle, Capability, Limits, Record, Rule, TaskBounds
-from aisecops_langchain.policy.problems import LocatedError, Location, Problem, raise_problems, unknown
+from aisecops_langchain.policy.problems import LocatedError, Location, Origin, Problem, raise_problems, unknown
 from aisecops_langchain.policy.reachability import contradiction, impossible_argument, unreachable_rules
 from aisecops_langchain.policy.standard import reads_task, standard_rules, with_standard_rules
 from aisecops_langchain.policy.yaml_source import MAX_BYTES, parse_document
@@ -94,7 +95,7 @@ def parse_policy(text: str, *, name: str = "<policy>") -> Policy:
     conditions = _compile_rules(whole, problems)
     problems.extend(unreachable_rules(bundle))
     raise_problems(problems, document.lines, name)
-    return _policy(bundle, whole, constraints, conditions, name)
+    return _policy(bundle, whole, constraints, conditions, Origin(name, document.lines))
 
 
 def _policy(
@@ -102,11 +103,11 @@ def _policy(
     whole: Bundle,
     constraints: Mapping[str, tuple[Constraint, ...]],
     conditions: Mapping[str, Condition | None],
-    file: str,
+    origin: Origin,
 ) -> Policy:
     normalised = canonical_bytes(bundle.normalised())
     if len(normalised) > MAX_BYTES:
-        raise PolicyError("policy is too large once its defaults are spelled out", file=file, expected="less content")
+        raise PolicyError("policy is too large once spelled out", file=origin.file, expected="less content")
     digest = digest_bytes("policy", normalised)
     bounds = Bounds(MappingProxyType(dict(bundle.budgets)), bundle.chain_risk)
     return Policy(
@@ -121,6 +122,8 @@ def _policy(
         profiles=MappingProxyType(dict(bundle.profiles)),
         normalised=normalised,
         bounds=bounds,
+        inspection=bundle.sanitize or DEFAULT_INSPECTION,
+        origin=origin,
         index=build_index(whole, digest, constraints, conditions),
     )
 
@@ -128,6 +131,7 @@ def _policy(
 _MODELS = (
     *(Bundle, Agent, Capability, Rule, ApprovalTerms, EscalationTerms, GrantTerms, Limits, Record, TaskBounds),
     *(ToolProfile, ResultProfile, Retries, Budget, ChainRisk),
+    *(Inspection, ByChannel[GivenActions], GivenActions),
 )
 _KEYS = frozenset(key for model in _MODELS for key in model.model_fields)
 
@@ -168,11 +172,16 @@ def _reference_problems(bundle: Bundle) -> Iterator[Problem]:
         yield from _unknown((*location, "tools"), "tool", rule.tools, {*tools, EVERY_TOOL})
         yield from _unknown((*location, "capabilities"), "capability", rule.capabilities, bundle.capabilities)
         yield from _unknown((*location, "agents"), "agent", rule.agents, bundle.agents)
-    for entry in bundle.record.reveal:
+    yield from _unknown_arguments(("record", "reveal"), bundle.record.reveal, tools)
+    if bundle.sanitize is not None:
+        yield from _unknown_arguments(("sanitize", "unveil"), bundle.sanitize.unveil, tools)
+
+
+def _unknown_arguments(location: Location, entries: Iterable[str], tools: Collection[str]) -> Iterator[Problem]:
+    for entry in entries:
         tool, _, argument = entry.rpartition(".")
         if tool not in tools or not argument:
-            message = f"{entry!r} is not tool.argument of a known tool"
-            yield Problem(("record", "reveal"), message)
+            yield Problem(location, f"{entry!r} is not tool.argument of a known tool")
 
 
 def _unknown(location: Location, kind: str, names: Iterable[str], known: Collection[str]) -> Iterator[Problem]:

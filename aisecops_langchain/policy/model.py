@@ -16,6 +16,7 @@ from aisecops_langchain.domain.base import Frozen
 from aisecops_langchain.domain.decision import Effect, Obligation
 from aisecops_langchain.domain.effects import Seconds, ToolProfile
 from aisecops_langchain.domain.grant import GrantTerms
+from aisecops_langchain.domain.inspection import Inspection
 from aisecops_langchain.policy.approval_model import GIVEN, ApprovalTerms
 from aisecops_langchain.policy.bounds_model import Budget, ChainRisk
 
@@ -200,6 +201,8 @@ class Bundle(Frozen):
     task_scope: TaskBounds | None = None
     budgets: dict[Name, Budget] = Field(default_factory=dict, min_length=1)
     chain_risk: ChainRisk | None = None
+    sanitize: Inspection | None = None
+    """How content is inspected; left out, as ``Inspection()`` says."""
     limits: Limits = Limits()
     record: Record = Record()
 
@@ -251,6 +254,8 @@ class Bundle(Frozen):
         content["budgets"] = {name: _filled(item) for name, item in content["budgets"].items()}
         if content["chain_risk"] is not None:
             content["chain_risk"] = _filled(content["chain_risk"])
+        if content["sanitize"] is not None:
+            content["sanitize"] = _filled_throughout(content["sanitize"])
         return _filled(content)
 
 
@@ -264,6 +269,12 @@ def _filled_rule(rule: Rule) -> dict[str, JsonValue]:
 def _filled_profile(item: dict[str, JsonValue]) -> dict[str, JsonValue]:
     results = item["results"]
     return _filled({**item, "results": _filled(results) if isinstance(results, dict) else results})
+
+
+def _filled_throughout(item: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    return _filled(
+        {key: _filled_throughout(value) if isinstance(value, dict) else value for key, value in item.items()}
+    )
 
 
 def _filled(item: dict[str, JsonValue]) -> dict[str, JsonValue]:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import NamedTuple, NoReturn
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, NamedTuple, NoReturn
 
 from aisecops_langchain.errors import AisecopsError, PolicyError
 
@@ -20,6 +22,45 @@ class Problem(NamedTuple):
 
     location: Location
     message: str
+
+
+class Origin(NamedTuple):
+    """Where a policy was read from, for faults that show only once it is put to use."""
+
+    file: str
+    lines: Mapping[Location, int]
+    """Line of each location."""
+
+    @property
+    def folder(self) -> Path:
+        """Where paths in the bundle begin."""
+        return Path(self.file).parent
+
+    def error(
+        self,
+        location: Location,
+        message: str,
+        expected: str | None = None,
+        got: str | None = None,
+        remedy: str | None = None,
+    ) -> PolicyError:
+        """Word a fault.
+
+        Args:
+            location: Where in the bundle.
+            message: What is wrong.
+            expected: What would have been right.
+            got: What came instead.
+            remedy: What to do.
+
+        Returns:
+            An error to raise.
+        """
+        line = _line(location, self.lines) if self.lines else None
+        return PolicyError(message, file=self.file, line=line, expected=expected, got=got, remedy=remedy)
+
+
+UNKNOWN_ORIGIN: Final = Origin("<policy>", MappingProxyType({}))
 
 
 class LocatedError(AisecopsError):

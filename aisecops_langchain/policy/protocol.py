@@ -11,8 +11,10 @@ from typing import Protocol, runtime_checkable
 from aisecops_langchain.canonical import digest
 from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect, Reason, Stage
 from aisecops_langchain.domain.effects import ToolProfile
+from aisecops_langchain.domain.inspection import DEFAULT_INSPECTION, Inspection
 from aisecops_langchain.policy.bounds import Bounds
 from aisecops_langchain.policy.model import Limits
+from aisecops_langchain.policy.problems import UNKNOWN_ORIGIN, Origin
 
 
 @runtime_checkable
@@ -97,6 +99,43 @@ class DeclaresBounds(Protocol):
         """What bounds a call beside the rules."""
 
 
+@runtime_checkable
+class DeclaresInspection(Protocol):
+    """What an engine may add: how content is inspected."""
+
+    @property
+    def inspection(self) -> Inspection:
+        """What its bundle says."""
+
+    @property
+    def origin(self) -> Origin:
+        """Where it was read from; paths in it begin there."""
+
+
+def inspection_of(policy: PolicyEngine) -> Inspection:
+    """Return what a policy says about content.
+
+    Args:
+        policy: Any engine.
+
+    Returns:
+        Its own word, or the defaults where it has none.
+    """
+    return policy.inspection if isinstance(policy, DeclaresInspection) else DEFAULT_INSPECTION
+
+
+def origin_of(policy: PolicyEngine) -> Origin:
+    """Return where a policy was read from, as far as that is known.
+
+    Args:
+        policy: Any engine.
+
+    Returns:
+        The file and its lines.
+    """
+    return policy.origin if isinstance(policy, DeclaresInspection) else UNKNOWN_ORIGIN
+
+
 class Suspended:
     """Stands in for a policy whose next version cannot be read: it denies everything.
 
@@ -115,6 +154,8 @@ class Suspended:
         self.reveal = frozenset[str]()
         self.agents = before.agents
         self.tools = before.tools
+        self.inspection = inspection_of(before)
+        self.origin = origin_of(before)
         self._reason = Reason(code="policy_unusable", message=f"the policy in force cannot be read: {fault}")
 
     def decide(self, request: DecisionRequest) -> Decision:  # noqa: ARG002 - every request gets the same answer

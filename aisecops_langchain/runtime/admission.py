@@ -6,9 +6,12 @@ content itself can lower its trust, never raise it.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+from aisecops_langchain.canonical import JsonValue
 from aisecops_langchain.domain.effects import ResultProfile
 from aisecops_langchain.domain.events import (
     ContentAdmitted,
@@ -23,9 +26,11 @@ from aisecops_langchain.domain.events import (
 )
 from aisecops_langchain.domain.labels import Label, Source, SourceKind, label_for
 from aisecops_langchain.domain.scope import Scope
+from aisecops_langchain.runtime.content.pseudonyms import ThreadVeil
+from aisecops_langchain.runtime.content.quarantine import Quarantine
 from aisecops_langchain.runtime.plans.reference import context_name
 from aisecops_langchain.runtime.recorder import Recorder
-from aisecops_langchain.sanitize import Sanitized, Sanitizer
+from aisecops_langchain.sanitize import Sanitized, SanitizedValue, Sanitizer, content_text
 
 _REMEMBERED: Final = 4096
 """Sources with findings that are remembered, for those who have to decide on what came of them."""
@@ -44,18 +49,50 @@ class Admitted:
     """Id of the event that records it."""
 
 
+@dataclass(frozen=True, slots=True)
+class AdmittedValue:
+    """Structured content after inspection."""
+
+    value: JsonValue
+    """What may be passed on."""
+    changed: bool
+    blocked: bool
+
+
 class Admission:
     """The door for content.
 
     Args:
         sanitizer: Cleans and inspects.
         recorder: Writes what was found.
+        quarantine: Keeps what was withheld; without one, only its digest stays.
+        veil: Gives what makes stand-ins for private values in a place; without it, they are redacted.
     """
 
-    def __init__(self, sanitizer: Sanitizer, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        sanitizer: Sanitizer,
+        recorder: Recorder,
+        *,
+        quarantine: Quarantine | None = None,
+        veil: Callable[[Scope], ThreadVeil] | None = None,
+    ) -> None:
         self.sanitizer = sanitizer
         self._recorder = recorder
+        self._quarantine = quarantine
+        self._keeps = True
+        self._veil: Callable[[Scope], ThreadVeil | None] = veil or (lambda _: None)
         self._found: dict[str, tuple[FindingRecord, ...]] = {}
+
+    def adopt(self, sanitizer: Sanitizer, *, keep: bool) -> None:
+        """Inspect otherwise from now on.
+
+        Args:
+            sanitizer: Cleans and inspects.
+            keep: Whether what is withheld is kept in quarantine.
+        """
+        self.sanitizer = sanitizer
+        self._keeps = keep
 
     def findings_on(self, source: Source) -> tuple[FindingRecord, ...]:
         """Return what was found on a source when it was let in, as far as this process remembers.
@@ -94,12 +131,14 @@ class Admission:
 
         Raises:
             SanitizeError: If it could not be inspected.
+            QuarantineError: If it was withheld, and could not be kept.
             AuditWriteError: If that could not be recorded.
         """
-        found = self.sanitizer.sanitize_text(text, channel=kind, redact_pii=redact_pii)
+        with self._veiled(scope) as veil:
+            found = self.sanitizer.sanitize_text(text, channel=kind, redact_pii=redact_pii, veil=veil)
         source = Source(kind=kind, name=name, digest=found.raw_digest)
         label = _label(source, results, found) if carried is None else _through(carried, source)
-        facts: dict[str, Any] = {"source": source, "label": label, "size": len(text), **_seen(found)}
+        facts = self._facts(found, source, label, text)
         self._remember(source, facts["findings"])
         record = self._recorder.record
         identity = (kind.value, name, found.raw_digest)
@@ -121,6 +160,51 @@ class Admission:
                 self._found.clear()
             self._found[source.digest] = findings
 
+    def admit_value(
+        self,
+        value: JsonValue,
+        scope: Scope,
+        *,
+        kind: SourceKind,
+        name: str,
+        redact_pii: bool = False,
+        parents: tuple[str, ...] = (),
+    ) -> AdmittedValue:
+        """Inspect structured content that stands beside a text, such as a document's metadata.
+
+        What passes unchanged is told by the event of the text; only what was changed or withheld has its own.
+
+        Args:
+            value: Plain JSON.
+            scope: Where it came in.
+            kind: The door it came through.
+            name: Which document or tool.
+            redact_pii: Whether personal data is to be taken out of it.
+            parents: Ids of the events that brought it.
+
+        Returns:
+            What may be passed on.
+
+        Raises:
+            SanitizeError: If it could not be inspected.
+            QuarantineError: If it was withheld, and could not be kept.
+            AuditWriteError: If that could not be recorded.
+        """
+        with self._veiled(scope) as veil:
+            found = self.sanitizer.sanitize_value(value, channel=kind, redact_pii=redact_pii, veil=veil)
+        if found.changed or found.findings:
+            source = Source(kind=kind, name=name, digest=found.raw_digest)
+            facts = self._facts(found, source, label_for(source), content_text(value))
+            identity = (kind.value, name, found.raw_digest)
+            if found.blocked:
+                self._recorder.record(ContentBlocked, scope, *identity, parents=parents, reason=_why(found), **facts)
+            elif found.changed:
+                changed = {"clean_digest": found.clean_digest, "actions": found.actions}
+                self._recorder.record(ContentSanitized, scope, *identity, parents=parents, **changed, **facts)
+            else:
+                self._recorder.record(ContentAdmitted, scope, *identity, parents=parents, **facts)
+        return AdmittedValue(value=found.value, changed=found.changed, blocked=found.blocked)
+
     def release(self, text: str, scope: Scope, *, name: str, label: Label) -> Admitted:
         """Inspect the model's final words on their way out.
 
@@ -135,17 +219,40 @@ class Admission:
 
         Raises:
             SanitizeError: If it could not be inspected.
+            QuarantineError: If it was withheld, and could not be kept.
             AuditWriteError: If that could not be recorded.
         """
-        found = self.sanitizer.sanitize_text(text, channel=SourceKind.AGENT_MESSAGE)
+        with self._veiled(scope) as veil:
+            found = self.sanitizer.sanitize_text(text, channel=SourceKind.OUTPUT, veil=veil)
         source = Source(kind=SourceKind.AGENT_MESSAGE, name=name, digest=found.raw_digest)
-        facts: dict[str, Any] = {"source": source, "label": label, "size": len(text), **_seen(found)}
+        facts = self._facts(found, source, label, text)
         identity = (found.raw_digest, context_name(label))  # the same words on other grounds are another fact
         if found.blocked:
             event = self._recorder.record(OutputBlocked, scope, *identity, reason=_why(found), **facts)
         else:
-            event = self._recorder.record(OutputAllowed, scope, *identity, **facts)
+            clean = found.clean_digest if found.changed else ""
+            event = self._recorder.record(
+                OutputAllowed, scope, *identity, clean_digest=clean, actions=found.actions, **facts
+            )
         return Admitted(text=found.text, label=label, changed=found.changed, blocked=found.blocked, event=event)
+
+    @contextmanager
+    def _veiled(self, scope: Scope) -> Iterator[ThreadVeil | None]:
+        """Make stand-ins, and keep what they stand for before anybody is shown one."""
+        veil = self._veil(scope)
+        yield veil
+        if veil is not None:
+            veil.keep()
+
+    def _facts(self, found: Sanitized | SanitizedValue, source: Source, label: Label, raw: str) -> dict[str, Any]:
+        """Collect what every event says, and keep what was withheld before one can say so."""
+        withheld = found.blocked or "quarantined" in found.actions
+        kept = (
+            self._quarantine.keep(found.raw_digest, raw)
+            if withheld and self._keeps and self._quarantine is not None
+            else False
+        )
+        return {"source": source, "label": label, "size": len(raw), "findings": _findings(found), "kept": kept}
 
 
 def _through(carried: Label, source: Source) -> Label:
@@ -170,7 +277,11 @@ def _seen(found: Sanitized) -> dict[str, tuple[FindingRecord, ...] | tuple[Remov
     }
 
 
-def _why(found: Sanitized) -> str:
+def _findings(found: Sanitized | SanitizedValue) -> tuple[FindingRecord, ...]:
+    return tuple(finding.record() for finding in found.findings)
+
+
+def _why(found: Sanitized | SanitizedValue) -> str:
     if not found.findings:
         return "not inspected"
     return "findings: " + ", ".join(sorted({item.rule for item in found.findings}))

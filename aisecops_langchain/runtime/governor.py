@@ -18,11 +18,16 @@ from aisecops_langchain.domain.effects import ToolProfile
 from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.policy import PolicyEngine
+from aisecops_langchain.policy.protocol import inspection_of
 from aisecops_langchain.provenance import KeywordScope, LabelSeals, MessageSeals, ScopeExtractor
 from aisecops_langchain.runtime.admission import Admission
 from aisecops_langchain.runtime.approvals.briefing import Briefings
 from aisecops_langchain.runtime.approvals.service import Approvals
 from aisecops_langchain.runtime.checkpoints.heads import Checkpoints
+from aisecops_langchain.runtime.content.inspectors import Inspectors
+from aisecops_langchain.runtime.content.pseudonyms import Pseudonyms
+from aisecops_langchain.runtime.content.quarantine import Quarantine
+from aisecops_langchain.runtime.content.spotlights import Spotlights
 from aisecops_langchain.runtime.decisions.authority import Authority
 from aisecops_langchain.runtime.decisions.budgets import Budgets
 from aisecops_langchain.runtime.decisions.gate import Gate
@@ -51,7 +56,7 @@ from aisecops_langchain.runtime.principals.delegation import Delegations
 from aisecops_langchain.runtime.principals.stops import Stops
 from aisecops_langchain.runtime.principals.warrants import WarrantSigner
 from aisecops_langchain.runtime.recorder import Recorder
-from aisecops_langchain.sanitize import Sanitizer
+from aisecops_langchain.sanitize import PiiRedactor, Sanitizer
 from aisecops_langchain.sealing import Sealer
 
 __all__ = ["Governor", "PolicySource"]
@@ -66,7 +71,9 @@ class Governor:
         ledger: Effects and approvals.
         sealer: Holds the key that state and ledger never see.
         clock: Tells the time.
-        sanitizer: Inspects content.
+        sanitizer: Inspects content, whatever the policy says; by default the policy's ``sanitize`` section decides.
+        redactor: Finds the personal data that the policy names; Presidio without a language model by default.
+        quarantine: Keeps withheld content; without one, only its digest stays.
         environment: Facts from configuration that rules may ask for; ``today`` (a date like 2024-05-15) also resolves
             dates that the user spells without a year.
         scope_extractor: Reads the user's words for what they ask for, where a rule wants to know; key words by default.
@@ -89,6 +96,9 @@ class Governor:
         checkpoints: Seals checkpoints and judges what comes back of them.
         delegations: Gives and judges warrants.
         oversight: Tells how far a run may still go.
+        quarantine: Keeps withheld content; ``None`` where none was given.
+        pseudonyms: Names private values for models, and tools the values.
+        spotlights: Sets untrusted content apart in what models are shown.
         terms: Tells how long is waited for a tool, and how often it may be tried: ``TermSheet.of``.
         delegate: Lets another agent act in an agent's place: ``delegations.delegate``.
     """
@@ -102,6 +112,8 @@ class Governor:
         sealer: Sealer,
         clock: Clock | None = None,
         sanitizer: Sanitizer | None = None,
+        redactor: PiiRedactor | None = None,
+        quarantine: Quarantine | None = None,
         environment: Mapping[str, JsonValue] | None = None,
         scope_extractor: ScopeExtractor | None = None,
         reconcilers: Mapping[str, EffectReconciler] | None = None,
@@ -113,13 +125,24 @@ class Governor:
         self.home: Path | None = None
         self._sink = sink
         self._ledger = ledger
-        self.recorder = Recorder(sink, clock, sealer, policy.reveal)
+        self.recorder = Recorder(sink, clock, sealer, policy.reveal, self._policy.inspection.unveil)
         self.labels = LabelSeals(sealer)
         self.messages = MessageSeals(sealer)
-        self.admission = Admission(sanitizer or Sanitizer(), self.recorder)
+        self.quarantine = quarantine
+        self._inspectors = Inspectors(sanitizer, redactor)
+        self.pseudonyms = Pseudonyms(self._policy, ledger, sealer)
+        inspector, veil = self._inspectors.of(policy), self.pseudonyms.veil
+        self.admission = Admission(inspector, self.recorder, quarantine=quarantine, veil=veil)
+        self.admission.adopt(inspector, keep=self._policy.inspection.keep_quarantined)
+        self.spotlights = Spotlights(self._policy, sealer, self.recorder)
         tasks = TaskReader(scope_extractor or KeywordScope(), self._policy, FixedScopes(ledger, sealer))
         self.planner = Planner(
-            self.recorder, sealer, max_calls=limits.max_calls_per_plan, tasks=tasks, today=today_in(environment)
+            self.recorder,
+            sealer,
+            max_calls=limits.max_calls_per_plan,
+            tasks=tasks,
+            today=today_in(environment),
+            pseudonyms=self.pseudonyms,
         )
         self.grants = StandingGrants(ledger, self.recorder, sealer, clock)
         self.approvals = Approvals(
@@ -188,6 +211,7 @@ class Governor:
         durability: Durability | str = Durability.GROUP,
         clock: Clock | None = None,
         sanitizer: Sanitizer | None = None,
+        redactor: PiiRedactor | None = None,
         environment: Mapping[str, JsonValue] | None = None,
         scope_extractor: ScopeExtractor | None = None,
         reconcilers: Mapping[str, EffectReconciler] | None = None,
@@ -197,13 +221,15 @@ class Governor:
 
         Args:
             policy: A policy, or the path of a bundle.
-            home: Directory for ``audit/``, ``ledger.sqlite3`` and ``keys/``; made if missing. Keep its keys private.
+            home: Directory for ``audit/``, ``ledger.sqlite3``, ``withheld/`` and ``keys/``; made if missing. Keep its
+                keys private.
             ledger: ``postgresql://`` URL of a ledger that hosts share (extra ``postgres``), or an open ledger, which
                 the governor closes; a SQLite file in ``home`` by default. Hosts that share one need the same
                 ``keys/seal.key``.
             durability: What the log waits for: ``none``, ``group`` (one sync shared by all who wait) or ``sync``.
             clock: Tells the time; this machine's by default.
-            sanitizer: Inspects content; the default rule pack by default.
+            sanitizer: Inspects content, whatever the policy says; the policy's ``sanitize`` section decides by default.
+            redactor: Finds the personal data that the policy names; Presidio without a language model by default.
             environment: Facts from configuration that rules may ask for.
             scope_extractor: Reads the user's words for what they ask for; key words by default.
             reconcilers: For each tool that has one, a function that finds out how an unknown effect ended.
@@ -232,6 +258,8 @@ class Governor:
             sealer=stores.sealer,
             clock=clock,
             sanitizer=sanitizer,
+            redactor=redactor,
+            quarantine=stores.quarantine,
             environment=environment,
             scope_extractor=scope_extractor,
             reconcilers=reconcilers,
@@ -279,7 +307,9 @@ class Governor:
             PolicyError: If the bundle is not sound; the policy in force stays.
             AuditWriteError: If the change could not be recorded; then everything is denied until one can be.
         """
-        self._change.to(load(policy))
+        loaded = load(policy)
+        self._inspectors.of(loaded)  # what cannot be inspected as it asks must not come into force
+        self._change.to(loaded)
 
     def suspend(self, fault: str) -> None:
         """Deny everything until a policy is loaded, because what should be in force is not known.
@@ -295,7 +325,9 @@ class Governor:
     def _adopt(self, policy: PolicyEngine) -> None:
         self.planner.limit(policy.limits.max_calls_per_plan)
         self.approvals.limit(policy.limits.approval_ttl_seconds)
-        self.recorder.reveal(policy.reveal)
+        inspection = inspection_of(policy)
+        self.recorder.reveal(policy.reveal, inspection.unveil)
+        self.admission.adopt(self._inspectors.of(policy), keep=inspection.keep_quarantined)
 
     def scope(self, *, trace: str, thread: str, checkpoint_ns: str, principal: Principal) -> Scope:
         """Name a place under the policy in force.

@@ -16,6 +16,7 @@ from aisecops_langchain.canonical import JsonValue
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.keyfile import load_or_create_key
 from aisecops_langchain.policy import PolicyEngine, load_policy
+from aisecops_langchain.runtime.content.quarantine import Quarantine
 from aisecops_langchain.runtime.ledger.choice import open_ledger
 from aisecops_langchain.runtime.ports import Clock, Ledger
 from aisecops_langchain.sealing import Sealer
@@ -29,6 +30,7 @@ class Stores(NamedTuple):
     log: AuditLog
     ledger: Ledger
     sealer: Sealer
+    quarantine: Quarantine
 
 
 def open_stores(home: Path, *, ledger: Ledger | str | None, durability: Durability | str, clock: Clock) -> Stores:
@@ -48,11 +50,12 @@ def open_stores(home: Path, *, ledger: Ledger | str | None, durability: Durabili
     log = AuditLog.open(home / "audit", key=key, durability=mode, clock=clock.now)
     try:
         sealer = Sealer(load_or_create_key(home / "keys" / "seal.key"))
+        quarantine = Quarantine.of_home(home)
         opened = open_ledger(ledger, home, durable=mode is not Durability.NONE)
     except BaseException:
         log.close()
         raise
-    return Stores(log, opened, sealer)
+    return Stores(log, opened, sealer, quarantine)
 
 
 def load(policy: PolicySource) -> PolicyEngine:

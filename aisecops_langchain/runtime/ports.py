@@ -161,6 +161,7 @@ class Table(StrEnum):
     SCOPES = "scopes"
     GRANTS = "grants"
     CHECKPOINTS = "checkpoint_heads"
+    PSEUDONYMS = "pseudonyms"
 
 
 @dataclass(frozen=True, slots=True)

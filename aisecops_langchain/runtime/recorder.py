@@ -22,7 +22,7 @@ from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.errors import AuditWriteError
 from aisecops_langchain.runtime.ledger.texts import FrozenTexts
 from aisecops_langchain.runtime.ports import AuditSink, Clock, ClockError
-from aisecops_langchain.sanitize import scrub_value
+from aisecops_langchain.sanitize import scrub_value, withheld
 from aisecops_langchain.sealing import Sealer
 
 PreparedEvent = tuple[str, bytes]
@@ -39,23 +39,34 @@ class Recorder:
         clock: Tells when.
         sealer: Makes commitments to withheld values.
         reveal: ``tool.argument`` names whose values may stand in the log though they look like personal data.
+        veiled: ``tool.argument`` names whose values are never shown: models know them by pseudonyms only.
     """
 
-    def __init__(self, sink: AuditSink, clock: Clock, sealer: Sealer, reveal: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        sink: AuditSink,
+        clock: Clock,
+        sealer: Sealer,
+        reveal: Collection[str] = (),
+        veiled: Collection[str] = (),
+    ) -> None:
         self._sink = sink
         self._clock = clock
         self._sealer = sealer
         self._reveal = frozenset(reveal)
+        self._veiled = frozenset(veiled)
         self._calls: dict[tuple[str, str], RecordedCall] = {}
         self._texts = FrozenTexts()
 
-    def reveal(self, entries: Collection[str]) -> None:
+    def reveal(self, entries: Collection[str], veiled: Collection[str] = ()) -> None:
         """Let these values stand in the log from now on, and no others.
 
         Args:
             entries: ``tool.argument`` names.
+            veiled: Those whose values are never shown.
         """
         self._reveal = frozenset(entries)
+        self._veiled = frozenset(veiled)
         self._calls.clear()
 
     def record(
@@ -139,8 +150,11 @@ class Recorder:
         shown: dict[str, JsonValue] = {}
         complete = True
         for name, value in call.arguments().items():
-            revealed = f"{call.tool}.{name}" in self._reveal
-            shown[name], whole = scrub_value(name, value, reveal=revealed, commit=self._commitment)
+            place = f"{call.tool}.{name}"
+            if place in self._veiled:
+                shown[name], whole = withheld("pseudonym", value, self._commitment), False
+            else:
+                shown[name], whole = scrub_value(name, value, reveal=place in self._reveal, commit=self._commitment)
             complete = complete and whole
         made = RecordedCall(call_id=call_id, tool=call.tool, digest=call.digest, arguments=shown, complete=complete)
         if len(self._calls) >= _REMEMBERED_CALLS:

@@ -6,18 +6,23 @@ file beyond its own rule pack.
 
 from __future__ import annotations
 
-from aisecops_langchain.sanitize.config import Action, SanitizeConfig, SeverityActions
+from aisecops_langchain.sanitize.config import CATEGORIES, Action, SanitizeConfig, SeverityActions
 from aisecops_langchain.sanitize.detect import Detector, HiddenTextDetector, RuleDetector
 from aisecops_langchain.sanitize.finding import Finding, Severity
 from aisecops_langchain.sanitize.pii import PiiRedactor
 from aisecops_langchain.sanitize.pipeline import Sanitized, SanitizedValue, Sanitizer
+from aisecops_langchain.sanitize.private import Veil, class_name
 from aisecops_langchain.sanitize.rules import Rule, RulePack, core_rules, load_rules
-from aisecops_langchain.sanitize.scrub import scrub_value
+from aisecops_langchain.sanitize.scrub import scrub_value, withheld
+from aisecops_langchain.sanitize.spotlight import Frame, choose_frame
+from aisecops_langchain.sanitize.values import content_text
 
 __all__ = [
+    "CATEGORIES",
     "Action",
     "Detector",
     "Finding",
+    "Frame",
     "HiddenTextDetector",
     "PiiRedactor",
     "Rule",
@@ -29,7 +34,12 @@ __all__ = [
     "Sanitizer",
     "Severity",
     "SeverityActions",
+    "Veil",
+    "choose_frame",
+    "class_name",
+    "content_text",
     "core_rules",
     "load_rules",
     "scrub_value",
+    "withheld",
 ]

@@ -6,58 +6,27 @@ Invariant: every severity has exactly one action at every door, and limits are f
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import StrEnum
-from typing import Final
+from typing import Final, Self
 
 from pydantic import Field
 
 from aisecops_langchain.domain.base import Frozen
+from aisecops_langchain.domain.inspection import (
+    ENTITLED,
+    PASS_ALL,
+    Action,
+    Inspection,
+    SeverityActions,
+    Treatment,
+)
 from aisecops_langchain.domain.labels import SourceKind
-from aisecops_langchain.sanitize.finding import Finding, Severity
+from aisecops_langchain.sanitize.finding import Finding
+
+__all__ = ["CATEGORIES", "PASS_ALL", "Action", "SanitizeConfig", "SeverityActions"]
 
 
-class Action(StrEnum):
-    """What is done about a finding, from mildest to strictest."""
-
-    PASS = "pass"  # noqa: S105 - not a password
-    """Recorded only."""
-    CLEAN = "clean"
-    """The matched span is cut."""
-    QUARANTINE = "quarantine"
-    """The whole text is replaced by a notice."""
-    BLOCK = "block"
-    """As quarantine, and the caller is told that nothing may go on."""
-
-    @property
-    def rank(self) -> int:
-        """Position in the order; higher is stricter."""
-        return _RANKS[self]
-
-
-_RANKS: Final = {action: rank for rank, action in enumerate(Action)}
-
-
-class SeverityActions(Frozen):
-    """One action for each severity."""
-
-    low: Action = Action.PASS
-    medium: Action = Action.CLEAN
-    high: Action = Action.QUARANTINE
-
-    def of(self, severity: Severity) -> Action:
-        """Return the action for a severity.
-
-        Args:
-            severity: How serious the finding is.
-
-        Returns:
-            What to do about it.
-        """
-        return {Severity.LOW: self.low, Severity.MEDIUM: self.medium, Severity.HIGH: self.high}[severity]
-
-
-PASS_ALL: Final = SeverityActions(low=Action.PASS, medium=Action.PASS, high=Action.PASS)
-"""For doors whose speaker is entitled to instruct the model: findings are recorded, nothing is withheld."""
+CATEGORIES: Final = frozenset({"structure", "hidden"})
+"""Categories of findings that do not come from a rule of a pack."""
 
 
 class SanitizeConfig(Frozen):
@@ -65,15 +34,34 @@ class SanitizeConfig(Frozen):
 
     default: SeverityActions = SeverityActions()
     """For every door without an entry of its own."""
-    channels: dict[SourceKind, SeverityActions] = Field(
-        default_factory=lambda: {SourceKind.SYSTEM_PROMPT: PASS_ALL, SourceKind.USER_PROMPT: PASS_ALL}
-    )
+    channels: dict[SourceKind, SeverityActions] = Field(default_factory=lambda: dict.fromkeys(ENTITLED, PASS_ALL))
+    private: dict[SourceKind, dict[str, Treatment]] = Field(default_factory=dict)
+    """What is done with secrets and personal data, by door and class; what is not named stays."""
+    fields: dict[SourceKind, dict[str, dict[str, Treatment]]] = Field(default_factory=dict)
+    """The same for single fields of structured content, by path."""
     max_chars: int = Field(default=1_000_000, ge=1)
     """Longest text, or sum of all texts of a structured value, that is inspected; longer ones are withheld unseen."""
     max_depth: int = Field(default=64, ge=1, le=200)
     """Deepest nesting of a structured value that is inspected."""
     max_nodes: int = Field(default=100_000, ge=1)
     """Most fields and items of a structured value that are inspected."""
+
+    @classmethod
+    def of(cls, inspection: Inspection) -> Self:
+        """Make the configuration that a bundle asks for.
+
+        Args:
+            inspection: Its ``sanitize`` section.
+
+        Returns:
+            The configuration, with the usual limits.
+        """
+        kinds = tuple(SourceKind)
+        return cls(
+            channels={kind: inspection.actions(kind) for kind in kinds},
+            private={kind: inspection.treatments(kind) for kind in kinds},
+            fields={kind: inspection.field_treatments(kind) for kind in kinds},
+        )
 
     def action(self, finding: Finding, channel: SourceKind) -> Action:
         """Return what is done about one finding.
@@ -85,7 +73,7 @@ class SanitizeConfig(Frozen):
         Returns:
             The action.
         """
-        return self.channels.get(channel, self.default).of(finding.severity)
+        return self.channels.get(channel, self.default).of(finding.severity, finding.category)
 
     def strictest(self, findings: Iterable[Finding], channel: SourceKind) -> Action:
         """Return what is done about several findings in one text.

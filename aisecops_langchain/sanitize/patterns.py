@@ -41,6 +41,10 @@ class Match(Protocol):
         """The text that matched."""
         ...
 
+    def span(self, group: int = 0) -> tuple[int, int]:
+        """Offsets of the match, or of one of its groups; -1 and -1 for a group that is not in it."""
+        ...
+
 
 class Pattern(Protocol):
     """The part of a compiled pattern that is used here."""
@@ -48,6 +52,11 @@ class Pattern(Protocol):
     @property
     def programsize(self) -> int:
         """Instructions that it was compiled to."""
+        ...
+
+    @property
+    def groups(self) -> int:
+        """How many groups it has."""
         ...
 
     def search(self, text: str) -> Match | None:

@@ -11,6 +11,7 @@ from threading import Lock
 from typing import Final, Protocol, cast
 
 from aisecops_langchain.errors import ConfigurationError, SanitizeError
+from aisecops_langchain.sanitize.recognizers import PrivateSpan
 
 DEFAULT_ENTITIES: Final = (
     "CREDIT_CARD",
@@ -76,6 +77,34 @@ class PiiRedactor:
         self._threshold = threshold
         self._lock = Lock()
 
+    def can_find(self, entity: str) -> bool:
+        """Tell whether an entity can be looked for.
+
+        Args:
+            entity: A Presidio entity name.
+
+        Returns:
+            Whether it is among those that this redactor was made for.
+        """
+        return self._entities is None or entity in self._entities
+
+    def find(self, text: str, entities: Sequence[str]) -> list[PrivateSpan]:
+        """Locate personal data.
+
+        Args:
+            text: Any text.
+            entities: What to look for.
+
+        Returns:
+            Spans, the best-scored first; they may overlap.
+
+        Raises:
+            ConfigurationError: If Presidio cannot be loaded.
+            SanitizeError: If it cannot analyse the text.
+        """
+        found = sorted(self._analyze(text, list(entities)), key=lambda item: (-item.score, item.start))
+        return [PrivateSpan(item.entity_type, item.entity_type, item.start, item.end) for item in found]
+
     def redact(self, text: str) -> str:
         """Replace personal data by markers.
 
@@ -100,10 +129,10 @@ class PiiRedactor:
             remedy="check the analyzer's recognisers",
         )
 
-    def _analyze(self, text: str) -> Sequence[AnalyzerResult]:
-        engine = self._engine()
+    def _analyze(self, text: str, entities: list[str] | None = None) -> Sequence[AnalyzerResult]:
+        engine, wanted = self._engine(), entities or self._entities
         try:
-            return engine.analyze(text, self._language, entities=self._entities, score_threshold=self._threshold)
+            return engine.analyze(text, self._language, entities=wanted, score_threshold=self._threshold)
         except Exception as error:  # noqa: BLE001 - recognisers are foreign code; whatever they raise, nothing passes
             raise SanitizeError(
                 "personal data cannot be looked for",

@@ -23,10 +23,11 @@ from aisecops_langchain.sanitize.finding import Finding, Severity
 from aisecops_langchain.sanitize.inspection import Inspected, inspect_text, structural
 from aisecops_langchain.sanitize.normalize import Removal, normalize
 from aisecops_langchain.sanitize.pii import PiiRedactor
-from aisecops_langchain.sanitize.rules import core_rules
+from aisecops_langchain.sanitize.private import PrivateData, Veil
+from aisecops_langchain.sanitize.rules import RulePack, core_rules
 from aisecops_langchain.sanitize.structure import STRUCTURE_RULES
 from aisecops_langchain.sanitize.values import (
-    KeyCollisionError,
+    UnreadableValueError,
     digest_value,
     exceeded_bound,
     map_texts,
@@ -38,10 +39,13 @@ NOTICE: Final = "[content withheld: it contained text that reads like instructio
 UNREADABLE_NOTICE: Final = "[content withheld: it could not be inspected]"
 """Stands for content beyond the limits of inspection."""
 
+PRIVATE_NOTICE: Final = "[content withheld: it contained private data]"
+"""Stands for text that was blocked because of secrets or personal data in it."""
+
 CUT: Final = "[removed]"
 """Stands for a span that was cut."""
 
-_NOTICES: Final = frozenset({NOTICE, UNREADABLE_NOTICE})
+_NOTICES: Final = frozenset({NOTICE, UNREADABLE_NOTICE, PRIVATE_NOTICE})
 _OUTCOMES: Final = ("normalized", "cleaned", "redacted", "quarantined", "blocked")
 
 
@@ -92,8 +96,9 @@ class Sanitizer:
 
     Args:
         config: Actions by door and severity, and limits.
-        detectors: What looks at the text; by default the core rule pack, the rules of form, and what finds hidden text.
-        redactor: What redacts personal data, where asked; Presidio without a language model by default.
+        detectors: What looks at the text; by default the rule packs, the rules of form, and what finds hidden text.
+        packs: Rule packs to use beside the core pack.
+        redactor: What finds personal data that has no form of its own; Presidio without a language model by default.
     """
 
     def __init__(
@@ -101,20 +106,28 @@ class Sanitizer:
         config: SanitizeConfig | None = None,
         *,
         detectors: Sequence[Detector] | None = None,
+        packs: Sequence[RulePack] = (),
         redactor: PiiRedactor | None = None,
     ) -> None:
         self._config = config or SanitizeConfig()
-        default = (RuleDetector(core_rules().rules), RuleDetector(STRUCTURE_RULES), HiddenTextDetector())
-        self._detectors = default if detectors is None else tuple(detectors)
+        self._detectors = _default_detectors(packs) if detectors is None else tuple(detectors)
         self._redactor = redactor or PiiRedactor()
+        self._private = {
+            kind: PrivateData(treatments, fields, self._redactor)
+            for kind in SourceKind
+            if any((treatments := self._config.private.get(kind, {}), fields := self._config.fields.get(kind, {})))
+        }
 
-    def sanitize_text(self, text: str, *, channel: SourceKind, redact_pii: bool = False) -> Sanitized:
+    def sanitize_text(
+        self, text: str, *, channel: SourceKind, redact_pii: bool = False, veil: Veil | None = None
+    ) -> Sanitized:
         """Inspect one text.
 
         Args:
             text: Any string.
             channel: The door that it came through.
             redact_pii: Whether personal data is replaced by markers.
+            veil: Makes hashes and pseudonyms where the configuration asks for them; without one, such data is redacted.
 
         Returns:
             What may be passed on, and what was found and done.
@@ -125,7 +138,7 @@ class Sanitizer:
         if not isinstance(text, str):
             raise SanitizeError("content is not text", expected="str", got=type(text).__name__)
         raw_digest = digest_text("content", text)
-        outcome = self._inspect(text, channel, redact_pii=redact_pii)
+        outcome = self._inspect(text, channel, redact_pii=redact_pii, private=self._private.get(channel), veil=veil)
         changed = outcome.text != text
         return Sanitized(
             text=outcome.text,
@@ -162,13 +175,16 @@ class Sanitizer:
             return Sanitized(UNREADABLE_NOTICE, raw, clean, findings, ("quarantined",), changed=True, blocked=False)
         return self.sanitize_text(text, channel=channel, redact_pii=redact_pii)
 
-    def sanitize_value(self, value: JsonValue, *, channel: SourceKind, redact_pii: bool = False) -> SanitizedValue:
+    def sanitize_value(
+        self, value: JsonValue, *, channel: SourceKind, redact_pii: bool = False, veil: Veil | None = None
+    ) -> SanitizedValue:
         """Inspect a structured value, every text and every key of it.
 
         Args:
             value: A plain JSON value.
             channel: The door that it came through.
             redact_pii: Whether personal data in texts and keys is replaced by markers; numbers stay.
+            veil: Makes hashes and pseudonyms.
 
         Returns:
             The value with each text replaced by what may be passed on of it; a notice alone if it is blocked, or
@@ -191,18 +207,48 @@ class Sanitizer:
 
         try:
             clean = map_texts(value, clean_text)
-        except KeyCollisionError:
-            findings = (*_findings(outcomes), structural("key-collision"))
+            clean = self._treat_value(clean, channel, veil, outcomes)
+        except UnreadableValueError as error:
+            findings = (*_findings(outcomes), structural(error.rule))
             return _withheld_value(value, UNREADABLE_NOTICE, findings, ("quarantined",))
         done = {action for outcome in outcomes for action in outcome.actions}
         findings, actions = _findings(outcomes), tuple(name for name in _OUTCOMES if name in done)
         if "blocked" in done:
-            return _withheld_value(value, NOTICE, findings, actions)
+            private = any(finding.category in ("secret", "personal") for finding in findings)
+            return _withheld_value(value, PRIVATE_NOTICE if private else NOTICE, findings, actions)
         raw_digest, changed = digest_value(value), bool(actions)
         clean_digest = digest_value(clean) if changed else raw_digest
         return SanitizedValue(clean, raw_digest, clean_digest, findings, actions, changed, blocked=False)
 
-    def _inspect(self, text: str, channel: SourceKind, *, redact_pii: bool) -> _Outcome:
+    def _treat_value(
+        self, value: JsonValue, channel: SourceKind, veil: Veil | None, outcomes: list[_Outcome]
+    ) -> JsonValue:
+        """Treat private data by fields; what that leaves must be what looking again would leave."""
+        private = self._private.get(channel)
+        if private is None:
+            return value
+        treated, seen = private.treat_value(value, veil)
+        changed = ("redacted",) if treated != value else ()
+        outcomes.append(_Outcome("", seen.findings, ("blocked",) if seen.blocked else changed))
+        settled = (
+            private.treat_value(treated, veil)[0]
+            == treated
+            == map_texts(treated, lambda text: self._inspect(text, channel, redact_pii=False).text)
+        )
+        if changed and not settled:
+            outcomes.append(_Outcome("", (structural("residue"),), ("quarantined",)))
+            return NOTICE
+        return treated
+
+    def _inspect(
+        self,
+        text: str,
+        channel: SourceKind,
+        *,
+        redact_pii: bool,
+        private: PrivateData | None = None,
+        veil: Veil | None = None,
+    ) -> _Outcome:
         """Inspect one text without hashing it."""
         if len(text) > self._config.max_chars:
             return _Outcome(UNREADABLE_NOTICE, (structural("size", len(text)),), ("quarantined",))
@@ -214,7 +260,10 @@ class Sanitizer:
             return _Outcome(NOTICE, seen.findings, ("blocked",))
         if action is Action.QUARANTINE:
             return _Outcome(NOTICE, seen.findings, ("quarantined",))
-        return self._change(seen, channel, redact_pii=redact_pii)
+        changed = self._change(seen, channel, redact_pii=redact_pii)
+        if private is None or changed.text in _NOTICES:
+            return changed
+        return self._treat(changed, channel, private, veil)
 
     def _change(self, seen: Inspected, channel: SourceKind, *, redact_pii: bool) -> _Outcome:
         """Cut and redact, then look again at what that left."""
@@ -241,6 +290,25 @@ class Sanitizer:
         quiet = self._config.strictest(again.findings, channel) is Action.PASS
         return quiet and again.normalized.text == text and not again.unshown
 
+    def _treat(self, outcome: _Outcome, channel: SourceKind, private: PrivateData, veil: Veil | None) -> _Outcome:
+        """Treat private data in a text that has passed so far."""
+        try:
+            treated = private.treat_text(outcome.text, veil)
+            settled = treated.text == outcome.text or private.treat_text(treated.text, veil).text == treated.text
+        except UnreadableValueError as error:
+            findings = (*outcome.findings, structural(error.rule, len(outcome.text)))
+            return _Outcome(UNREADABLE_NOTICE, findings, ("quarantined",))
+        findings = (*outcome.findings, *treated.findings)
+        if treated.blocked:
+            return _Outcome(PRIVATE_NOTICE, findings, ("blocked",))
+        if treated.text == outcome.text:
+            return outcome._replace(findings=findings)
+        again = self._inspect(treated.text, channel, redact_pii=False)
+        if not settled or again.text != treated.text:
+            return _Outcome(NOTICE, (*findings, structural("residue", len(outcome.text))), ("quarantined",))
+        actions = tuple(name for name in _OUTCOMES if name in (*outcome.actions, "redacted"))
+        return outcome._replace(text=treated.text, findings=findings, actions=actions)
+
     def _look(self, text: str, channel: SourceKind) -> Inspected:
         """Look at a text; those who may instruct the model may also show it markup."""
         cut_markup = self._config.channels.get(channel, self._config.default) != PASS_ALL
@@ -260,6 +328,11 @@ def _encoding(data: bytes) -> str:
     marks = ((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"))
     more = ((codecs.BOM_UTF16_BE, "utf-16"), (codecs.BOM_UTF8, "utf-8-sig"))
     return next((name for mark, name in (*marks, *more) if data.startswith(mark)), "utf-8")
+
+
+def _default_detectors(packs: Sequence[RulePack]) -> tuple[Detector, ...]:
+    rules = [rule for pack in (core_rules(), *packs) for rule in pack.rules]
+    return RuleDetector(rules), RuleDetector(STRUCTURE_RULES), HiddenTextDetector()
 
 
 def _findings(outcomes: Sequence[_Outcome]) -> tuple[Finding, ...]:

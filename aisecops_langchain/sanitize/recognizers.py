@@ -6,16 +6,16 @@ a value counts as a secret: a log entry that is withheld can be explained later,
 
 from __future__ import annotations
 
-import math
 import re
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import lru_cache
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
+from aisecops_langchain.domain.inspection import SECRET
 from aisecops_langchain.sanitize.fold import fold
-from aisecops_langchain.sanitize.patterns import PatternSet, compile_pattern
+from aisecops_langchain.sanitize.patterns import Pattern, PatternSet, compile_pattern
+from aisecops_langchain.sanitize.secrets import SECRET_FORMS, is_random
 
 _SECRET_WORDS: Final = frozenset(
     """
@@ -39,36 +39,6 @@ _LONGEST_NAME: Final = 200
 
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
-_SECRET_SOURCES: Final = (
-    r"\b(?:AKIA|ASIA|AGPA|AIDA|AROA|ANPA)[0-9A-Z]{16}\b",
-    r"\bgh[pousr]_[A-Za-z0-9]{20,}",
-    r"\bgithub_pat_[A-Za-z0-9_]{20,}",
-    r"\bgl(?:pat|dt|rt|ptt|cbt|soat)-[A-Za-z0-9_\-]{16,}",
-    r"\bxox[abeoprs]-[A-Za-z0-9\-]{10,}",
-    r"\bxapp-[0-9]-[A-Za-z0-9\-]{10,}",
-    r"hooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9/]{20,}",
-    r"\bsk-(?:ant-|proj-|svcacct-|or-)?[A-Za-z0-9_\-]{16,}",
-    r"\b[sr]k_(?:live|test)_[A-Za-z0-9]{16,}",
-    r"\bAIza[0-9A-Za-z_\-]{35}",
-    r"\bya29\.[0-9A-Za-z_\-]{20,}",
-    r"\bhf_[A-Za-z0-9]{30,}",
-    r"\bnpm_[A-Za-z0-9]{36}",
-    r"\bpypi-[A-Za-z0-9_\-]{50,}",
-    r"\bSG\.[A-Za-z0-9_\-]{16,}\.[A-Za-z0-9_\-]{16,}",
-    r"\bdop_v1_[a-f0-9]{64}",
-    r"\beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]*)?",
-    r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY",
-    r"\bbearer\s+[A-Za-z._~+/\-]*[0-9][A-Za-z0-9._~+/\-]{6,}",
-    r"\bauthorization\\?[\"']?\s*[:=]\s*\S",
-    r"\b[a-z][a-z0-9+.\-]*://[^\s/:@]*:[^\s/@]+@",
-    r"\bAccountKey\s*=\s*[A-Za-z0-9+/=]{20,}",
-    (
-        r"\b(?:passw(?:or)?d|passphrase|pwd|(?:api|access|private)[_\-]?key|(?:auth|access|refresh)[_\-]?token"
-        r"|(?:client[_\-]?)?secret)\\?[\"']?\s*(?:[:=]|\bis\b)\s*\\?[\"']?[^\s\"'\\]{3,}"
-    ),
-)
-"""Issuers' own prefixes, and the forms in which credentials are written down."""
-
 _CREDENTIAL_SOURCE: Final = r"[A-Za-z0-9+/_=\-]{32,}"
 _NOT_CREDENTIAL: Final = re.compile(
     r"\bsha(?:1|256|384|512)[:-][0-9a-f]{40,128}\b|\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", re.IGNORECASE
@@ -79,11 +49,6 @@ _SHORTEST: Final = 6
 """Shorter text holds nothing: the shortest mail address takes as much."""
 _SHORTEST_BARE: Final = 20
 """A shorter run of letters, digits and underscores holds nothing but a card number, which is no identifier."""
-
-_LEAST_ENTROPY: Final = 3.0
-"""Bits a character: random hexadecimal has nearly 4, random base64 more."""
-_LEAST_SWITCHING: Final = 0.25
-"""Share of neighbours of unlike class (digit, capital, other): 0.47 in random hexadecimal, 0.1 in a path."""
 
 _EMAIL_SOURCE: Final = r"[^\s@<>()\[\],;:\"']+@[^\s@<>()\[\],;:\"']+\.\pL{2,}"
 _IBAN_SOURCE: Final = r"\b[a-z]{2}[0-9]{2}(?: ?[a-z0-9]){11,30}"
@@ -116,6 +81,17 @@ _IBAN_COUNTRIES: Final = {
 _IBAN_LENGTHS: Final = {
     country: length for length, countries in _IBAN_COUNTRIES.items() for country in countries.split()
 }
+
+
+class PrivateSpan(NamedTuple):
+    """Where something private stands in a text."""
+
+    kind: str
+    """``secret``, a class of personal data, or an analyzer's entity."""
+    form: str
+    """What told it."""
+    start: int
+    end: int
 
 
 def names_secret(name: str, value: object) -> bool:
@@ -159,13 +135,61 @@ def sensitive_kind(text: str) -> str | None:
     """
     if len(text) < _SHORTEST or (len(text) < _SHORTEST_BARE and text.isidentifier()):
         return None
-    readable = text if text.isascii() else text.encode("utf-8", "replace").decode()
-    found = _PREFILTER.hits(readable)
-    if not found:
-        return None
-    hits = {_KIND_OF_SOURCE[index] for index in found}
-    kind = next((kind for kind, (_, holds) in _KINDS.items() if kind in hits and holds(readable)), None)
-    return "secret" if kind == "credential" else kind
+    readable = _readable(text)
+    for index in _PREFILTER.hits(readable):
+        form = _FORMS[index]
+        about = _NOT_CREDENTIAL.sub(" ", readable) if form.id == "credential" else readable
+        if any(True for _ in form.spans(about)):
+            return form.kind
+    return None
+
+
+def private_spans(text: str, kinds: Collection[str]) -> list[PrivateSpan]:
+    """Locate secrets and personal data, leaving out what is only doubtful.
+
+    Args:
+        text: Any text.
+        kinds: What to look for: ``secret``, ``email``, ``iban``, ``card``, ``ssn``, ``phone``.
+
+    Returns:
+        Spans that do not overlap, in order.
+    """
+    if len(text) < _SHORTEST:
+        return []
+    readable = _readable(text)
+    found: list[PrivateSpan] = []
+    for index in _PREFILTER.hits(readable):
+        form = _FORMS[index]
+        if form.kind in kinds and not form.doubtful:
+            found += [PrivateSpan(form.kind, form.id, start, end) for start, end in form.spans(readable)]
+    return without_overlaps(found)
+
+
+def without_overlaps(found: Iterable[PrivateSpan]) -> list[PrivateSpan]:
+    """Join spans that overlap under the name of the first of them, so that no part of either stays.
+
+    Args:
+        found: Spans, those that take precedence first.
+
+    Returns:
+        The spans, in order of place.
+    """
+    ranked = sorted(enumerate(found), key=lambda item: (item[1].start, item[1].end))
+    merged: list[tuple[int, PrivateSpan]] = []
+    for rank, span in ranked:
+        if merged and span.start < merged[-1][1].end:
+            first_rank, before = merged[-1]
+            name = span if rank < first_rank else before
+            joined = name._replace(start=before.start, end=max(before.end, span.end))
+            merged[-1] = (min(rank, first_rank), joined)
+        else:
+            merged.append((rank, span))
+    return [span for _, span in merged]
+
+
+def _readable(text: str) -> str:
+    """Replace lone surrogates, character for character."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def is_card_number(digits: str) -> bool:
@@ -183,16 +207,6 @@ def is_card_number(digits: str) -> bool:
     return (sum(int(digit) for digit in digits[::-2]) + sum(value - 9 * (value > 9) for value in doubled)) % 10 == 0
 
 
-def _matches(source: str) -> Callable[[str], bool]:
-    pattern = compile_pattern(source)
-    return lambda text: pattern.search(text) is not None
-
-
-def _matches_checked(source: str, check: Callable[[str], bool]) -> Callable[[str], bool]:
-    pattern = compile_pattern(source)
-    return lambda text: any(check(match.group()) for match in pattern.finditer(text))
-
-
 def _is_card(match: str) -> bool:
     return is_card_number(match.replace(" ", "").replace("-", ""))
 
@@ -205,24 +219,43 @@ def _is_iban(match: str) -> bool:
     return len(compact) == length > 0 and int("".join(str(int(c, 36)) for c in compact[4:] + compact[:4])) % 97 == 1
 
 
-def _is_random(token: str) -> bool:
-    """Tell random strings from words: many symbols evenly used, and classes that alternate all the time."""
-    counts = Counter(token).values()
-    entropy = -sum(count / len(token) * math.log2(count / len(token)) for count in counts)
-    classes = [(character.isdigit(), character.isupper()) for character in token]
-    switches = sum(first != second for first, second in pairwise(classes))
-    return entropy >= _LEAST_ENTROPY and switches >= _LEAST_SWITCHING * (len(token) - 1)
+def _is_mail(match: str) -> bool:
+    return any(character.isalnum() for character in match.partition("@")[0])
 
 
-_holds_credential: Final = _matches_checked(_CREDENTIAL_SOURCE, _is_random)
-_KINDS: Final[dict[str, tuple[tuple[str, ...], Callable[[str], bool]]]] = {
-    "secret": (_SECRET_SOURCES, _matches("|".join(f"(?:{source})" for source in _SECRET_SOURCES))),
-    "credential": ((_CREDENTIAL_SOURCE,), lambda text: _holds_credential(_NOT_CREDENTIAL.sub(" ", text))),
-    "email": ((_EMAIL_SOURCE,), _matches(_EMAIL_SOURCE)),
-    "iban": ((_IBAN_SOURCE,), _matches_checked(_IBAN_SOURCE, _is_iban)),
-    "card": ((_CARD_SOURCE,), _matches_checked(_CARD_SOURCE, _is_card)),
-    "ssn": ((_SSN_SOURCE,), _matches(_SSN_SOURCE)),
-    "phone": ((_PHONE_SOURCE,), _matches(_PHONE_SOURCE)),
-}
-_KIND_OF_SOURCE: Final = [kind for kind, (sources, _) in _KINDS.items() for _ in sources]
-_PREFILTER: Final = PatternSet([source for sources, _ in _KINDS.values() for source in sources])
+def _any(match: str) -> bool:
+    return bool(match)
+
+
+class _Form(NamedTuple):
+    """One pattern of one kind."""
+
+    kind: str
+    id: str
+    pattern: Pattern
+    check: Callable[[str], bool]
+    doubtful: bool
+
+    def spans(self, text: str) -> Iterator[tuple[int, int]]:
+        """Locate what passes the check: the first group where there is one, or else the whole match."""
+        group = min(self.pattern.groups, 1)
+        for match in self.pattern.finditer(text):
+            start, end = match.span(group)
+            if self.check(text[start:end]):
+                yield start, end
+
+
+_SOURCES: Final = (
+    *((SECRET, form.id, form.source, form.check, form.doubtful) for form in SECRET_FORMS),
+    (SECRET, "credential", _CREDENTIAL_SOURCE, is_random, True),
+    ("email", "email", _EMAIL_SOURCE, _is_mail, False),
+    ("iban", "iban", _IBAN_SOURCE, _is_iban, False),
+    ("card", "card", _CARD_SOURCE, _is_card, False),
+    ("ssn", "ssn", _SSN_SOURCE, _any, False),
+    ("phone", "phone", _PHONE_SOURCE, _any, False),
+)
+"""In order of precedence: what stands earlier keeps a span that both find."""
+_FORMS: Final = [
+    _Form(kind, name, compile_pattern(source), check, doubt) for kind, name, source, check, doubt in _SOURCES
+]
+_PREFILTER: Final = PatternSet([source for _, _, source, _, _ in _SOURCES])

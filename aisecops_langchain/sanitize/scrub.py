@@ -43,6 +43,25 @@ def scrub_value(name: str, value: JsonValue, *, reveal: bool, commit: Callable[[
     return scrubber.value(name, value, 0), not scrubber.withheld
 
 
+def withheld(kind: str, value: JsonValue, commit: Callable[[str], str]) -> dict[str, JsonValue]:
+    """Make what stands in the place of a value that is not shown.
+
+    Args:
+        kind: Why it is not.
+        value: The value; a text is committed to as it is, anything else in its canonical form.
+        commit: Makes a keyed commitment to a text.
+
+    Returns:
+        The marker.
+    """
+    if isinstance(value, str):
+        return {WITHHELD: kind, "commitment": commit(value)}
+    try:
+        return {WITHHELD: kind, "commitment": commit(canonical_bytes(value).decode())}
+    except CanonicalizationError:  # too deep or not plain JSON: nothing that a commitment could be checked against
+        return {WITHHELD: kind}
+
+
 @dataclass(slots=True)
 class _Scrubber:
     """One walk over one value."""
@@ -80,7 +99,7 @@ class _Scrubber:
             return self._withhold("reserved_name", dict(value))
         shown: dict[str, JsonValue] = {}
         for key, item in value.items():
-            shown[self._key(key)] = self.value(_name_of(key, value), item, depth + 1)
+            shown[self._key(key)] = self.value(name_of(key, value), item, depth + 1)
         return shown
 
     def _key(self, key: str) -> str:
@@ -95,18 +114,20 @@ class _Scrubber:
         return None if self.reveal and kind != "secret" else kind
 
     def _withhold(self, kind: str, value: JsonValue) -> dict[str, JsonValue]:
-        """Make the marker; a text is committed to as it is, anything else in its canonical form."""
         self.withheld += 1
-        if isinstance(value, str):
-            return {WITHHELD: kind, "commitment": self.commit(value)}
-        try:
-            return {WITHHELD: kind, "commitment": self.commit(canonical_bytes(value).decode())}
-        except CanonicalizationError:  # too deep or not plain JSON: nothing that a commitment could be checked against
-            return {WITHHELD: kind}
+        return withheld(kind, value, self.commit)
 
 
-def _name_of(key: str, siblings: Mapping[str, JsonValue]) -> str:
-    """Return the name that tells what a field holds: its key, or for ``value`` what the field beside it says."""
+def name_of(key: str, siblings: Mapping[str, JsonValue]) -> str:
+    """Return the name that tells what a field holds.
+
+    Args:
+        key: Its key.
+        siblings: The object that it stands in.
+
+    Returns:
+        The key, or for ``value`` what the field beside it says.
+    """
     if key != "value":
         return key
     names = (siblings.get(field_name) for field_name in _NAME_FIELDS)

@@ -7,18 +7,27 @@ exhaust the stack or the memory; what is not plain JSON is refused, never skippe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import ClassVar, Final
 
 from pydantic import JsonValue
 
-from aisecops_langchain.canonical import digest, digest_text
+from aisecops_langchain.canonical import canonical_bytes, digest_text
 from aisecops_langchain.errors import CanonicalizationError, SanitizeError
 
 _SCALARS: Final = (bool, int, float, type(None))
 
 
-class KeyCollisionError(SanitizeError):
+class UnreadableValueError(SanitizeError):
+    """A value cannot be inspected whole: readers would see different things in it, or it is too large or deep."""
+
+    rule: ClassVar[str] = "unreadable"
+    """What the finding is called."""
+
+
+class KeyCollisionError(UnreadableValueError):
     """Two keys of one object read the same once they are clean, so one would hide the other."""
+
+    rule = "key-collision"
 
 
 def exceeded_bound(value: object, *, max_depth: int, max_nodes: int, max_chars: int) -> str | None:
@@ -55,12 +64,24 @@ def digest_value(value: JsonValue) -> str:
     Returns:
         ``sha256:`` and 64 hexadecimal digits.
     """
+    return digest_text("content", content_text(value))
+
+
+def content_text(value: JsonValue) -> str:
+    """Write a value as the text that its digest as content is over.
+
+    Args:
+        value: A plain JSON value, also one with lone surrogates or nested too deeply for a canonical form.
+
+    Returns:
+        A text as it is; anything else in its canonical form, or item by item where it has none.
+    """
     if isinstance(value, str):
-        return digest_text("content", value)
+        return value
     try:
-        return digest("content", value)
+        return canonical_bytes(value).decode()
     except CanonicalizationError:
-        return digest_text("content", "\n".join(f"{depth} {item!r}" for depth, item in _bounded(value)))
+        return "\n".join(f"{depth} {item!r}" for depth, item in _bounded(value))
 
 
 def map_texts(value: JsonValue, change: Callable[[str], str]) -> JsonValue:

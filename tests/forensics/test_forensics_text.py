@@ -136,7 +136,7 @@ def every_kind() -> list[AnyEvent]:
     }
     counts = dict.fromkeys(("epoch", "stopped", "running", "unknown", "ran", "failed"), 1)
     shared |= {"claims": CLAIMS, "warrant": "w", "stop": "agent", "target": "clerk", "by": "bob", **counts}
-    shared |= {"bundle": "b", "previous": "sha256:p", "fault": "why"}
+    shared |= {"bundle": "b", "previous": "sha256:p", "fault": "why", "content": "sha256:c"}
     shared |= {"asked": {"request": "sha256:x", "tools": ["pay"]}}
     shared |= {"budgets": ["money"], "outcome": "completed", "resolver": "person"}
     endorsed = {"argument": "to", "label": {"integrity": "user", "confidentiality": "internal"}, "method": "verbatim"}

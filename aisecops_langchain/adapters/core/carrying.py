@@ -151,7 +151,7 @@ class Carrier:
         call = order.get("call")
         named = call if isinstance(call, Mapping) else {}
         try:
-            reading = read_order(order, self._tools, place.scope)
+            reading = read_order(order, self._tools, place.scope, self._governor.pseudonyms)
             tool = self._tools[reading.call.tool]
             require_key(self._governor, tool)
             terms = self._governor.terms(tool.name, place.scope, tool.profile)

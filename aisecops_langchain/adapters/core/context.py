@@ -18,6 +18,7 @@ from aisecops_langchain.adapters.translate import (
     KINDS,
     answered_after,
     content_key,
+    framed,
     proposals_of,
     refusal,
     text_of,
@@ -28,6 +29,7 @@ from aisecops_langchain.domain.labels import Integrity, Label, Source, SourceKin
 from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.provenance import FieldValue, LabelledText, Opened, SealedLabel
 from aisecops_langchain.runtime.governor import Governor
+from aisecops_langchain.sanitize import Frame
 
 MessageT = TypeVar("MessageT", bound=BaseMessage)
 
@@ -38,6 +40,9 @@ class ModelContext:
 
     messages: tuple[BaseMessage, ...]
     contents: tuple[LabelledText, ...]
+    """Without any frame around them."""
+    frame: Frame | None = None
+    """How untrusted content is set apart in ``messages``, where it is."""
 
     @property
     def label(self) -> Label:
@@ -65,6 +70,7 @@ def read_context(
     """
     shown: list[BaseMessage] = []
     contents: list[LabelledText] = []
+    foreign: set[int] = set()
     if system_prompt is not None:
         shown.append(SystemMessage(system_prompt))
         source = Source(
@@ -77,11 +83,26 @@ def read_context(
         label, fields = opened or (None, frozenset[str]())
         if label is None:
             fit, label = inspected(governor, place, message)
+        if label.integrity is Integrity.UNTRUSTED and not _speaks_to_model(place, fit, proven=opened is not None):
+            foreign.add(len(shown))
         shown.append(fit)
         # What a model said is its own word: it carries the label of what it saw, but no argument is traced to it.
         contents.append(LabelledText("" if fit.type == "ai" else text_of(fit), label, fields))
         shown += _abandoned(messages, index)
-    return ModelContext(tuple(shown), tuple(contents))
+    frame = governor.spotlights.frame(place.scope, [text_of(shown[index]) for index in sorted(foreign)])
+    if frame is not None:
+        shown = [framed(message, frame) if index in foreign else message for index, message in enumerate(shown)]
+        shown[: system_prompt is not None] = [
+            SystemMessage(frame.instruction if system_prompt is None else f"{system_prompt}\n\n{frame.instruction}")
+        ]
+    return ModelContext(tuple(shown), tuple(contents), frame)
+
+
+def _speaks_to_model(place: Place, message: BaseMessage, *, proven: bool) -> bool:
+    """Whether a message is the model's own, its instructions, or the order of the agent that it acts for."""
+    return message.type in ("ai", "system") or (
+        proven and message.type == "human" and bool(place.scope.principal.delegators)
+    )
 
 
 def _abandoned(messages: Sequence[AnyMessage], index: int) -> list[BaseMessage]:

@@ -13,7 +13,7 @@ from langchain_core.messages import AIMessage, AnyMessage, BaseMessage
 
 from aisecops_langchain.adapters.core.context import ModelContext, read_context, sealed, spoken
 from aisecops_langchain.adapters.core.place import Place
-from aisecops_langchain.adapters.translate import proposals_of, storable, tokens_of
+from aisecops_langchain.adapters.translate import proposals_of, storable, tokens_of, unmarked
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.runtime.governor import Governor
 from aisecops_langchain.runtime.plans.tasks import Toolbox
@@ -94,11 +94,15 @@ class Proposing:
                 "the model answered with another kind of message", expected="AIMessage", got=answer.type
             )
         memory: dict[str, Any] = {"trace": place.scope.trace, "plan": None, "edits": {}, "next": {}}
+        if context.frame is not None:
+            answer = unmarked(answer, context.frame)
         proposals = [proposal for proposal in proposals_of(answer) if proposal.call_id not in aside]
         kept = storable(answer)
         if proposals:
             planner = self._governor.planner
-            plan = planner.plan(proposals, context.contents, self._tools, place.scope, turn=place.task)
+            plan = planner.plan(
+                proposals, context.contents, self._tools, place.scope, turn=place.task, frame=context.frame
+            )
             planner.record(plan, place.scope)
             memory["plan"] = planner.refer(plan, place.scope).to_json()
         memory["labels"] = sealed(self._governor, place, kept, spoken(place.scope.principal, kept, context.label))

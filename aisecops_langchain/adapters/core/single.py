@@ -184,7 +184,9 @@ class SingleCalls:
 
     def _key(self, place: Place, order: Order) -> str:
         try:
-            return digest("single-call", read_order(order, self._tools, place.scope).binding.claims())
+            return digest(
+                "single-call", read_order(order, self._tools, place.scope, self._governor.pseudonyms).binding.claims()
+            )
         except AisecopsError:
             return ""
 

@@ -171,7 +171,9 @@ class TurnReview:
         waiting = []
         for call in message.tool_calls:
             try:
-                binding = read_order({"call": call, "plan": plan}, self._tools, place.scope).binding
+                binding = read_order(
+                    {"call": call, "plan": plan}, self._tools, place.scope, self._governor.pseudonyms
+                ).binding
                 record = self._governor.approvals.find(binding.approval_key())
             except AisecopsError:
                 continue
@@ -198,17 +200,25 @@ class TurnReview:
         self, place: Place, index: int, proposals: Sequence[ProposedCall], reference: PlanReference | None
     ) -> ExecutionPlan:
         planner = self._governor.planner
-        contents = read_context(self._governor, place, place.messages[:index], self._system_prompt).contents
+        context = read_context(self._governor, place, place.messages[:index], self._system_prompt)
+        contents, frame = context.contents, context.frame
         if self._unseen:
             contents = (*contents, LabelledText("", UNLABELLED))
         known = reference.plan if reference else self._name(place, place.messages[index])
-        plan = planner.plan(proposals, contents, self._tools, place.scope, turn=place.task, plan_id=known)
+        plan = planner.plan(proposals, contents, self._tools, place.scope, turn=place.task, plan_id=known, frame=frame)
         if reference is None or context_name(plan.context) == reference.context:
             return plan
         # What the model saw is not in state any more: nobody can vouch for it, so it counts as untrusted.
         doubt = [*contents, LabelledText("", UNLABELLED)]
         return planner.plan(
-            proposals, doubt, self._tools, place.scope, turn=place.task, plan_id=reference.plan, in_doubt=True
+            proposals,
+            doubt,
+            self._tools,
+            place.scope,
+            turn=place.task,
+            plan_id=reference.plan,
+            in_doubt=True,
+            frame=frame,
         )
 
     def _name(self, place: Place, message: BaseMessage) -> str | None:

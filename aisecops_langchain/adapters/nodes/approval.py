@@ -79,7 +79,7 @@ class ApprovalNode(GovernanceNode):
         """Interrupt for an answer, and keep it."""
         place = self.locate(state, config)
         try:
-            reading = read_order(state, self._tools, place.scope)
+            reading = read_order(state, self._tools, place.scope, self._governor.pseudonyms)
             record = self._waiting(reading, config)
             is_new = record is not None and not self._governor.approvals.was_heard(reading.binding, place.task)
         except AisecopsError as error:
@@ -91,7 +91,7 @@ class ApprovalNode(GovernanceNode):
         answer = interrupt(ask_inbox(question) if self._inbox else question)
         if not is_new or record.state is not ApprovalState.PENDING:
             return {}  # taken before, perhaps from somebody else than who resumes now; or the run only waited
-        return self._take(place, reading, answer, config)
+        return self._take(place, reading, answer, config, state)
 
     def _waiting(self, reading: Reading, config: RunnableConfig | None) -> ApprovalRecord | None:
         """Return the request if an answer to it is waited for here."""
@@ -109,7 +109,14 @@ class ApprovalNode(GovernanceNode):
             approvals.record_answer(record)
         return None  # somebody answered: the guard knows what follows
 
-    def _take(self, place: Place, reading: Reading, answer: object, config: RunnableConfig | None) -> dict[str, Any]:
+    def _take(
+        self,
+        place: Place,
+        reading: Reading,
+        answer: object,
+        config: RunnableConfig | None,
+        order: Mapping[str, Any],
+    ) -> dict[str, Any]:
         """Take an answer; whatever goes wrong here leaves the call unapproved and the thread alive."""
         read = read_answer(read_inbox(answer) if self._inbox else answer, self._tools, reading.binding, reading.call)
         given = read.answer
@@ -119,7 +126,9 @@ class ApprovalNode(GovernanceNode):
             if taken.refused is not None:
                 return {}
             if isinstance(given, Edit) and record.edited_call == given.call.digest:
-                return {CHANNEL: {"edits": {reading.call_id: read.arguments}}}
+                raw, edited = order["call"]["args"], read.arguments or {}
+                veiled = self._governor.pseudonyms.veiled_again(reading.call.tool, raw, edited, place.scope)
+                return {CHANNEL: {"edits": {reading.call_id: veiled}}}
             if isinstance(given, Respond) and record.approver is not None:
                 return self._told(place, reading, read.words, record.approver)
         except AisecopsError as error:

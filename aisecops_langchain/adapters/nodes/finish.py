@@ -15,7 +15,7 @@ from aisecops_langchain.adapters.core.context import opened_label, sealed
 from aisecops_langchain.adapters.core.place import Place
 from aisecops_langchain.adapters.nodes.node import GovernanceNode
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES
-from aisecops_langchain.adapters.translate import answered_after, last_turn, proposals_of, refusal, text_of, with_text
+from aisecops_langchain.adapters.translate import answered_after, last_turn, proposals_of, refusal, text_of
 from aisecops_langchain.domain.events import RunFinished
 from aisecops_langchain.domain.labels import NEUTRAL, UNLABELLED, Label
 from aisecops_langchain.provenance import SealedLabel
@@ -45,38 +45,44 @@ class FinishNode(GovernanceNode):
         following = place.memory.get("next")
         following = following if isinstance(following, Mapping) else {}
         stop = following.get("stop")
+        label = NEUTRAL
         if stop is None:
-            messages, outcome, reason = *self._release(place, beside), ""
+            messages, outcome, label = self._release(place, beside)
+            reason = ""
         else:
             reason = str(following.get("reason", ""))[:200]
             messages = [*_unanswered(place), AIMessage(f"I stopped here. {reason}")]
             outcome = "blocked" if stop == "blocked" else "stopped"
         labels: dict[str, SealedLabel] = {}
-        if stop is not None:
-            for message in messages:
-                labels |= sealed(self._governor, place, message, NEUTRAL)
+        for message in messages:
+            labels |= sealed(self._governor, place, message, label)
         recorder = self._governor.recorder
         recorder.record(RunFinished, place.scope, place.task, outcome=outcome, reason=reason)
         recorder.commit()
         memory = {"labels": labels, "plan": None, "edits": {}, "next": {}}
         return {MESSAGES: messages, CHANNEL: memory}
 
-    def _release(self, place: Place, beside: str) -> tuple[list[BaseMessage], _Outcome]:
+    def _release(self, place: Place, beside: str) -> tuple[list[BaseMessage], _Outcome, Label]:
+        """Inspect the final words; they are replaced only where something had to be taken out of them."""
         final = place.messages[-1] if place.messages else None
         words = final if isinstance(final, AIMessage) else None
         if words is None and not beside:
-            return [], "completed"
+            return [], "completed", UNLABELLED
         speaker = words or next((item for item in reversed(place.messages) if isinstance(item, AIMessage)), None)
-        label = opened_label(self._governor, place, speaker) if speaker is not None else None
-        released = [self._inspect(place, text, label) for text in (text_of(words) if words else "", beside) if text]
-        if not any(item.blocked for item in released):
-            return [], "completed"
-        shown = released[0].text
-        return [AIMessage(shown) if words is None else with_text(words, lambda _text: shown)], "blocked"
+        label = (opened_label(self._governor, place, speaker) if speaker is not None else None) or UNLABELLED
+        spoken = self._inspect(place, text_of(words), label) if words and text_of(words) else None
+        aside = self._inspect(place, beside, label) if beside else None
+        blocked = next((item for item in (spoken, aside) if item is not None and item.blocked), None)
+        if blocked is not None:
+            shown = AIMessage(blocked.text) if words is None else words.model_copy(update={"content": blocked.text})
+            return [shown], "blocked", label
+        if words is None or spoken is None or not spoken.changed:
+            return [], "completed", label
+        return [words.model_copy(update={"content": spoken.text})], "completed", label
 
-    def _inspect(self, place: Place, text: str, label: Label | None) -> Admitted:
+    def _inspect(self, place: Place, text: str, label: Label) -> Admitted:
         agent = place.scope.principal.agent
-        return self._governor.admission.release(text, place.scope, name=agent, label=label or UNLABELLED)
+        return self._governor.admission.release(text, place.scope, name=agent, label=label)
 
 
 def _unanswered(place: Place) -> list[BaseMessage]:

@@ -18,6 +18,7 @@ from aisecops_langchain.domain.permit import Binding
 from aisecops_langchain.domain.plan import CanonicalCall
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.errors import InvalidCallError
+from aisecops_langchain.runtime.content.pseudonyms import Pseudonyms
 from aisecops_langchain.runtime.plans.tasks import Toolbox
 
 
@@ -78,13 +79,14 @@ def orders_of(message: AIMessage, wanted: Mapping[str, str], *, trace: object, p
     ]
 
 
-def read_order(order: Mapping[str, Any], tools: Toolbox, scope: Scope) -> Reading:
+def read_order(order: Mapping[str, Any], tools: Toolbox, scope: Scope, pseudonyms: Pseudonyms) -> Reading:
     """Understand an order by computing everything from the call itself.
 
     Args:
         order: The order; anything at all.
         tools: The tools within reach, governed.
         scope: Where it was received.
+        pseudonyms: Gives the call the values that pseudonyms stand for.
 
     Returns:
         The reading.
@@ -92,6 +94,7 @@ def read_order(order: Mapping[str, Any], tools: Toolbox, scope: Scope) -> Readin
     Raises:
         InvalidCallError: If it is not an order for a known tool with arguments that its schema takes.
         CanonicalizationError: If the arguments have no canonical form.
+        LedgerError: If what a pseudonym stands for cannot be read.
     """
     call, plan, permit = order.get("call"), order.get("plan"), order.get("permit", "")
     if not isinstance(call, Mapping) or not isinstance(plan, str) or not isinstance(permit, str):
@@ -102,7 +105,7 @@ def read_order(order: Mapping[str, Any], tools: Toolbox, scope: Scope) -> Readin
     tool = tools.get(name)
     if tool is None:
         raise InvalidCallError("unknown tool", expected="a tool within this agent's reach")
-    canonical = CanonicalCall.of(tool.name, tool.canonical_arguments(raw))
+    canonical = CanonicalCall.of(tool.name, pseudonyms.arguments(tool, raw, scope))
     binding = Binding(
         call_id=call_id,
         call=canonical.digest,

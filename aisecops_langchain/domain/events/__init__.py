@@ -34,6 +34,7 @@ from aisecops_langchain.domain.events.content import (
     ContentAdmitted,
     ContentBlocked,
     ContentSanitized,
+    MarkRepeated,
     OutputAllowed,
     OutputBlocked,
     PromptAllowed,
@@ -89,6 +90,7 @@ AnyEvent: TypeAlias = Annotated[
     | ContentAdmitted
     | ContentSanitized
     | ContentBlocked
+    | MarkRepeated
     | PromptAllowed
     | PromptBlocked
     | OutputAllowed
@@ -220,6 +222,7 @@ __all__ = [
     "GrantRevoked",
     "GrantUsed",
     "IdentityRefused",
+    "MarkRepeated",
     "ModelFailed",
     "ModelFinished",
     "ModelStarted",

@@ -18,6 +18,8 @@ class _ContentEvent(Event):
     findings: tuple[FindingRecord, ...] = ()
     removals: tuple[RemovalRecord, ...] = ()
     """What was not passed on whatever it said, in order; the first of very many."""
+    kept: bool = False
+    """Whether the raw content was kept in quarantine, under the digest of the source."""
 
 
 class ContentAdmitted(_ContentEvent):
@@ -43,6 +45,16 @@ class ContentBlocked(_ContentEvent):
     reason: str
 
 
+class MarkRepeated(Event):
+    """Untrusted content holds the mark that sets such content apart in this run: who wrote it has seen the mark."""
+
+    kind: Literal["mark_repeated"] = "mark_repeated"
+    content: str
+    """Digest of the content."""
+    size: int
+    """Its length in characters."""
+
+
 class PromptAllowed(_ContentEvent):
     """A user's prompt was let through to the model."""
 
@@ -60,6 +72,10 @@ class OutputAllowed(_ContentEvent):
     """The model's final words were let out."""
 
     kind: Literal["output_allowed"] = "output_allowed"
+    clean_digest: str = ""
+    """Digest of what was let out, if anything was changed."""
+    actions: tuple[str, ...] = ()
+    """What was done: as in ``content_sanitized``."""
 
 
 class OutputBlocked(_ContentEvent):

@@ -12,14 +12,15 @@ from aisecops_langchain.domain.events import (
     ContentBlocked,
     ContentSanitized,
     Event,
+    MarkRepeated,
     OutputAllowed,
     OutputBlocked,
     PromptAllowed,
     PromptBlocked,
 )
 from aisecops_langchain.forensics.calls import Calls
-from aisecops_langchain.forensics.phrases import because, content, findings
-from aisecops_langchain.forensics.text import name, names
+from aisecops_langchain.forensics.phrases import because, content, findings, kept
+from aisecops_langchain.forensics.text import name, names, short
 
 
 @singledispatch
@@ -47,12 +48,17 @@ def _(event: ContentAdmitted, _: Calls) -> str:
 @tell.register
 def _(event: ContentSanitized, _: Calls) -> str:
     actions = names(event.actions) or "changed"
-    return f"{content(event)} was {actions} before use{findings(event.findings)}"
+    return f"{content(event)} was {actions} before use{findings(event.findings)}{kept(event.kept)}"
 
 
 @tell.register
 def _(event: ContentBlocked, _: Calls) -> str:
-    return f"{content(event)} was withheld{findings(event.findings)}{because(event.reason)}"
+    return f"{content(event)} was withheld{findings(event.findings)}{because(event.reason)}{kept(event.kept)}"
+
+
+@tell.register
+def _(event: MarkRepeated, _: Calls) -> str:
+    return f"Content {short(event.content)} ({event.size} characters) holds the mark of this run"
 
 
 @tell.register
@@ -62,15 +68,16 @@ def _(event: PromptAllowed, _: Calls) -> str:
 
 @tell.register
 def _(event: PromptBlocked, _: Calls) -> str:
-    who = name(event.principal.user)
-    return f"The prompt of user {who} was refused{findings(event.findings)}{because(event.reason)}"
+    why = f"{findings(event.findings)}{because(event.reason)}{kept(event.kept)}"
+    return f"The prompt of user {name(event.principal.user)} was refused{why}"
 
 
 @tell.register
 def _(event: OutputAllowed, _: Calls) -> str:
-    return f"The answer was let out as {event.label.integrity}{findings(event.findings)}"
+    actions = f", {names(event.actions)}" if event.actions else ""
+    return f"The answer was let out as {event.label.integrity}{actions}{findings(event.findings)}"
 
 
 @tell.register
 def _(event: OutputBlocked, _: Calls) -> str:
-    return f"The answer was withheld{findings(event.findings)}{because(event.reason)}"
+    return f"The answer was withheld{findings(event.findings)}{because(event.reason)}{kept(event.kept)}"

@@ -25,7 +25,11 @@ _STEPS: Final[tuple[tuple[LiteralString, ...], ...]] = (
         "CREATE INDEX effects_by_state ON {schema}.effects (state)",
     ),
     (f"CREATE TABLE {{schema}}.scopes ({_ROWS})",),
-    (f"CREATE TABLE {{schema}}.grants ({_ROWS})", f"CREATE TABLE {{schema}}.checkpoint_heads ({_ROWS})"),
+    (
+        f"CREATE TABLE {{schema}}.grants ({_ROWS})",
+        f"CREATE TABLE {{schema}}.checkpoint_heads ({_ROWS})",
+        f"CREATE TABLE {{schema}}.pseudonyms ({_ROWS})",
+    ),
     (f"CREATE INDEX effects_by_run ON {{schema}}.effects (({MARK}))",),
 )
 VERSION: Final = len(_STEPS)

@@ -155,6 +155,16 @@ class ScopeRecord(Frozen):
     task: TaskScope
 
 
+class PseudonymRecord(Frozen):
+    """What a pseudonym stands for."""
+
+    state: Literal["kept"] = "kept"
+    kind: str
+    """The class of the value."""
+    value: str
+    """The value, encrypted, in base64."""
+
+
 class ThreadLife(Frozen):
     """How often a thread was deleted; what was stored in an earlier life is void."""
 
@@ -198,6 +208,7 @@ AnyRecord = (
     | ThreadLife
     | CheckpointHead
     | CheckpointWrites
+    | PseudonymRecord
 )
 Record = TypeVar(
     "Record",
@@ -210,6 +221,7 @@ Record = TypeVar(
     ThreadLife,
     CheckpointHead,
     CheckpointWrites,
+    PseudonymRecord,
 )
 
 _FORMS: Final[Mapping[type, TypeAdapter[Any]]] = {kind: TypeAdapter(kind) for kind in get_args(AnyRecord)}

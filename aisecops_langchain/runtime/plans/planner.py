@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from aisecops_langchain.canonical import JsonValue, digest
@@ -19,14 +19,17 @@ from aisecops_langchain.domain.plan import CanonicalCall, ExecutionPlan, PlanSte
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.errors import AisecopsError
 from aisecops_langchain.provenance import ContentIndex, LabelledText, attribute_in
+from aisecops_langchain.runtime.content.pseudonyms import Pseudonyms
 from aisecops_langchain.runtime.plans.reference import PlanReference, PlanReferences
 from aisecops_langchain.runtime.plans.tasks import TaskReader, Toolbox
-from aisecops_langchain.runtime.ports import is_described
+from aisecops_langchain.runtime.ports import ToolContract, is_described
 from aisecops_langchain.runtime.recorder import Recorder
+from aisecops_langchain.sanitize import Frame
 from aisecops_langchain.sealing import Sealer
 
 _MAX_NAME = 64
 _REMEMBERED_PLANS = 256
+_MARKED = "the arguments hold the mark that sets untrusted content apart"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class Planner:
         max_calls: More calls than this in one plan are rejected.
         tasks: Reads the user's words for what they ask for; left out where no rule wants to know.
         today: Today's date from configuration, for dates that the user spells without a year.
+        pseudonyms: Gives calls the values that pseudonyms stand for.
 
     Attributes:
         refer: Seals a reference to a plan: ``PlanReferences.refer``.
@@ -62,6 +66,7 @@ class Planner:
         max_calls: int,
         tasks: TaskReader | None = None,
         today: date | None = None,
+        pseudonyms: Pseudonyms | None = None,
     ) -> None:
         self._recorder = recorder
         references = PlanReferences(sealer)
@@ -70,6 +75,7 @@ class Planner:
         self._max_calls = max_calls
         self._tasks = tasks
         self._today = today
+        self._pseudonyms = pseudonyms
         self._made: dict[tuple[str, str], tuple[tuple[ProposedCall, ...], ExecutionPlan]] = {}
 
     def limit(self, max_calls: int) -> None:
@@ -90,6 +96,7 @@ class Planner:
         turn: str,
         plan_id: str | None = None,
         in_doubt: bool = False,
+        frame: Frame | None = None,
     ) -> ExecutionPlan:
         """Make the plan for one turn of the model; the same turn gives the same plan.
 
@@ -101,18 +108,19 @@ class Planner:
             turn: Identity of the turn, stable when its node is executed again.
             plan_id: Identity of a plan made before for this turn, where one is known.
             in_doubt: Whether the contents are not those that the model saw; nobody then knows what was asked for.
+            frame: How untrusted content was set apart in what it saw; its mark must not get into a call.
 
         Returns:
             The plan; malformed calls stand in ``rejected``.
         """
         context = join_all(item.label for item in contents)
-        seen = ContentIndex(contents, context, today=self._today)
+        seen = ContentIndex(self._lifted(contents, scope), context, today=self._today)
         task = self._tasks.task(contents, tools, scope) if self._tasks and not in_doubt else None
         times = Counter(proposal.call_id for proposal in proposals)
         steps: list[PlanStep] = []
         rejected: list[RejectedCall] = []
         for position, proposal in enumerate(proposals):
-            outcome = self._refuse(proposal, position, times) or _step(proposal, seen, tools)
+            outcome = self._refuse(proposal, position, times) or self._step(proposal, seen, tools, scope, frame)
             if isinstance(outcome, PlanStep):
                 steps.append(outcome)
             else:
@@ -207,6 +215,15 @@ class Planner:
             PlanRejected, scope, plan_id, *identity, parents=parents, plan=plan_id, rejected=rejected
         )
 
+    def _lifted(self, contents: Sequence[LabelledText], scope: Scope) -> Sequence[LabelledText]:
+        """Read contents with values in place of pseudonyms, as the arguments that are traced to them have them."""
+        known = self._pseudonyms
+        return contents if known is None else [replace(item, text=known.lifted(item.text, scope)) for item in contents]
+
+    def _arguments(self, tool: ToolContract, raw: Mapping[str, object], scope: Scope) -> dict[str, JsonValue]:
+        known = self._pseudonyms
+        return tool.canonical_arguments(raw) if known is None else known.arguments(tool, raw, scope)
+
     def _refuse(self, proposal: ProposedCall, index: int, times: Counter[str]) -> RejectedCall | None:
         if not (_is_text(proposal.call_id) and _is_text(proposal.tool)):
             return _rejected(proposal, "malformed_call", "the id or the name of the call is not valid Unicode")
@@ -218,28 +235,31 @@ class Planner:
             return _rejected(proposal, "too_many_calls", f"a plan holds at most {self._max_calls} calls")
         return None
 
-
-def _step(proposal: ProposedCall, index: ContentIndex, tools: Toolbox) -> PlanStep | RejectedCall:
-    tool = tools.get(proposal.tool)
-    if tool is None:
-        return _rejected(proposal, "unknown_tool", "no tool of that name is within this agent's reach")
-    if proposal.arguments is None:
-        return _rejected(proposal, "malformed_arguments", "the arguments are not a JSON object")
-    try:
-        arguments = tool.canonical_arguments(proposal.arguments)
-        call = CanonicalCall.of(tool.name, arguments)
-        definition = tool.definition()
-    except AisecopsError as error:
-        return _rejected(proposal, "invalid_arguments", str(error))
-    described = tool if is_described(tool) else None
-    names = described.documented_names if described else frozenset[str]()
-    return PlanStep(
-        call_id=proposal.call_id,
-        call=call,
-        tool_definition=definition,
-        provenance=attribute_in(arguments, index, documented=names),
-        profile=described.profile if described else None,
-    )
+    def _step(
+        self, proposal: ProposedCall, index: ContentIndex, tools: Toolbox, scope: Scope, frame: Frame | None
+    ) -> PlanStep | RejectedCall:
+        tool = tools.get(proposal.tool)
+        if tool is None:
+            return _rejected(proposal, "unknown_tool", "no tool of that name is within this agent's reach")
+        if proposal.arguments is None:
+            return _rejected(proposal, "malformed_arguments", "the arguments are not a JSON object")
+        try:
+            arguments = self._arguments(tool, proposal.arguments, scope)
+            call = CanonicalCall.of(tool.name, arguments)
+            definition = tool.definition()
+        except AisecopsError as error:
+            return _rejected(proposal, "invalid_arguments", str(error))
+        if frame is not None and frame.is_in(arguments):
+            return _rejected(proposal, "marked_arguments", _MARKED)
+        described = tool if is_described(tool) else None
+        names = described.documented_names if described else frozenset[str]()
+        return PlanStep(
+            call_id=proposal.call_id,
+            call=call,
+            tool_definition=definition,
+            provenance=attribute_in(arguments, index, documented=names),
+            profile=described.profile if described else None,
+        )
 
 
 def _rejected(proposal: ProposedCall, code: str, message: str) -> RejectedCall:

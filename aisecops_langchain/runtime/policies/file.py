@@ -46,11 +46,11 @@ class PolicyFile:
         """
         try:
             policy = load_policy(self._path)
+            if policy.digest != self._governor.policy.digest:
+                self._governor.reload(policy)
         except PolicyError as error:
             self._governor.suspend(str(error))
             return error
-        if policy.digest != self._governor.policy.digest:
-            self._governor.reload(policy)
         return None
 
     def _run(self) -> None:

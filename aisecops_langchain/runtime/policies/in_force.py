@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 from aisecops_langchain.domain.decision import Decision, DecisionRequest
 from aisecops_langchain.domain.effects import UNDECLARED, ToolProfile
+from aisecops_langchain.domain.inspection import Inspection
 from aisecops_langchain.policy.bounds import NO_BOUNDS, Bounds
 from aisecops_langchain.policy.model import Limits
-from aisecops_langchain.policy.protocol import DeclaresBounds, DeclaresTools, PolicyEngine
+from aisecops_langchain.policy.protocol import DeclaresBounds, DeclaresTools, PolicyEngine, inspection_of
 
 
 class _Known(NamedTuple):
@@ -21,6 +22,7 @@ class _Known(NamedTuple):
     engine: PolicyEngine
     tools: DeclaresTools | None
     bounds: DeclaresBounds | None
+    inspection: Inspection
 
 
 class PolicyInForce:
@@ -41,7 +43,8 @@ class PolicyInForce:
     @current.setter
     def current(self, policy: PolicyEngine) -> None:
         tools = policy if isinstance(policy, DeclaresTools) else None
-        self._known = _Known(policy, tools, policy if isinstance(policy, DeclaresBounds) else None)
+        bounds = policy if isinstance(policy, DeclaresBounds) else None
+        self._known = _Known(policy, tools, bounds, inspection_of(policy))
 
     @property
     def digest(self) -> str:
@@ -68,6 +71,11 @@ class PolicyInForce:
         """Whether it wants to know what the user's words ask for."""
         tools = self._known.tools
         return tools is not None and tools.asks_task
+
+    @property
+    def inspection(self) -> Inspection:
+        """What it says about content."""
+        return self._known.inspection
 
     @property
     def bounds(self) -> Bounds:
