@@ -63,6 +63,19 @@ class SanitizeConfig(Frozen):
             fields={kind: inspection.field_treatments(kind) for kind in kinds},
         )
 
+    def actions(self, channel: SourceKind) -> SeverityActions:
+        """Return what is done at a door; final words without an entry are treated as words to another agent.
+
+        Args:
+            channel: The door.
+
+        Returns:
+            The actions.
+        """
+        if channel is SourceKind.OUTPUT and channel not in self.channels:
+            channel = SourceKind.AGENT_MESSAGE
+        return self.channels.get(channel, self.default)
+
     def action(self, finding: Finding, channel: SourceKind) -> Action:
         """Return what is done about one finding.
 
@@ -73,7 +86,7 @@ class SanitizeConfig(Frozen):
         Returns:
             The action.
         """
-        return self.channels.get(channel, self.default).of(finding.severity, finding.category)
+        return self.actions(channel).of(finding.severity, finding.category)
 
     def strictest(self, findings: Iterable[Finding], channel: SourceKind) -> Action:
         """Return what is done about several findings in one text.
