@@ -17,6 +17,7 @@ from aisecops_langchain.policy import PolicyEngine
 from aisecops_langchain.policy.problems import Location, Origin
 from aisecops_langchain.policy.protocol import inspection_of, origin_of
 from aisecops_langchain.sanitize import CATEGORIES, PiiRedactor, RulePack, SanitizeConfig, Sanitizer, core_rules
+from aisecops_langchain.sanitize.pack_check import require_examples
 from aisecops_langchain.sanitize.rules import parse_rules
 
 _REMEMBERED = 8
@@ -102,9 +103,11 @@ def _pack(path: str, expected: str, origin: Origin) -> RulePack:
     if got != expected:
         raise origin.error(location, f"rule pack {path} is not the one that the bundle names", expected, got)
     try:
-        return parse_rules(text, name=path)
+        pack = parse_rules(text, name=path)
+        require_examples(pack)
     except AisecopsError as error:
         raise origin.error(location, str(error)) from error
+    return pack
 
 
 def _entities(inspection: Inspection, kind: SourceKind) -> Iterator[tuple[str, Location]]:
