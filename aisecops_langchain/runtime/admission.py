@@ -252,7 +252,7 @@ class Admission:
             if withheld and self._keeps and self._quarantine is not None
             else False
         )
-        return {"source": source, "label": label, "size": len(raw), "findings": _findings(found), "kept": kept}
+        return {"source": source, "label": label, "size": len(raw), "kept": kept, **_seen(found)}
 
 
 def _through(carried: Label, source: Source) -> Label:
@@ -269,16 +269,13 @@ def _label(source: Source, results: ResultProfile | None, found: Sanitized) -> L
     return label if suspicious else label.model_copy(update={"integrity": results.integrity})
 
 
-def _seen(found: Sanitized) -> dict[str, tuple[FindingRecord, ...] | tuple[RemovalRecord, ...]]:
+def _seen(found: Sanitized | SanitizedValue) -> dict[str, tuple[FindingRecord, ...] | tuple[RemovalRecord, ...]]:
     """Return what events say of an inspection."""
+    removals = found.removals if isinstance(found, Sanitized) else ()
     return {
         "findings": tuple(finding.record() for finding in found.findings),
-        "removals": tuple(removal.record() for removal in found.removals),
+        "removals": tuple(removal.record() for removal in removals),
     }
-
-
-def _findings(found: Sanitized | SanitizedValue) -> tuple[FindingRecord, ...]:
-    return tuple(finding.record() for finding in found.findings)
 
 
 def _why(found: Sanitized | SanitizedValue) -> str:
