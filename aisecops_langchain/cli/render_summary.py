@@ -15,8 +15,9 @@ from rich.table import Table
 from aisecops_langchain.cli.render_log import line
 from aisecops_langchain.forensics.approvals import ApprovalAsked, ApprovalSummary
 from aisecops_langchain.forensics.grants import GrantSeen
+from aisecops_langchain.forensics.outcome import Outcome
 from aisecops_langchain.forensics.problems import Problem
-from aisecops_langchain.forensics.summary import Outcome, Summary
+from aisecops_langchain.forensics.summary import Summary
 from aisecops_langchain.forensics.text import name, said, short
 
 _STYLES: Final = {

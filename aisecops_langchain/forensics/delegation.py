@@ -1,7 +1,7 @@
 """Who acted for whom: runs of delegated agents, and the runs that delegated to them.
 
-Invariant: two runs are linked only by a warrant's digest: the one records that it was issued, the other acts under it. A
-delegating run that the log does not hold is named as missing.
+Invariant: two runs are linked only by a warrant's digest: the one records that it was issued, the other acts under it.
+A delegating run that the log does not hold is named as missing.
 """
 
 from __future__ import annotations

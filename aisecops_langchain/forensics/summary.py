@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+
 from pydantic import AwareDatetime
 
 from aisecops_langchain.domain.base import Frozen

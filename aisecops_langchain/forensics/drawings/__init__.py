@@ -1,7 +1,7 @@
 """Graphs in formats that other programs draw.
 
-Invariant: what stands in a log is data in every one of them. It can close no quote, open no element and name no address,
-and the notes that whoever looks must know first stand where they are seen first.
+Invariant: what stands in a log is data in every one of them. It can close no quote, open no element and name no
+address, and the notes that whoever looks must know first stand where they are seen first.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Graphviz (DOT language).
 
-Invariant: every text is one quoted string in which quotes, backslashes and ampersands are escaped, so that it is neither
-syntax, nor an escape sequence, nor an entity.
+Invariant: every text is one quoted string in which quotes, backslashes and ampersands are escaped, so that it is
+neither syntax, nor an escape sequence, nor an entity.
 """
 
 from __future__ import annotations
@@ -29,8 +29,7 @@ def as_dot(graph: Graph) -> str:
         for node in graph.nodes
     ]
     lines += [
-        f"  {_text(edge.source)} -> {_text(edge.target)} "
-        f'[label={_text(edge_caption(edge))}, color="{stroke(edge)}"];'
+        f'  {_text(edge.source)} -> {_text(edge.target)} [label={_text(edge_caption(edge))}, color="{stroke(edge)}"];'
         for edge in graph.edges
     ]
     return "\n".join([*lines, "}", ""])

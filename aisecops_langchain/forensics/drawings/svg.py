@@ -1,7 +1,7 @@
 """A drawing of its own: kinds in columns, time downwards, in plain SVG.
 
-Invariant: the document holds rectangles, paths and text; no script, style sheet, link, embedded document or entity. Every
-text from the log is escaped character data.
+Invariant: the document holds rectangles, paths and text; no script, style sheet, link, embedded document or entity.
+Every text from the log is escaped character data.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ def as_svg(graph: Graph) -> str:
     height = top + rows * (_HEIGHT + _GAP_Y) + _MARGIN
     heads = [_words(_x(column), top - 10, kind.value, PLAIN, bold=True) for column, kind in enumerate(kinds)]
     notes = [_words(_MARGIN, _MARGIN + _LINE * line, note, ALARM, bold=True) for line, note in enumerate(shown.notes)]
+    size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
-            f'height="{height}" role="img" {_FONT}>',
+            f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" {_FONT}>',
             "<title>Execution graph</title>",
             f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
             *notes,
@@ -88,9 +88,11 @@ def _edge(edge: Edge, places: dict[str, Place], top: int) -> str:
     x2, y2 = _x(end.column), _y(end.row, top) + _HEIGHT // 2
     bend = max(_GAP_X, abs(x2 - x1) // 3)
     colour = stroke(edge)
+    curve = f"M{x1} {y1} C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}"
     return (
-        f'<g><title>{escape(edge_caption(edge))}</title><path d="M{x1} {y1} C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}"'
-        f' fill="none" stroke="{colour}"/><path d="M{x2} {y2} l-6 -3 v6 z" fill="{colour}"/></g>'
+        f"<g><title>{escape(edge_caption(edge))}</title>"
+        f'<path d="{curve}" fill="none" stroke="{colour}"/>'
+        f'<path d="M{x2} {y2} l-6 -3 v6 z" fill="{colour}"/></g>'
     )
 
 

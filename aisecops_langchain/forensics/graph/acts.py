@@ -225,7 +225,11 @@ class Acts:
             trace=self._trace,
             event=event.id,
             state=state,
-            facts={"tool": name(event.tool), "call_id": name(event.call_id), "starts": str(record.starts if record else 0)},
+            facts={
+                "tool": name(event.tool),
+                "call_id": name(event.call_id),
+                "starts": str(record.starts if record else 0),
+            },
         )
         self.effects[node] = None
         if isinstance(event, ExecutionStarted):

@@ -54,7 +54,7 @@ def execution_graph(traces: Sequence[Trace], *, notes: Iterable[str] = ()) -> Gr
 
 
 def _acts(trace: Trace) -> bool:
-    """Whether a trace is a run, rather than a stop, a refused identity or a new policy, which have traces of their own."""
+    """Whether a trace is a run; a stop, a refused identity and a new policy have traces of their own."""
     return any(not is_span(event) and STAGE_OF[event.kind] is not TimelineStage.CONTROL for event in trace.events)
 
 

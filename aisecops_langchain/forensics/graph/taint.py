@@ -6,11 +6,14 @@ model had before it *may* have put it there, and all of that is named.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from aisecops_langchain.domain.base import Frozen
 from aisecops_langchain.forensics.graph.index import Index
 from aisecops_langchain.forensics.graph.model import EdgeKind, Graph, Node, NodeKind
 
-_CARRIES = (EdgeKind.READ, EdgeKind.DURING)
+_READ = (EdgeKind.READ,)
+_MAY_HOLD = (EdgeKind.READ, EdgeKind.DURING)
 
 
 class Fate(Frozen):
@@ -37,6 +40,8 @@ class TaintedArgument(Frozen):
     integrity: str
     found: tuple[str, ...]
     """Nodes of the sources in which the value was found."""
+    held: tuple[str, ...]
+    """Nodes of further sources that were read on the way there, and may be where it stands."""
     may: tuple[str, ...]
     """Nodes of the sources that may have led to it, where it was found nowhere."""
     fate: Fate
@@ -53,10 +58,7 @@ def taint_of(graph: Graph) -> tuple[TaintedArgument, ...]:
     """
     index = Index(graph)
     return tuple(
-        tainted
-        for node in graph.nodes
-        if node.kind is NodeKind.CALL
-        for tainted in tainted_arguments(index, node)
+        tainted for node in graph.nodes if node.kind is NodeKind.CALL for tainted in tainted_arguments(index, node)
     )
 
 
@@ -98,24 +100,17 @@ def fate_of(index: Index, call: str) -> Fate:
     return Fate(decision=decision, approval=approval, effect=effect or tried)
 
 
-def carried_by(index: Index, *nodes: str) -> tuple[str, ...]:
-    """Name the sources whose words some content may hold.
-
-    Args:
-        index: The graph.
-        *nodes: Nodes of content or sources.
-
-    Returns:
-        Nodes of the sources, in the order of the graph.
-    """
-    held = index.reach(nodes, backwards=True, kinds=_CARRIES)
-    return tuple(key for key, node in index.nodes.items() if key in held and node.kind is NodeKind.SOURCE)
+def _sources(index: Index, nodes: Iterable[str], kinds: tuple[EdgeKind, ...]) -> tuple[str, ...]:
+    """Name the sources behind some content, in the order in which they are met."""
+    met = index.reach(nodes, backwards=True, kinds=kinds)
+    return tuple(key for key in met if index.nodes[key].kind is NodeKind.SOURCE)
 
 
 def _tainted(index: Index, call: Node, argument: Node, fate: Fate) -> TaintedArgument:
     found = [edge.source for edge in index.before(argument.id, EdgeKind.FOUND)]
     plans = [edge.source for edge in index.before(argument.id, EdgeKind.CHOSEN)]
     seen = [edge.source for plan in plans for edge in index.before(plan, EdgeKind.IN_CONTEXT)]
+    direct = _sources(index, found, _READ)
     return TaintedArgument(
         trace=call.trace,
         call=call.id,
@@ -123,7 +118,8 @@ def _tainted(index: Index, call: Node, argument: Node, fate: Fate) -> TaintedArg
         argument=argument.facts.get("argument", ""),
         method=argument.facts.get("method", ""),
         integrity=argument.integrity,
-        found=carried_by(index, *found),
-        may=carried_by(index, *seen),
+        found=direct,
+        held=tuple(key for key in _sources(index, found, _MAY_HOLD) if key not in direct),
+        may=_sources(index, seen, _MAY_HOLD),
         fate=fate,
     )
