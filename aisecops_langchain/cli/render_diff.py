@@ -34,7 +34,7 @@ def show_within(out: Console, trace: Trace, found: Sequence[WithinRun], problems
             what = departure.value.replace("_", " ")
             out.print(line(f"VIOLATION: {_call(item.step)} was {what}", "bold red"))
     show_problems(out, problems)
-    table = _table("call", "planned", "decided", "permitted", "executed", "verdict")
+    table = _table("call", "planned", "decided", "permitted", "executed", "effect", "verdict")
     for item in found:
         step = item.step
         cells = (
@@ -43,6 +43,7 @@ def show_within(out: Console, trace: Trace, found: Sequence[WithinRun], problems
             ", ".join(f"{short(made.call)} {made.effect.value}" for made in step.decided) or "-",
             _digests(tuple(permit.call for permit in step.permitted)),
             _digests(step.executed),
+            step.state.value if step.state is not None else "-",
             item.verdict.value.replace("_", " "),
         )
         style = "bold red" if item.verdict is Verdict.VIOLATION else ""

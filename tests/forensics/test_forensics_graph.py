@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from trace_factory import PLAN, Story, about, allowed_story, completed, decided, governed_story, permitted, prompt
-from trace_factory import recorded, started, untrusted
+from trace_factory import (
+    PLAN,
+    Story,
+    about,
+    allowed_story,
+    completed,
+    decided,
+    governed_story,
+    permitted,
+    prompt,
+    recorded,
+    started,
+    untrusted,
+)
 
 from aisecops_langchain.canonical import digest_text
 from aisecops_langchain.domain.decision import Effect

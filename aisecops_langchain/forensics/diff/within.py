@@ -84,7 +84,8 @@ def _departures(step: Step) -> Iterator[Departure]:
             yield Departure.DECIDED_OTHER if proposed else Departure.DECIDED_NOT_PLANNED
     for permit in step.permitted:
         if permit.decision is None:
-            yield Departure.PERMITTED_OTHER if step.decided else Departure.PERMITTED_NOT_DECIDED
+            other = step.decided and permit.call not in {decided.call for decided in step.decided}
+            yield Departure.PERMITTED_OTHER if other else Departure.PERMITTED_NOT_DECIDED
         elif permit.decision is Effect.DENY:
             yield Departure.PERMITTED_DENIED
     permitted = {permit.call for permit in step.permitted}
