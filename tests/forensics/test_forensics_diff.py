@@ -226,14 +226,10 @@ def test_withheld_values_are_compared_by_commitment_and_never_shown() -> None:
         hidden = {"$withheld": "email", "commitment": commitment}
         return recorded("mail", "m", {"to": hidden}).model_copy(update={"complete": False})
 
-    same = compare_runs(
-        run_of("a", (withheld("1" * 64), Effect.ALLOW)), run_of("b", (withheld("1" * 64), Effect.ALLOW))
-    )
-    assert same.changed == ()
-    other = compare_runs(
-        run_of("a", (withheld("1" * 64), Effect.ALLOW)), run_of("b", (withheld("2" * 64), Effect.ALLOW))
-    )
-    ((change,),) = (item.arguments for item in other.changed)
+    one, other = (withheld("1" * 64), Effect.ALLOW), (withheld("2" * 64), Effect.ALLOW)
+    assert compare_runs(run_of("a", one), run_of("b", one)).changed == ()
+    found = compare_runs(run_of("a", one), run_of("b", other))
+    ((change,),) = (item.arguments for item in found.changed)
     assert change.withheld
     assert (change.first, change.second) == ("<withheld: email>", "<withheld: email>")
 
