@@ -23,7 +23,7 @@ _GAP_X: Final = 36
 _GAP_Y: Final = 16
 _MARGIN: Final = 20
 _LINE: Final = 20
-_LETTERS: Final = 30
+_LETTERS: Final = 28
 _FONT: Final = 'font-family="sans-serif" font-size="11"'
 
 

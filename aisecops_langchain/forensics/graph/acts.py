@@ -105,10 +105,12 @@ class Acts:
         )
         self._contents.shown(event.context, plan)
         for step in event.steps:
-            call = self._call((event.plan, step.call.call_id, step.call.digest), step.call, event.id)
-            self._sketch.link(plan, call, EdgeKind.PROPOSED)
+            key = (event.plan, step.call.call_id, step.call.digest)
+            call = node_id(NodeKind.CALL, self._trace, *key)
             for item in step.provenance:
                 self._argument(event, step.call, item, plan, call)
+            self._call(key, step.call, event.id)
+            self._sketch.link(plan, call, EdgeKind.PROPOSED)
 
     def _rejected(self, event: PlanRejected) -> None:
         plan = node_id(NodeKind.PLAN, self._trace, event.plan)
@@ -144,6 +146,10 @@ class Acts:
         self._written.wrote(call.arguments.get(item.argument), node, event.time)
 
     def _call(self, key: CallKey, call: RecordedCall | None, event: str, tool: str = "") -> str:
+        """Draw a call; an event that names it without its arguments takes none away that are known."""
+        known = node_id(NodeKind.CALL, self._trace, *key)
+        if call is None and known in self._sketch:
+            return known
         label = call_text(call.tool, call.arguments) if call else call_text(tool, None)
         facts = {"tool": name(call.tool if call else tool), "call_id": name(key[1]), "digest": short(key[2])}
         facts["plan"] = short(key[0])
@@ -240,9 +246,7 @@ class Acts:
         if permit is not None:
             self._sketch.link(permit, node, EdgeKind.RAN)
             return
-        known = node_id(NodeKind.CALL, self._trace, *call_key(event))
-        call = known if known in self._sketch else self._call(call_key(event), None, event.id, event.tool)
-        self._sketch.link(call, node, EdgeKind.TRIED)
+        self._sketch.link(self._call(call_key(event), None, event.id, event.tool), node, EdgeKind.TRIED)
 
 
 def _permit_of(event: NamesCall) -> str:
