@@ -54,7 +54,7 @@ class LoadedLog:
 
     parts: tuple[LogPart, ...]
     known: tuple[str, ...]
-    """Ids of all traces in the log, in the order of their first event."""
+    """Ids of all traces, in the order in which the logs name them."""
     traces: tuple[Trace, ...]
     """The traces that were asked for, in the order of their first event; never empty."""
     delegations: tuple[Delegation, ...]
