@@ -73,7 +73,7 @@ def demo(context: click.Context, *, home: Path, model: str | None, ask: bool, ap
         show_ending(stage.out, answer=report.answer, hushed=hushed, books=report.books)
         _show_log(stage.out, place, log, trace, summary)
         show_way_on(stage.out, place)
-    context.exit(0 if log.report.ok and summary.outcome == "completed" else 1)
+    context.exit(0 if log.parts[0].report.ok and summary.outcome == "completed" else 1)
 
 
 @dataclass
@@ -156,10 +156,10 @@ def _facts(log: LoadedLog, summary: Summary) -> dict[str, object]:
 
     granted = [item for item in summary.approvals.requests if item.state is ApprovalState.GRANTED]
     return {
-        "audit": str(log.path),
+        "audit": str(log.parts[0].path),
         "outcome": summary.outcome.value,
-        "events": log.report.events,
-        "verified": log.report.ok,
+        "events": log.parts[0].report.events,
+        "verified": log.parts[0].report.ok,
         "denied": [
             item.model_dump(mode="json", include={"tool", "call_id", "stage", "code", "reason"})
             for item in summary.denied
@@ -182,7 +182,7 @@ def _facts(log: LoadedLog, summary: Summary) -> dict[str, object]:
 def _show_log(out: Console, place: Place, log: LoadedLog, trace: Trace, summary: Summary) -> None:
     """Show what three other commands would, and which."""
     from aisecops_langchain.cli.render_demo import show_title
-    from aisecops_langchain.cli.render_log import show_verdict
+    from aisecops_langchain.cli.render_log import show_verdicts
     from aisecops_langchain.cli.render_summary import show_summary
     from aisecops_langchain.cli.render_timeline import show_timeline
     from aisecops_langchain.forensics.timeline import timeline
@@ -190,7 +190,7 @@ def _show_log(out: Console, place: Place, log: LoadedLog, trace: Trace, summary:
     home = shlex.quote(str(place.home))
     chosen = f"{home} --trace {trace.id}" if len(log.traces) > 1 else home
     show_title(out, f"$ aisecops audit verify {home}")
-    show_verdict(out, log.report, unreadable=log.unreadable)
+    show_verdicts(out, log)
     show_title(out, f"$ aisecops replay summary {chosen}")
     show_summary(out, summary)
     show_title(out, f"$ aisecops replay timeline {chosen}")

@@ -57,15 +57,26 @@ def one_line(text: str) -> str:
 def print_json(value: Mapping[str, object]) -> None:
     """Print one JSON object.
 
+    Args:
+        value: Plain JSON types, enums, dates and frozen data already dumped to them.
+    """
+    click.echo(json_text(value))
+
+
+def json_text(value: Mapping[str, object]) -> str:
+    """Write one JSON object.
+
     JSON allows terminal controls beyond ASCII to stand raw in strings; they are escaped, which means the same.
 
     Args:
         value: Plain JSON types, enums, dates and frozen data already dumped to them.
+
+    Returns:
+        The text, without a line break at its end.
     """
     import orjson
 
-    text = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
-    click.echo(_SPECIAL.sub(_json_escape, text))
+    return _SPECIAL.sub(_json_escape, orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
 
 
 def console() -> Console:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from aisecops_langchain.audit import Problem, VerifyReport
 from aisecops_langchain.cli.output import one_line
+from aisecops_langchain.cli.source import LoadedLog
 
 _SHOWN: Final = 10
 
@@ -54,6 +55,19 @@ def show_verdict(out: Console, report: VerifyReport, *, unreadable: int = 0, lim
         out.print(line(f"  warning: {_finding(warning)}", "yellow"))
     if limit is not None and max(len(report.problems), len(report.warnings)) > limit:
         out.print(line("  and more; see them with: aisecops audit verify", "red"))
+
+
+def show_verdicts(out: Console, log: LoadedLog) -> None:
+    """Show whether what was read can be trusted, log by log.
+
+    Args:
+        out: Where to.
+        log: One or several logs.
+    """
+    for part in log.parts:
+        if len(log.parts) > 1:
+            out.print(line(f"{part.path}:"))
+        show_verdict(out, part.report, unreadable=part.unreadable)
 
 
 def show_segments(out: Console, report: VerifyReport) -> None:

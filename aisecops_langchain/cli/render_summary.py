@@ -15,8 +15,9 @@ from rich.table import Table
 from aisecops_langchain.cli.render_log import line
 from aisecops_langchain.forensics.approvals import ApprovalAsked, ApprovalSummary
 from aisecops_langchain.forensics.grants import GrantSeen
+from aisecops_langchain.forensics.outcome import Outcome
 from aisecops_langchain.forensics.problems import Problem
-from aisecops_langchain.forensics.summary import Outcome, Summary
+from aisecops_langchain.forensics.summary import Summary
 from aisecops_langchain.forensics.text import name, said, short
 
 _STYLES: Final = {
@@ -115,6 +116,12 @@ def _show_head(out: Console, summary: Summary) -> None:
     who = summary.principal
     out.print(line(f"Trace {name(summary.trace)}, thread {name(summary.thread)}", "bold"))
     out.print(line(f"Agent {name(who.agent)} for user {name(who.user)} of tenant {name(who.tenant)}"))
+    if summary.delegation is not None:
+        sent = summary.delegation
+        where = f"in trace {name(sent.parent)}" if sent.parent else "in a run that this log does not hold"
+        out.print(line(f"Sent by {name(sent.delegator)} {where}, under warrant {short(sent.warrant)}"))
+    for item in summary.delegated:
+        out.print(line(f"Sent {name(item.agent)}: trace {name(item.child)}, under warrant {short(item.warrant)}"))
     out.print(line(f"Policy {', '.join(short(policy) for policy in summary.policies)}"))
     why = f": {said(summary.reason)}" if summary.reason else ""
     took = _milliseconds(summary.duration_ms)

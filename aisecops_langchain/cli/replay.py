@@ -5,48 +5,41 @@ Invariant: it reads and never runs anything; what does not verify is shown with 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 import click
+
+from aisecops_langchain.cli.replay_diff import diff_command
+from aisecops_langchain.cli.replay_graph import blast_radius_command, graph_command, origin_command
+from aisecops_langchain.cli.replay_options import as_json_option, logs_argument, trace_option
 
 if TYPE_CHECKING:
     from aisecops_langchain.cli.source import LoadedLog
 
 _SHOWN_TRACES: Final = 20
 
-_Command = TypeVar("_Command", bound=Callable[..., None])
-
-
-def _options(command: _Command) -> _Command:
-    """Give a command the arguments that every replay takes."""
-    for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print one JSON object for programs."),
-        click.option("--trace", "trace_id", metavar="ID", help="Only this trace."),
-        click.argument("path", type=click.Path(exists=True, path_type=Path)),
-    ):
-        command = option(command)
-    return command
-
 
 @click.group("replay")
 def replay_group() -> None:
     """Tell from the log what a run did, and why.
 
-    PATH is a log directory, one segment file, or the governance home that holds the log.
+    PATH is a log directory, one segment file, or the governance home that holds the log. Several of them, such as
+    those of all hosts that share a ledger, are read as one.
     """
 
 
 @replay_group.command("summary")
-@_options
-def summary_command(*, path: Path, trace_id: str | None, as_json: bool) -> None:
+@logs_argument
+@trace_option
+@as_json_option
+def summary_command(*, paths: tuple[Path, ...], trace_id: str | None, as_json: bool) -> None:
     """Sum up every trace, or one: sources, decisions, approvals, effects and what is unaccounted for."""
     from aisecops_langchain.cli.source import load_log
     from aisecops_langchain.forensics.summary import summarize
 
-    log = load_log(path, trace=trace_id)
-    summaries = [summarize(trace) for trace in log.traces]
+    log = load_log(*paths, trace=trace_id)
+    summaries = [summarize(trace, log.delegations) for trace in log.traces]
     if as_json:
         from aisecops_langchain.cli.output import print_json
 
@@ -54,11 +47,11 @@ def summary_command(*, path: Path, trace_id: str | None, as_json: bool) -> None:
         print_json({"log": log.to_json(), "traces": traces})
         return
     from aisecops_langchain.cli.output import console
-    from aisecops_langchain.cli.render_log import show_verdict
+    from aisecops_langchain.cli.render_log import show_verdicts
     from aisecops_langchain.cli.render_summary import show_overview, show_summary
 
     out = console()
-    show_verdict(out, log.report, unreadable=log.unreadable)
+    show_verdicts(out, log)
     if len(summaries) == 1:
         show_summary(out, summaries[0])
     else:
@@ -66,13 +59,15 @@ def summary_command(*, path: Path, trace_id: str | None, as_json: bool) -> None:
 
 
 @replay_group.command("timeline")
-@_options
-def timeline_command(*, path: Path, trace_id: str | None, as_json: bool) -> None:
+@logs_argument
+@trace_option
+@as_json_option
+def timeline_command(*, paths: tuple[Path, ...], trace_id: str | None, as_json: bool) -> None:
     """Tell one trace event by event; the latest one, if none is named."""
     from aisecops_langchain.cli.source import load_log
     from aisecops_langchain.forensics.timeline import timeline
 
-    log = load_log(path, trace=trace_id)
+    log = load_log(*paths, trace=trace_id)
     trace = log.traces[-1]
     entries = timeline(trace)
     if as_json:
@@ -82,12 +77,12 @@ def timeline_command(*, path: Path, trace_id: str | None, as_json: bool) -> None
         print_json({"log": log.to_json(), "trace": trace.id, "traces": list(log.known), "timeline": told})
         return
     from aisecops_langchain.cli.output import console
-    from aisecops_langchain.cli.render_log import show_verdict
+    from aisecops_langchain.cli.render_log import show_verdicts
     from aisecops_langchain.cli.render_timeline import show_timeline
     from aisecops_langchain.forensics.violations import problems_of
 
     out = console()
-    show_verdict(out, log.report, unreadable=log.unreadable)
+    show_verdicts(out, log)
     _name_others(log)
     show_timeline(out, trace, entries, problems_of(trace))
 
@@ -103,3 +98,7 @@ def _name_others(log: LoadedLog) -> None:
         click.echo(f"  {name(trace.id)}")
     if len(log.traces) > _SHOWN_TRACES + 1:
         click.echo(f"  and {len(log.traces) - _SHOWN_TRACES - 1} more; see them with: aisecops replay summary")
+
+
+for command in (graph_command, blast_radius_command, origin_command, diff_command):
+    replay_group.add_command(command)

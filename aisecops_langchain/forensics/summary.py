@@ -7,43 +7,27 @@ recorded end is ``unknown``, a run without a recorded end is ``paused`` or ``unf
 from __future__ import annotations
 
 from collections import Counter
-from enum import StrEnum
+from collections.abc import Sequence
 
 from pydantic import AwareDatetime
 
 from aisecops_langchain.domain.base import Frozen
 from aisecops_langchain.domain.decision import Effect
 from aisecops_langchain.domain.events import (
-    ApprovalExpired,
-    ApprovalGranted,
-    ApprovalRejected,
-    ApprovalResponded,
     DecisionMade,
     PlanRejected,
-    RunFinished,
-    RunPaused,
-    RunResumed,
 )
 from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.forensics.approvals import ApprovalSummary, approvals_of
 from aisecops_langchain.forensics.content import FindingCount, SourceCount, findings_of, sources_of
+from aisecops_langchain.forensics.delegation import Delegation
 from aisecops_langchain.forensics.effects import EffectRecord, effects_of
 from aisecops_langchain.forensics.grants import GrantSeen, grants_of
 from aisecops_langchain.forensics.latency import StageLatency, latency_of
+from aisecops_langchain.forensics.outcome import Outcome, outcome_of
 from aisecops_langchain.forensics.problems import Problem
 from aisecops_langchain.forensics.trace import Trace
 from aisecops_langchain.forensics.violations import problems_of
-
-
-class Outcome(StrEnum):
-    """How a run ended, or that it has not."""
-
-    COMPLETED = "completed"
-    STOPPED = "stopped"
-    FAILED = "failed"
-    BLOCKED = "blocked"
-    PAUSED = "paused"
-    UNFINISHED = "unfinished"
 
 
 class DeniedCall(Frozen):
@@ -64,6 +48,10 @@ class Summary(Frozen):
     trace: str
     thread: str
     principal: Principal
+    delegation: Delegation | None
+    """By whom and in which run the agent was sent, where it acted for another one."""
+    delegated: tuple[Delegation, ...]
+    """The runs that it sent other agents on."""
     policies: tuple[str, ...]
     """Digests of the policy bundles in force, sorted."""
     started: AwareDatetime
@@ -89,28 +77,32 @@ class Summary(Frozen):
     problems: tuple[Problem, ...]
 
 
-def summarize(trace: Trace) -> Summary:
+def summarize(trace: Trace, delegations: Sequence[Delegation] = ()) -> Summary:
     """Summarise one run.
 
     Args:
         trace: The trace.
+        delegations: All that is known of delegation between runs (``delegations_of``); what does not concern this run
+            is left out.
 
     Returns:
         The summary.
     """
     times = [event.time for event in trace.events]
-    ends = [event for event in trace.events if isinstance(event, RunFinished)]
+    outcome, end = outcome_of(trace)
     effects = Counter(event.decision.effect for event in trace.events if isinstance(event, DecisionMade))
     return Summary(
         trace=trace.id,
         thread=trace.thread,
         principal=trace.principal,
+        delegation=next((item for item in delegations if item.child == trace.id), None),
+        delegated=tuple(item for item in delegations if item.parent == trace.id),
         policies=tuple(sorted({event.policy for event in trace.events})),
         started=min(times),
-        finished=ends[-1].time if ends else None,
+        finished=end.time if end else None,
         duration_ms=round((max(times) - min(times)).total_seconds() * 1000, 3),
-        outcome=Outcome(ends[-1].outcome) if ends else _open_outcome(trace),
-        reason=ends[-1].reason if ends else "",
+        outcome=outcome,
+        reason=end.reason if end else "",
         events=dict(sorted(Counter(event.kind for event in trace.events).items())),
         sources=sources_of(trace),
         decisions={effect.value: effects[effect] for effect in Effect},
@@ -122,20 +114,6 @@ def summarize(trace: Trace) -> Summary:
         latency=latency_of(trace),
         problems=problems_of(trace),
     )
-
-
-def _open_outcome(trace: Trace) -> Outcome:
-    """Tell a run that waits for a person from one that just stops in the log."""
-    waiting = {event.waiting_for for event in trace.events if isinstance(event, RunPaused)}
-    for event in trace.events:
-        match event:
-            case RunResumed():
-                waiting.discard(event.answered)
-            case ApprovalGranted() | ApprovalRejected() | ApprovalResponded() | ApprovalExpired():
-                waiting.discard(event.approval)
-            case _:
-                pass
-    return Outcome.PAUSED if waiting else Outcome.UNFINISHED
 
 
 def _denied(trace: Trace) -> tuple[DeniedCall, ...]:

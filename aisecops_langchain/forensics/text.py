@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Final, TypeGuard
 
 from aisecops_langchain.canonical import JsonValue
 from aisecops_langchain.domain.decision import Reason
@@ -127,15 +127,31 @@ def call_text(tool: str, arguments: Mapping[str, JsonValue] | None) -> str:
     """
     if arguments is None:
         return f"{name(tool)}(arguments not recorded)"
-    shown = ", ".join(f"{name(key)}={_value(value)}" for key, value in sorted(arguments.items()))
+    shown = ", ".join(f"{name(key)}={value_text(value)}" for key, value in sorted(arguments.items()))
     return f"{name(tool)}({clip(shown)})"
 
 
-def _value(value: JsonValue) -> str:
-    """Show one argument; a commitment stands for a value that the log does not hold."""
-    if isinstance(value, dict) and _WITHHELD in value:
+def value_text(value: JsonValue) -> str:
+    """Show one argument; a commitment stands for a value that the log does not hold.
+
+    Args:
+        value: The value as recorded.
+
+    Returns:
+        One printable line, as JSON.
+    """
+    if is_withheld(value):
         return f"<withheld: {name(str(value[_WITHHELD]))}>"
     return visible(json.dumps(value, ensure_ascii=False, sort_keys=True))
+
+
+def is_withheld(value: object) -> TypeGuard[dict[str, JsonValue]]:
+    """Whether a commitment stands in the place of a value.
+
+    Args:
+        value: The value as recorded.
+    """
+    return isinstance(value, dict) and _WITHHELD in value
 
 
 def _escape(character: str) -> str:

@@ -1,0 +1,134 @@
+"""``aisecops replay graph``, ``blast-radius`` and ``origin``: what followed from what.
+
+Invariant: whatever is printed, in whatever format, says on top if the log does not verify, lacks something or was cut.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from aisecops_langchain.cli.replay_options import as_json_option, limit_option, logs_argument, trace_option
+
+if TYPE_CHECKING:
+    from aisecops_langchain.cli.source import LoadedLog
+    from aisecops_langchain.forensics.graph import Graph
+
+_FORMATS: Final = ("text", "json", "dot", "graphml", "mermaid", "svg")
+
+
+@click.command("graph")
+@logs_argument
+@trace_option
+@click.option("--format", "form", type=click.Choice(_FORMATS), default="text", show_default=True)
+@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Write there, not to the screen.")
+@limit_option
+def graph_command(*, paths: tuple[Path, ...], trace_id: str | None, form: str, output: Path | None, limit: int) -> None:
+    """Draw what followed from what, from sources to effects and outcome, and where every argument came from.
+
+    With --trace, the run and all runs that belong to it by delegation; else all runs.
+    """
+    from aisecops_langchain.cli.output import CommandError
+    from aisecops_langchain.cli.source import load_log
+    from aisecops_langchain.forensics.graph import cut, execution_graph
+
+    if output is not None and form == "text":
+        raise CommandError(
+            "text goes to the screen; expected with --output: --format json, dot, graphml, mermaid or svg"
+        )
+
+    log = load_log(*paths, trace=trace_id, relatives=True)
+    graph = cut(execution_graph(log.traces, notes=log.faults()), limit)
+    if form == "text":
+        _show_text(log, graph)
+        return
+    text = _drawn(log, graph, form)
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        output.write_text(text, encoding="utf-8")
+    for note in graph.notes:
+        click.echo(note, err=True)
+
+
+@click.command("blast-radius")
+@click.argument("source")
+@logs_argument
+@as_json_option
+def blast_radius_command(*, source: str, paths: tuple[Path, ...], as_json: bool) -> None:
+    """Find everything that a document, tool or text touched, over all runs.
+
+    SOURCE is its name, door:name such as retrieval_chunk:letter, or at least six digits of its digest.
+    """
+    from aisecops_langchain.cli.output import UnsoundError, console, print_json
+    from aisecops_langchain.cli.source import load_log
+    from aisecops_langchain.forensics.graph import blast_radius, execution_graph
+    from aisecops_langchain.forensics.text import name
+
+    log = load_log(*paths)
+    radius = blast_radius(execution_graph(log.traces, notes=log.faults()), source)
+    if as_json:
+        print_json({"log": log.to_json(), "blast_radius": radius.model_dump(mode="json")})
+    else:
+        from aisecops_langchain.cli.render_graph import show_radius
+        from aisecops_langchain.cli.render_log import show_verdicts
+
+        out = console()
+        show_verdicts(out, log)
+        show_radius(out, radius)
+    if not radius.sources:
+        raise UnsoundError(f"no source goes by {name(source)}; expected: its name, door:name or digits of its digest")
+
+
+@click.command("origin")
+@click.argument("effect")
+@logs_argument
+@trace_option
+@as_json_option
+def origin_command(*, effect: str, paths: tuple[Path, ...], trace_id: str | None, as_json: bool) -> None:
+    """Find everything that an effect followed from: sources, arguments, decisions, persons.
+
+    EFFECT is a tool's name, a call id or the id of an event.
+    """
+    from aisecops_langchain.cli.output import UnsoundError, console, print_json
+    from aisecops_langchain.cli.source import load_log
+    from aisecops_langchain.forensics.graph import execution_graph, origin
+    from aisecops_langchain.forensics.text import name
+
+    log = load_log(*paths)
+    found = origin(execution_graph(log.traces, notes=log.faults()), effect)
+    found = tuple(item for item in found if trace_id is None or item.effect.trace == trace_id)
+    if as_json:
+        print_json({"log": log.to_json(), "origins": [item.model_dump(mode="json") for item in found]})
+    else:
+        from aisecops_langchain.cli.render_graph import show_origin
+        from aisecops_langchain.cli.render_log import show_verdicts
+
+        out = console()
+        show_verdicts(out, log)
+        for item in found:
+            show_origin(out, item)
+    if not found:
+        raise UnsoundError(f"no effect goes by {name(effect)}; expected: a tool's name, a call id or an event's id")
+
+
+def _drawn(log: LoadedLog, graph: Graph, form: str) -> str:
+    if form == "json":
+        from aisecops_langchain.cli.output import json_text
+
+        return json_text({"log": log.to_json(), "graph": graph.model_dump(mode="json")}) + "\n"
+    from aisecops_langchain.forensics.drawings import DRAWINGS
+
+    return DRAWINGS[form](graph)
+
+
+def _show_text(log: LoadedLog, graph: Graph) -> None:
+    from aisecops_langchain.cli.output import console
+    from aisecops_langchain.cli.render_graph import show_graph
+    from aisecops_langchain.cli.render_log import show_verdicts
+
+    out = console()
+    show_verdicts(out, log)
+    show_graph(out, graph)
