@@ -120,18 +120,19 @@ def _write(judged: Judged, junit: Path | None, sarif: Path | None, propose: Path
 
     if propose is not None and not judged.uses:
         raise CommandError("nothing was used that was not denied, so there is nothing to propose")
-    made = (
-        (junit, lambda: junit_of(judged)),
-        (sarif, lambda: sarif_of(judged)),
-        (propose, lambda: judged.uses.draft().encode()),
-    )
-    for file, content in made:
-        if file is None:
-            continue
-        try:
-            file.write_bytes(content())
-        except OSError as error:
-            raise CommandError(f"{file.name} cannot be written: {type(error).__name__}") from error
+    if junit is not None:
+        _save(junit, junit_of(judged))
+    if sarif is not None:
+        _save(sarif, sarif_of(judged))
+    if propose is not None:
+        _save(propose, judged.uses.draft().encode())
+
+
+def _save(file: Path, content: bytes) -> None:
+    try:
+        file.write_bytes(content)
+    except OSError as error:
+        raise CommandError(f"{file.name} cannot be written: {type(error).__name__}") from error
 
 
 def _show(judged: Judged, *, as_json: bool) -> None:

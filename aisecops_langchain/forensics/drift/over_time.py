@@ -34,7 +34,7 @@ class Shift(Frozen):
     """One thing that is more or less common than it was."""
 
     dimension: str
-    """``tool``, ``decision``, ``rule``, ``risk``, ``source``, ``trust``, ``target``, ``policy``, ``model``, ``prompt``."""
+    """``tool``, ``decision``, ``rule``, ``risk``, ``source``, ``trust``, ``target``, or a version: ``policy`` ...."""
     value: str
     version: str
     """Empty over all runs; else the ``policy``, ``model`` or ``prompt`` whose runs alone are compared."""
@@ -160,7 +160,7 @@ class Windows:
 
 
 def _targets(event: DecisionMade, profile: ToolProfile) -> Iterator[tuple[str, str]]:
-    """Name targets by digest; a withheld value by the digest of its commitment, which is the same for the same value."""
+    """Name targets by digest; a withheld value by that of its commitment, which is the same for the same value."""
     for name in profile.targets:
         value = event.call.arguments.get(name)
         if value is None:

@@ -1,7 +1,7 @@
 """A least-privilege bundle: what was used and not denied, as a draft for a person.
 
-Invariant: the draft denies every call until it is reviewed, and grants nothing that was not used. It shows no value that
-the log withholds, and it is made of recorded calls: whoever could steer the agent could steer it, too.
+Invariant: the draft denies every call until it is reviewed, and grants nothing that was not used. It shows no value
+that the log withholds, and it is made of recorded calls: whoever could steer the agent could steer it, too.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class _Values:
         if kind != "string":
             return {"type": kind} if kind in ("boolean", "array", "object") else {}
         if len(self.texts) <= _MOST_VALUES and self.longest <= _LONGEST_VALUE:
-            return {"one_of": sorted(self.texts)}
+            return {"one_of": [*sorted(self.texts)]}
         return {"max_length": max(self.longest, 1)}
 
 

@@ -44,18 +44,15 @@ def as_recorded(event: DecisionMade, policy: Policy) -> bool | Unknown:
     if isinstance(own, Unknown):
         return own
     made = event.decision
-    if made.stage in HELD:
-        return narrowed(own, made.stage, made.reasons[0]) == made if made.reasons else False
+    reason = made.reasons[0] if made.reasons else None
+    if reason is not None and made.stage in HELD:
+        return narrowed(own, made.stage, reason) == made
     if own.effect is Effect.DENY or not recorded.request.principal.delegators:
         return own == made
-    if made.stage is Stage.DELEGATION and (not made.reasons or made.reasons[0].code not in _BY_POLICY):
-        return _denied_on_the_way(policy, recorded, own, made)
+    if reason is not None and made.stage is Stage.DELEGATION and reason.code != "delegator_denied":
+        return _denied_on_the_way(policy, recorded, own, narrowed_to=made)
     met = _met(policy, policy, recorded, own)
-    if isinstance(met, Unknown):
-        return met
-    if made.stage is Stage.DELEGATION and made.reasons[0].code == "ceiling_unknown":
-        return narrowed(own, Stage.DELEGATION, made.reasons[0]) == made
-    return met == made
+    return met if isinstance(met, Unknown) else met == made
 
 
 def under(event: DecisionMade, policy: Policy, recorded_policy: Policy | None) -> Answer:
@@ -140,11 +137,10 @@ def _met(policy: Policy, before: Policy | None, recorded: Recorded, own: Decisio
     return unknown or own
 
 
-def _denied_on_the_way(policy: Policy, recorded: Recorded, own: Decision, made: Decision) -> bool | Unknown:
+def _denied_on_the_way(policy: Policy, recorded: Recorded, own: Decision, narrowed_to: Decision) -> bool | Unknown:
     """A warrant denied at some link: the decision as met so far, with the recorded reason, must be the recorded one."""
-    if not made.reasons:
-        return False
-    if narrowed(own, made.stage, made.reasons[0]) == made:
+    stage, reason = narrowed_to.stage, narrowed_to.reasons[0]
+    if narrowed(own, stage, reason) == narrowed_to:
         return True
     for agent, theirs in _delegators(policy, policy, recorded):
         if isinstance(theirs, Unknown):
@@ -152,7 +148,7 @@ def _denied_on_the_way(policy: Policy, recorded: Recorded, own: Decision, made: 
         if theirs.effect is Effect.DENY:
             return False
         own = meet(own, theirs, agent)
-        if narrowed(own, made.stage, made.reasons[0]) == made:
+        if narrowed(own, stage, reason) == narrowed_to:
             return True
     return False
 
