@@ -267,7 +267,7 @@ def test_another_approval_for_the_same_answer_is_told_as_other_terms():
                 "effect": "require_approval",
                 "tools": ["pay"],
                 "when": {"args.amount": {"ge": 100}},
-                "approval": {"persons": 2},
+                "approval": {"approvers": 2},
             },
         ),
     )

@@ -17,7 +17,7 @@ from aisecops_langchain.domain.decision import Effect
 from aisecops_langchain.domain.events import DecisionMade, parse_event
 from aisecops_langchain.errors import AisecopsError
 from aisecops_langchain.forensics.drift.proposal import Use, Uses
-from aisecops_langchain.forensics.drift.recorded import Unknown, key_of, recorded_of
+from aisecops_langchain.forensics.drift.recorded import Unknown, key_of
 from aisecops_langchain.forensics.drift.redecide import as_recorded, under
 from aisecops_langchain.forensics.drift.report import Determinism, DriftReport, Fault
 from aisecops_langchain.forensics.drift.tally import Occurrences, Seen, Tally
@@ -61,7 +61,7 @@ class TimeMachine:
             found = self._open.get(key)
             if found is None:
                 found = self._begin(key, fields)
-        except (AisecopsError, TypeError, KeyError, orjson.JSONEncodeError):
+        except (AisecopsError, TypeError, KeyError, AttributeError):  # JSONEncodeError is a TypeError
             self._malformed += 1
             return
         if not isinstance(trace, str) or not isinstance(event, str):
@@ -124,21 +124,21 @@ class TimeMachine:
         else:
             self._check(found, before)
         for tally in self._tallies:
-            tally.add(found, under(event, tally.policy, before))
+            tally.add(found, under(event.decision, found.recorded, tally.policy, before))
         if event.decision.effect is not Effect.DENY:
             profile = before.profile(event.call.tool, event.tool_profile) if before else event.tool_profile
-            hidden = recorded_of(event)
-            self.uses.add(Use.of(event, profile, None if isinstance(hidden, Unknown) else hidden.withheld))
+            hidden = None if isinstance(found.recorded, Unknown) else found.recorded.withheld
+            self.uses.add(Use.of(event, profile, hidden))
 
     def _check(self, found: Occurrences, policy: Policy) -> None:
         event = found.event
-        answer = as_recorded(event, policy)
+        answer = as_recorded(event.decision, found.recorded, policy)
         if isinstance(answer, Unknown):
             self._unknown[answer.value] += found.count
         elif answer:
             self._reproduced += found.count
         else:
-            again = under(event, policy, policy)
+            again = under(event.decision, found.recorded, policy, policy)
             now = Effect.DENY if isinstance(again, Unknown) else again.effect
             kind = (policy.digest, event.principal.agent, event.call.tool, event.decision.effect, now)
             self._faults.setdefault(kind, Seen()).add(found)

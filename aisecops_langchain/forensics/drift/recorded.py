@@ -7,7 +7,7 @@ that was withheld, redacted or erased is named as such and never guessed.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -18,7 +18,6 @@ from aisecops_langchain.domain.plan import CanonicalCall
 from aisecops_langchain.errors import CanonicalizationError
 
 _WITHHELD: Final = b'"$withheld"'
-_LABELS: Final = ("integrity", "confidentiality", "sources")
 
 
 class Unknown(StrEnum):
@@ -91,33 +90,25 @@ def key_of(fields: dict[str, JsonValue]) -> bytes:
         Bytes that two events share only if every policy re-decides both alike. Of sources, policy sees the kinds alone.
 
     Raises:
-        TypeError: If a label is not of the right shape.
+        TypeError, KeyError, AttributeError, JSONEncodeError: If the event is not of the right shape.
     """
-    call, labels = fields.get("call"), fields.get("argument_labels")
-    if not isinstance(call, dict) or not isinstance(labels, dict):
-        raise TypeError
+    known: dict[str, Any] = fields
+    call = known["call"]
     parts = (
-        fields.get("policy"),
-        fields.get("principal"),
-        [item for name, item in call.items() if name != "call_id"],
-        _label(fields.get("context")),
-        [(name, _label(item)) for name, item in labels.items()],
-        [fields.get(name) for name in _REST],
+        known["policy"],
+        known["principal"],
+        (call["tool"], call["digest"], call["arguments"], call["complete"]),
+        _label(known["context"]),
+        [(name, _label(item)) for name, item in known["argument_labels"].items()],
+        [known.get(name) for name in _REST],
     )
-    return orjson.dumps(parts, option=orjson.OPT_NON_STR_KEYS)
+    return orjson.dumps(parts)
 
 
 _REST: Final = ("decision", "argument_methods", "environment", "tool_profile", "task", "usage")
 
 
-def _label(label: JsonValue) -> object:
-    if not isinstance(label, dict):
-        raise TypeError
-    sources = label.get("sources")
-    if not isinstance(sources, list):
-        raise TypeError
-    return (
-        label.get("integrity"),
-        label.get("confidentiality"),
-        sorted({item["kind"] for item in sources}) if sources else None,  # type: ignore[index, call-overload, type-var]
-    )
+def _label(label: dict[str, Any]) -> object:
+    sources = label["sources"]
+    kinds = sources[0]["kind"] if len(sources) == 1 else sorted({item["kind"] for item in sources})
+    return label["integrity"], label["confidentiality"], kinds

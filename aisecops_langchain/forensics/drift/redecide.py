@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect, Reason, Stage
-from aisecops_langchain.domain.events import DecisionMade
 from aisecops_langchain.forensics.drift.comparable import task_answers, usage_answers
 from aisecops_langchain.forensics.drift.reads import reads_of
-from aisecops_langchain.forensics.drift.recorded import Recorded, Unknown, recorded_of
+from aisecops_langchain.forensics.drift.recorded import Recorded, Unknown
 from aisecops_langchain.policy import Policy
 from aisecops_langchain.policy.delegated import delegator, delegator_denied, meet, narrowed
 
@@ -27,23 +26,22 @@ _BY_POLICY: Final = frozenset({"delegator_denied", "ceiling_unknown"})
 Answer = Decision | Unknown
 
 
-def as_recorded(event: DecisionMade, policy: Policy) -> bool | Unknown:
+def as_recorded(made: Decision, recorded: Recorded | Unknown, policy: Policy) -> bool | Unknown:
     """Tell whether a decision comes out as recorded under the policy that made it.
 
     Args:
-        event: The decision.
+        made: The decision.
+        recorded: What it was made from, as far as the log tells.
         policy: The policy of that digest.
 
     Returns:
         Whether it is the same in every part; or why that cannot be told.
     """
-    recorded = recorded_of(event)
     if isinstance(recorded, Unknown):
         return recorded
     own = _own(policy, policy, recorded)
     if isinstance(own, Unknown):
         return own
-    made = event.decision
     reason = made.reasons[0] if made.reasons else None
     if reason is not None and made.stage in HELD:
         return narrowed(own, made.stage, reason) == made
@@ -55,29 +53,28 @@ def as_recorded(event: DecisionMade, policy: Policy) -> bool | Unknown:
     return met if isinstance(met, Unknown) else met == made
 
 
-def under(event: DecisionMade, policy: Policy, recorded_policy: Policy | None) -> Answer:
+def under(made: Decision, recorded: Recorded | Unknown, policy: Policy, before: Policy | None) -> Answer:
     """Decide a recorded request under another policy.
 
     Args:
-        event: The recorded decision.
+        made: The recorded decision.
+        recorded: What it was made from, as far as the log tells.
         policy: The other policy.
-        recorded_policy: The policy that made it, where that is at hand; what was counted is comparable only then.
+        before: The policy that made it, where that is at hand; what was counted is comparable only then.
 
     Returns:
         What the answer would have been, all else being equal; or why that cannot be told.
     """
-    made = event.decision
     if made.stage in HELD:
         return made
-    recorded = recorded_of(event)
     if isinstance(recorded, Unknown):
         return recorded
-    own = _own(policy, recorded_policy, recorded)
+    own = _own(policy, before, recorded)
     if isinstance(own, Decision) and own.effect is Effect.DENY:
         return own
     if not recorded.request.principal.delegators:
         return own
-    return _delegated(made, policy, recorded_policy, recorded, own)
+    return _delegated(made, policy, before, recorded, own)
 
 
 def _delegated(made: Decision, policy: Policy, before: Policy | None, recorded: Recorded, own: Answer) -> Answer:

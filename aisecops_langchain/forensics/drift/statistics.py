@@ -51,7 +51,7 @@ def adjusted(p_values: Sequence[float]) -> list[float]:
     count, least = len(p_values), 1.0
     found = [1.0] * count
     for rank, place in reversed(list(enumerate(sorted(range(count), key=p_values.__getitem__), 1))):
-        least = min(least, p_values[place] * count / rank)
+        least = min(least, max(p_values[place], p_values[place] * count / rank))  # rounding must not shrink it
         found[place] = least
     return found
 

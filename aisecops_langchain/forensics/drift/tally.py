@@ -13,7 +13,7 @@ import orjson
 
 from aisecops_langchain.domain.decision import Decision, Effect, Stage
 from aisecops_langchain.domain.events import DecisionMade
-from aisecops_langchain.forensics.drift.recorded import Unknown, recorded_of
+from aisecops_langchain.forensics.drift.recorded import Recorded, Unknown, recorded_of
 from aisecops_langchain.forensics.drift.redecide import HELD, Answer
 from aisecops_langchain.forensics.drift.report import BundleReport, Change, Coverage, Flip, RuleChange
 from aisecops_langchain.policy import Explanation, Policy
@@ -35,6 +35,7 @@ class Occurrences:
 
     def __init__(self, event: DecisionMade) -> None:
         self.event = event
+        self.recorded = recorded_of(event)
         self.count = 0
         self.places: dict[str, str] = {}
         """Ids of decisions by trace."""
@@ -124,7 +125,7 @@ class Tally:
         kind = _kind(change, found.event, old, new)
         if kind not in self.flips:
             self.flips[kind] = Seen()
-            self.first[kind] = _explained(self.policy, found.event)
+            self.first[kind] = _explained(self.policy, found.recorded)
         self.flips[kind].add(found)
 
     def report(self) -> BundleReport:
@@ -196,6 +197,5 @@ def _why(decision: Decision) -> str:
     return decision.reasons[0].message if decision.reasons else ""
 
 
-def _explained(policy: Policy, event: DecisionMade) -> Explanation | None:
-    recorded = recorded_of(event)
+def _explained(policy: Policy, recorded: Recorded | Unknown) -> Explanation | None:
     return None if isinstance(recorded, Unknown) else policy.explain(recorded.request)
