@@ -46,7 +46,8 @@ def wide(tmp_path: Path) -> str:
 
 @pytest.fixture
 def narrow(tmp_path: Path) -> str:
-    rule = {"id": "none", "effect": "deny", "tools": ["pay"]}
+    when = {"context.integrity": {"at_most": "user"}}
+    rule = {"id": "none", "effect": "deny", "tools": ["pay"], "when": when}
     return save(tmp_path / "narrow.yaml", rules=[*BUNDLE["rules"], rule])
 
 
@@ -70,7 +71,9 @@ def test_what_would_be_newly_allowed_closes_the_gate_and_shows_runs_and_reasons(
 
 @pytest.mark.parametrize(("fail_on", "code"), [("newly-allowed", 0), ("newly-denied", 1), ("terms", 0), ("any", 1)])
 def test_the_gate_is_chosen(run: Run, log: Path, narrow: str, fail_on: str, code: int) -> None:
-    assert run("drift", str(log), "--policy", narrow, "--fail-on", fail_on).exit_code == code
+    result = run("drift", str(log), "--policy", narrow, "--fail-on", fail_on)
+    assert result.exit_code == code
+    assert ("FAILED: policy office: 3 newly-denied" in result.output) is bool(code)
 
 
 def test_decisions_of_other_policies_are_named_and_gate_if_asked(run: Run, log: Path, wide: str) -> None:
