@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from aisecops_langchain.domain.events.base import Event, FindingRecord
+from aisecops_langchain.domain.events.base import Event, FindingRecord, RemovalRecord
 from aisecops_langchain.domain.labels import Label, Source
 
 
@@ -16,6 +16,8 @@ class _ContentEvent(Event):
     size: int
     """Length of the raw content in characters."""
     findings: tuple[FindingRecord, ...] = ()
+    removals: tuple[RemovalRecord, ...] = ()
+    """What was not passed on whatever it said, in order; the first of very many."""
 
 
 class ContentAdmitted(_ContentEvent):
