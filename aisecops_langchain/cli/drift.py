@@ -124,7 +124,9 @@ def _write(judged: Judged, junit: Path | None, sarif: Path | None, propose: Path
         _save(junit, junit_of(judged))
     if sarif is not None:
         _save(sarif, sarif_of(judged))
-    if propose is not None:
+    if propose is not None and judged.failed_as_a_log:
+        click.echo("no draft was written: the log does not verify, or cannot be read whole", err=True)
+    elif propose is not None:
         _save(propose, judged.uses.draft().encode())
 
 

@@ -40,6 +40,11 @@ class Judged:
         """Why the gate is closed, in words; empty if it is open."""
         return tuple(self._failures())
 
+    @property
+    def failed_as_a_log(self) -> bool:
+        """Whether what was read cannot be believed, or is not all."""
+        return bool(not self.verified.ok or self.unreadable or self.report.malformed)
+
     def gates(self, name: str) -> bool:
         """Whether something of this name closes the gate."""
         return name in self.fail_on or "any" in self.fail_on

@@ -198,6 +198,14 @@ def test_the_proposal_is_a_bundle_that_denies_until_it_is_reviewed(run: Run, tmp
     assert policy.decide(request(amount=5, to="mallory")).stage == "arguments"
 
 
+def test_no_draft_is_made_of_a_log_that_was_changed(run: Run, log: Path, office: str, tmp_path: Path) -> None:
+    segment = segment_of(log / "audit")
+    segment.write_bytes(segment.read_bytes().replace(b'"path":"a"', b'"path":"b"'))
+    draft = tmp_path / "draft.yaml"
+    assert run("drift", str(log), "--recorded", office, "--propose", str(draft)).exit_code == 1
+    assert not draft.exists()
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -147,7 +147,7 @@ class Uses:
         yield "  - {id: deny-until-reviewed, effect: deny, tools: ['*']}  # review: replace"
 
     def _capability(self, name: str, tool: str, right: _Right) -> Iterable[str]:
-        risk = max(right.risks, key=_RISKS.index)
+        risk = max(right.risks, key=_RISKS.index) if right.risks <= {*_RISKS} else _RISKS[-1]
         yield f"  {name}:  # review: {right.times} different calls"
         yield f"    tools: [{_json(tool)}]"
         yield f"    risk: {risk}  # review"
