@@ -90,7 +90,7 @@ def key_of(fields: dict[str, JsonValue]) -> bytes:
         Bytes that two events share only if every policy re-decides both alike. Of sources, policy sees the kinds alone.
 
     Raises:
-        TypeError, KeyError, AttributeError, JSONEncodeError: If the event is not of the right shape.
+        TypeError: Or ``KeyError`` or ``AttributeError``, if the event is not of the right shape.
     """
     known: dict[str, Any] = fields
     call = known["call"]
