@@ -22,6 +22,7 @@ _COMMANDS: Final = {
     "demo": LazyCommand(
         "aisecops_langchain.cli.demo:demo", "Run a governed agent over documents that ship along.", "demo"
     ),
+    "drift": LazyCommand("aisecops_langchain.cli.drift:drift_command", "Decide history again under other policies."),
     "effects": LazyCommand("aisecops_langchain.cli.effects:effects_group", "List effects and settle unknown ones."),
     "eval": LazyCommand("aisecops_langchain.cli.eval:eval_group", "Judge the layer with published suites.", "eval"),
     "grants": LazyCommand(

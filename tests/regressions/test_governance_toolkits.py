@@ -1,8 +1,4 @@
-"""G01 to G05: failures of governance toolkits, attacked through the public API.
-
-G05, a replay that only iterates over what was recorded: deciding history again under another policy does not exist here
-yet, so there is nothing to attack; what a decision was made from is in the log, and that is tested.
-"""
+"""G01 to G05: failures of governance toolkits, attacked through the public API."""
 
 from __future__ import annotations
 
@@ -22,11 +18,13 @@ from regression_kit import on_thread
 
 from aisecops_langchain import Policy, parse_policy, verify_log
 from aisecops_langchain.audit.layout import heads_path, segment_paths
+from aisecops_langchain.audit.scan import Scan
 from aisecops_langchain.domain.decision import DecisionRequest, Effect
 from aisecops_langchain.domain.labels import UNLABELLED
 from aisecops_langchain.domain.plan import CanonicalCall
 from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.errors import PolicyError
+from aisecops_langchain.forensics.drift import Change, TimeMachine
 from aisecops_langchain.testing import call
 
 ROOT = Path(__file__).parents[2]
@@ -141,7 +139,7 @@ def test_g04_a_default_of_allow_cannot_even_be_written(line: str) -> None:
 
 
 async def test_g05_a_recorded_decision_can_be_made_again_from_the_log(office: Office) -> None:
-    """A 'replay' only listed spans; here the recorded request yields the recorded decision. (No other policy yet.)"""
+    """A 'replay' only listed spans; here the recorded request yields the recorded decision."""
     await office.run(office.agent([SAFE, PAY_ALICE, call("wipe", "c9", path="/")], "done"), says("go"))
     made = office.of("decision_made")
     assert {event.decision.effect for event in made} == set(Effect)
@@ -159,3 +157,25 @@ async def test_g05_a_recorded_decision_can_be_made_again_from_the_log(office: Of
             **({"task": event.task} if event.task else {}),
         )
         assert parse_policy(POLICY).decide(request) == event.decision
+
+
+async def test_g05_history_is_decided_again_under_another_policy(office: Office, tmp_path: Path) -> None:
+    """A 'replay' only listed spans; here each recorded call is put to another policy, and nothing is run."""
+    await office.run(office.agent([SAFE, PAY_ALICE, call("wipe", "c9", path="/")], "done"), says("go"))
+    office.governor.close()
+    before = log_bytes(office.governor)
+    recorded = parse_policy(POLICY)
+    rules = orjson.loads(recorded.bundle_json())
+    rules["rules"] = [
+        {**rule, "effect": "allow"} if rule["effect"] == "require_approval" else rule for rule in rules["rules"]
+    ]
+    other = parse_policy(orjson.dumps(rules).decode())
+    machine = TimeMachine([other], [recorded])
+    for fields in Scan(office.home / "audit", {"decision_made"}):
+        machine.add(fields)
+    report = machine.report()
+    assert report.decisions == report.determinism.reproduced == 3
+    (found,) = report.bundles
+    assert found.changed[Change.NEWLY_ALLOWED] == 1
+    assert [(flip.tool, flip.old, flip.new) for flip in found.flips] == [("pay", Effect.REQUIRE_APPROVAL, Effect.ALLOW)]
+    assert log_bytes(office.governor) == before

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from aisecops_langchain.domain.approval import DEFAULT_REQUIREMENT, ApprovalRequirement, joined
 from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect, Reason, Stage
-from aisecops_langchain.domain.grant import tightest
 from aisecops_langchain.domain.permit import Binding
 from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.domain.warrant import Warrant
 from aisecops_langchain.errors import PermitError, WarrantError
+from aisecops_langchain.policy.delegated import delegator, delegator_denied, meet, narrowed
 from aisecops_langchain.runtime.decisions.pins import PinFault, Pins
 from aisecops_langchain.runtime.grants.service import StandingGrants
 from aisecops_langchain.runtime.policies.in_force import PolicyInForce
@@ -67,16 +66,16 @@ class Authority:
             ClockError: If there is no time to judge a warrant by.
         """
         if self._stops.find(binding.scope) is not None:
-            return _denied(decision, Stage.STOP, _STOPPED)
+            return narrowed(decision, Stage.STOP, _STOPPED)
         fault = self.pin_fault(binding.tool, binding.tool_definition)
         if fault is not None:
-            return _denied(decision, Stage.DEFINITION, Reason(code=fault.code, message=fault.message))
+            return narrowed(decision, Stage.DEFINITION, Reason(code=fault.code, message=fault.message))
         if not request.principal.delegators or decision.effect is Effect.DENY:
             return decision
         try:
             warrant = self._delegations.standing(request.principal)
         except WarrantError as error:
-            return _denied(decision, Stage.DELEGATION, Reason(code=f"warrant_{error.code}", message=error.message))
+            return narrowed(decision, Stage.DELEGATION, Reason(code=f"warrant_{error.code}", message=error.message))
         return decision if warrant is None else self._delegated(request, decision, warrant)
 
     def pin_fault(self, tool: str, definition: str) -> PinFault | None:
@@ -90,17 +89,16 @@ class Authority:
     def _delegated(self, request: DecisionRequest, decision: Decision, warrant: Warrant) -> Decision:
         if not _ceilings_counted(request, warrant):  # the policy in force has other budgets than the one before
             reason = Reason(code="ceiling_unknown", message="nobody counts what the warrant puts a ceiling on")
-            return _denied(decision, Stage.DELEGATION, reason)
+            return narrowed(decision, Stage.DELEGATION, reason)
         for position, link in enumerate(warrant.links):
             if not link.claims.covers(request.call):
                 reason = Reason(code="warrant_narrower", message="the warrant does not cover this call")
-                return _denied(decision, Stage.DELEGATION, reason)
-            above = _delegator(request.principal, position)
+                return narrowed(decision, Stage.DELEGATION, reason)
+            above = delegator(request.principal, position)
             theirs = self._policy.decide(request.model_copy(update={"principal": above}))
             if theirs.effect is Effect.DENY or theirs.policy != decision.policy:  # reloaded in between
-                message = f"delegator {above.agent!r} may not do this: {theirs.reasons[0].code}"
-                return _denied(decision, Stage.DELEGATION, Reason(code="delegator_denied", message=message))
-            decision = _meet(decision, theirs, above.agent)
+                return narrowed(decision, Stage.DELEGATION, delegator_denied(above.agent, theirs))
+            decision = meet(decision, theirs, above.agent)
         return decision
 
     def require(self, binding: Binding, grant: str | None) -> None:
@@ -135,41 +133,3 @@ class Authority:
 def _ceilings_counted(request: DecisionRequest, warrant: Warrant) -> bool:
     counted = {(item.warrant, item.budget) for item in request.usage.ceilings} if request.usage else set()
     return all((link.claims.digest(), name) in counted for link in warrant.links for name in link.claims.budget)
-
-
-def _delegator(principal: Principal, position: int) -> Principal:
-    """Return who stood at a position of the chain, as policy would have seen it there."""
-    links = principal.delegators
-    return principal.model_copy(update={"agent": links[position].agent, "delegators": links[:position]})
-
-
-def _meet(mine: Decision, theirs: Decision, agent: str) -> Decision:
-    update: dict[str, object] = {
-        "obligations": mine.obligations | theirs.obligations,
-        "approvals": joined((*_asked(mine), *_asked(theirs))),
-        "grants": tightest(item.grants for item in (mine, theirs) if item.effect is Effect.REQUIRE_APPROVAL),
-    }
-    if theirs.effect is Effect.REQUIRE_APPROVAL and mine.effect is not Effect.REQUIRE_APPROVAL:
-        asks = Reason(code="delegator_requires_approval", message=f"delegator {agent!r} would have to ask a person")
-        update |= {"effect": Effect.REQUIRE_APPROVAL, "reasons": (asks, *mine.reasons)}
-    return mine.model_copy(update=update)
-
-
-def _asked(decision: Decision) -> tuple[ApprovalRequirement, ...]:
-    """What a decision takes from a person, with the default spelled out so that joining loses nothing of it."""
-    if decision.effect is not Effect.REQUIRE_APPROVAL:
-        return ()
-    return decision.approvals or (DEFAULT_REQUIREMENT,)
-
-
-def _denied(decision: Decision, stage: Stage, reason: Reason) -> Decision:
-    return decision.model_copy(
-        update={
-            "effect": Effect.DENY,
-            "stage": stage,
-            "reasons": (reason, *decision.reasons),
-            "obligations": frozenset(),
-            "grants": None,
-            "approvals": (),
-        }
-    )
