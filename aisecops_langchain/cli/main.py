@@ -24,6 +24,9 @@ _COMMANDS: Final = {
     ),
     "effects": LazyCommand("aisecops_langchain.cli.effects:effects_group", "List effects and settle unknown ones."),
     "eval": LazyCommand("aisecops_langchain.cli.eval:eval_group", "Judge the layer with published suites.", "eval"),
+    "evidence": LazyCommand(
+        "aisecops_langchain.cli.evidence:evidence_group", "Pack one run for others, and check such a package."
+    ),
     "grants": LazyCommand(
         "aisecops_langchain.cli.grants:grants_group", "List and revoke what runs without asking again."
     ),
