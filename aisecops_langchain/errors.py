@@ -87,6 +87,10 @@ class EvidenceError(AisecopsError):
     """An evidence package cannot be made or read."""
 
 
+class IndexFaultError(AisecopsError):
+    """An index over a log is damaged, stale or false; the log itself is asked instead."""
+
+
 class QueryError(AisecopsError):
     """A question to the log cannot be answered: it is not a question, reaches outside the log, or makes no sense."""
 

@@ -98,7 +98,7 @@ def read_segment(path: Path) -> Iterator[LogEntry]:
         AuditFormatError: If the file cannot be read at all.
     """
     for line in iter_lines(path):
-        yield _entry(path.stem, line)
+        yield read_line(path.stem, line)
 
 
 def read_log(path: Path) -> Iterator[LogEntry]:
@@ -149,7 +149,16 @@ def _timed(path: Path) -> Iterator[tuple[datetime, LogEntry]]:
         yield latest, entry
 
 
-def _entry(segment: str, line: RawLine) -> LogEntry:
+def read_line(segment: str, line: RawLine) -> LogEntry:
+    """Read one line of a segment.
+
+    Args:
+        segment: Name of the segment.
+        line: The line.
+
+    Returns:
+        Its entry, with an error if it makes no sense.
+    """
     try:
         return _understood(segment, line)
     except AuditFormatError as error:

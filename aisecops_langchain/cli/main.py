@@ -31,9 +31,11 @@ _COMMANDS: Final = {
         "aisecops_langchain.cli.grants:grants_group", "List and revoke what runs without asking again."
     ),
     "policy": LazyCommand("aisecops_langchain.cli.policy:policy_group", "Check, test and compare policy bundles."),
+    "query": LazyCommand("aisecops_langchain.cli.query:query_command", "Ask the log in SQL.", "query"),
     "replay": LazyCommand("aisecops_langchain.cli.replay:replay_group", "Tell from the log what a run did, and why."),
     "stop": LazyCommand("aisecops_langchain.cli.stop:stop_group", "Stop a run, an agent or a tenant."),
     "tools": LazyCommand("aisecops_langchain.cli.tools:tools_group", "Pin tool definitions, and see what changed."),
+    "watch": LazyCommand("aisecops_langchain.cli.watch:watch_command", "Follow a log while it is written."),
 }
 
 _YOUNG: Final = 100_000

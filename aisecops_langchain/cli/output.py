@@ -64,8 +64,18 @@ def print_json(value: Mapping[str, object]) -> None:
     """
     import orjson
 
-    text = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
-    click.echo(_SPECIAL.sub(_json_escape, text))
+    click.echo(_escaped(orjson.dumps(value, option=orjson.OPT_INDENT_2)))
+
+
+def print_json_line(value: Mapping[str, object]) -> None:
+    """Print one JSON object on one line, as ``print_json`` does.
+
+    Args:
+        value: Plain JSON types.
+    """
+    import orjson
+
+    click.echo(_escaped(orjson.dumps(value)))
 
 
 def console() -> Console:
@@ -78,6 +88,10 @@ def console() -> Console:
 
     width = None if sys.stdout.isatty() else _PIPE_WIDTH
     return Console(file=sys.stdout, width=width, markup=False, emoji=False, highlight=False)
+
+
+def _escaped(text: bytes) -> str:
+    return _SPECIAL.sub(_json_escape, text.decode())
 
 
 def _json_escape(match: re.Match[str]) -> str:

@@ -50,7 +50,7 @@ def test_timeline(story: Story, snapshot: SnapshotAssertion) -> None:
 
 def test_overview(snapshot: SnapshotAssertion) -> None:
     console = paper()
-    show_overview(
-        console, [summarize(trace) for trace in traces_of([*governed_story().events, *broken_story().events])]
-    )
+    summaries = [summarize(trace) for trace in traces_of([*governed_story().events, *broken_story().events])]
+    rows = [row_of_summary(summary) for summary in summaries]
+    show_overview(console, rows, [len(summary.problems) for summary in summaries])
     assert written(console) == snapshot
