@@ -12,6 +12,7 @@ from trace_factory import Story, allowed_story, governed_story
 from aisecops_langchain.cli.render_summary import show_overview, show_summary
 from aisecops_langchain.cli.render_timeline import show_timeline
 from aisecops_langchain.forensics import problems_of, summarize, timeline, traces_of
+from aisecops_langchain.forensics.overview import row_of_summary
 
 
 def broken_story() -> Story:

@@ -1,8 +1,8 @@
 """One run of a log by the byte offsets of its lines.
 
-Invariant: what ``lines`` returns is what a scan of the log finds. Each segment is pinned by its size and the hash of its
-last line, which pins all before it in a log that verifies; each line by its own hash. What does not match, and a run
-that the index does not know, is looked for in the log itself, after which the index is made anew.
+Invariant: what ``lines`` returns is what a scan of a log that verifies finds. Each segment is pinned by its size and
+the hash of its last line, which pins all before it, each line by its own hash. When anything does not match, the index
+is made anew from the log.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from aisecops_langchain.errors import AuditFormatError, IndexFaultError
 from aisecops_langchain.forensics.index.store import IndexFile
 from aisecops_langchain.keyfile import load_or_create_key
 from aisecops_langchain.sealing import Sealer
+
+_MOST_PARTS: Final = 256
+"""Each time that the log has grown adds a part; beyond so many the index is made anew as one."""
 
 _ENTRY: Final = struct.Struct(">IQI32s")
 """Number of the segment, offset and length of the line in bytes, SHA-256 of the line."""
@@ -74,12 +77,10 @@ class TraceIndex:
         """
         try:
             self._update()
-            found = self._indexed(trace)
+            return self._indexed(trace)
         except IndexFaultError:
             self._rebuild()
-            found = self._indexed(trace)
-        # A row that is gone looks like a run that never was: only the log can tell.
-        return found or self._scanned(trace)
+            return self._indexed(trace)
 
     def _open(self) -> None:
         try:
@@ -103,9 +104,8 @@ class TraceIndex:
         for name in names:
             if name not in paths or not _still_ends(paths[name], covered[name]):
                 raise IndexFaultError("the log is not the one that was indexed", got=name)
-        grown = [
-            path for name, path in paths.items() if name not in covered or path.stat().st_size > covered[name].size
-        ]
+        sizes = {name: place.size for name, place in covered.items()}
+        grown = [path for name, path in paths.items() if path.stat().st_size > sizes.get(name, 0)]
         added: defaultdict[str, bytearray] = defaultdict(bytearray)
         changed = False
         for path in grown:
@@ -124,9 +124,10 @@ class TraceIndex:
     def _store(
         self, added: Mapping[str, bytearray], names: list[str], covered: Mapping[str, _Covered], parts: int
     ) -> None:
-        numbered = ((trace, len(self._file.parts(trace, parts)), bytes(lines)) for trace, lines in added.items())
-        state = {"names": names, "covered": covered, "parts": parts + 1}
-        self._file.extend(list(numbered), orjson.dumps(state))
+        if parts >= _MOST_PARTS:
+            raise IndexFaultError("the index is in too many parts", expected=f"at most {_MOST_PARTS}")
+        state = {"names": names, "covered": {name: list(place) for name, place in covered.items()}, "parts": parts + 1}
+        self._file.extend(parts, {trace: bytes(lines) for trace, lines in added.items()}, orjson.dumps(state))
 
     def _state(self) -> tuple[list[str], dict[str, _Covered], int]:
         data = self._file.state()
@@ -145,17 +146,6 @@ class TraceIndex:
                 if _digest(line) != digest:
                     raise IndexFaultError("a line is not the one that was indexed", got=names[segment])
                 found.append(line)
-        return found
-
-    def _scanned(self, trace: str) -> list[bytes]:
-        found = [
-            line.data
-            for path in segment_paths(self._log)
-            for line in iter_lines(path)
-            if line.complete and _trace(line.data) == trace
-        ]
-        if found:
-            self._rebuild()
         return found
 
 

@@ -1,15 +1,16 @@
 """The SQLite file of an index.
 
 Invariant: every row is under a seal that names its table and its key, so that none can be changed, moved or invented
-without the index's own key; the one row of ``state`` seals which segments are covered, how far, and how many runs there
-are. A file that is not such an index is thrown away and made anew, never repaired.
+without the index's own key. The one row of ``state`` seals which segments are covered, how far, and in how many parts;
+each part seals which runs it holds, so that a row that was taken away is missed.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Mapping
 from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -17,8 +18,10 @@ from aisecops_langchain.errors import IndexFaultError
 from aisecops_langchain.sealing import Sealer
 
 _VERSION: Final = 1
+_SHORT: Final = 16
 _SCHEMA: Final = """
     CREATE TABLE state (one INTEGER PRIMARY KEY CHECK (one = 1), data BLOB NOT NULL, seal TEXT NOT NULL) STRICT;
+    CREATE TABLE parts (part INTEGER PRIMARY KEY, runs BLOB NOT NULL, seal TEXT NOT NULL) STRICT;
     CREATE TABLE runs (trace TEXT, part INTEGER, lines BLOB NOT NULL, seal TEXT NOT NULL, PRIMARY KEY (trace, part))
       STRICT, WITHOUT ROWID;
 """
@@ -65,38 +68,48 @@ class IndexFile:
 
         Args:
             trace: The run.
-            count: How many times the index was extended; a run has at most one part of each.
+            count: How many parts the index has.
 
         Returns:
-            Its parts, in order.
+            What the parts say that hold the run, in order; empty if none does.
 
         Raises:
-            IndexFaultError: If one is not as it was sealed, or the chain of parts is broken.
+            IndexFaultError: If anything is missing, or not as it was sealed.
         """
         found: list[bytes] = []
         for part in range(count):
-            row = self._row("SELECT lines, seal FROM runs WHERE trace = ? AND part = ?", (trace, part))
+            row = self._row("SELECT runs, seal FROM parts WHERE part = ?", (part,))
             if row is None:
-                return found
-            found.append(self._checked(row, f"run/{part}", trace.encode("utf-8", "surrogatepass")))
+                raise IndexFaultError("a part of the index is gone", got=f"part {part}")
+            if not _holds(self._checked(row, f"part/{part}", b""), trace):
+                continue
+            row = self._row("SELECT lines, seal FROM runs WHERE trace = ? AND part = ?", (_text(trace), part))
+            if row is None:
+                raise IndexFaultError("a row of the index is gone", got=f"part {part}")
+            found.append(self._checked(row, f"run/{part}", _bytes(trace)))
         return found
 
-    def extend(self, parts: Iterable[tuple[str, int, bytes]], state: bytes) -> None:
-        """Add parts and say what is covered now, in one transaction.
+    def extend(self, part: int, runs: Mapping[str, bytes], state: bytes) -> None:
+        """Add a part and say what is covered now, in one transaction.
 
         Args:
-            parts: Run, number of the part, and its lines.
+            part: Its number.
+            runs: Lines by run.
             state: What is covered.
 
         Raises:
-            IndexFaultError: If the file cannot be written.
+            IndexFaultError: If the file cannot be written, or has such a part already.
         """
+        names = b"".join(sorted(map(_short, runs)))
         rows = (
-            (trace, part, lines, self._seal(f"run/{part}", trace.encode("utf-8", "surrogatepass"), lines))
-            for trace, part, lines in parts
+            (_text(trace), part, lines, self._seal(f"run/{part}", _bytes(trace), lines))
+            for trace, lines in runs.items()
         )
         try:
             with self._db:
+                self._db.execute(
+                    "INSERT INTO parts VALUES (?, ?, ?)", (part, names, self._seal(f"part/{part}", b"", names))
+                )
                 self._db.executemany("INSERT INTO runs VALUES (?, ?, ?, ?)", rows)
                 self._db.execute("REPLACE INTO state VALUES (1, ?, ?)", (state, self._seal("state", b"", state)))
         except sqlite3.Error as error:
@@ -130,6 +143,32 @@ class IndexFile:
         if not self._sealer.verifies(f"index/{place}", b"%d:" % len(name) + name + row.data, row.seal):
             raise IndexFaultError("the index was changed", expected="rows under their seals", got=place)
         return row.data
+
+
+def _holds(names: bytes, trace: str) -> bool:
+    """Whether a run is among the short names of a part, which are sorted."""
+    wanted = _short(trace)
+    low, high = 0, len(names) // _SHORT
+    while low < high:
+        middle = (low + high) // 2
+        if names[middle * _SHORT : (middle + 1) * _SHORT] < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return names[low * _SHORT : (low + 1) * _SHORT] == wanted
+
+
+def _short(trace: str) -> bytes:
+    return sha256(_bytes(trace)).digest()[:_SHORT]
+
+
+def _bytes(trace: str) -> bytes:
+    return trace.encode("utf-8", "surrogatepass")
+
+
+def _text(trace: str) -> str:
+    """A key that SQLite can hold, whatever characters the name has."""
+    return sha256(_bytes(trace)).hexdigest()
 
 
 def _unusable(error: sqlite3.Error) -> IndexFaultError:
