@@ -44,7 +44,7 @@ def show_overview(out: Console, traces: Sequence[TraceRow], problems: Sequence[i
             name(item.agent),
             item.outcome.value,
             _milliseconds(item.duration_ms),
-            "/".join(str(item.decisions[effect]) for effect in ("allow", "require_approval", "deny")),
+            f"{item.allowed}/{item.asked}/{item.denied}",
             str(item.executed),
             *(() if problems is None else (str(problems[place]),)),
         )

@@ -110,14 +110,19 @@ def _told_by_scan(path: Path) -> bool:
     from aisecops_langchain.cli.output import console
     from aisecops_langchain.cli.render_log import show_verdict
     from aisecops_langchain.cli.render_summary import show_overview
+    from aisecops_langchain.errors import QueryError
     from aisecops_langchain.forensics.sql import overview_of_log
 
     report = verify_log(log)
     if not report.ok:
         return False
+    try:
+        rows = overview_of_log(log)
+    except QueryError:  # too many runs for its memory, or a path that it cannot name: told the long way
+        return False
     out = console()
     show_verdict(out, report)
-    show_overview(out, overview_of_log(log), None)
+    show_overview(out, rows, None)
     return True
 
 

@@ -6,24 +6,26 @@ whole run to find.
 
 from __future__ import annotations
 
-from pydantic import AwareDatetime
+from datetime import datetime
+from typing import NamedTuple
 
-from aisecops_langchain.domain.base import Frozen
+from aisecops_langchain.domain.decision import Effect
 from aisecops_langchain.forensics.summary import Outcome, Summary, summarize
 from aisecops_langchain.forensics.trace import Trace
 
 
-class TraceRow(Frozen):
+class TraceRow(NamedTuple):
     """One run in one row."""
 
     trace: str
     agent: str
     outcome: Outcome
-    started: AwareDatetime
+    started: datetime
     duration_ms: float
     """Milliseconds from the first to the last event."""
-    decisions: dict[str, int]
-    """Number of decisions by effect."""
+    allowed: int
+    asked: int
+    denied: int
     executed: int
     """How many calls were started."""
     events: int
@@ -56,7 +58,9 @@ def row_of_summary(summary: Summary) -> TraceRow:
         outcome=summary.outcome,
         started=summary.started,
         duration_ms=summary.duration_ms,
-        decisions=summary.decisions,
+        allowed=summary.decisions[Effect.ALLOW],
+        asked=summary.decisions[Effect.REQUIRE_APPROVAL],
+        denied=summary.decisions[Effect.DENY],
         executed=sum(effect.starts > 0 for effect in summary.effects),
         events=sum(summary.events.values()),
     )

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from trace_factory import allowed_story, governed_story
 
-from aisecops_langchain.audit import AuditLog
-from aisecops_langchain.domain.events import AnyEvent
+from aisecops_langchain.audit import AuditLog, read_log
+from aisecops_langchain.domain.events import AnyEvent, Event
 from aisecops_langchain.forensics.overview import row_of
 from aisecops_langchain.forensics.sql import overview_of_log
 from aisecops_langchain.forensics.trace import traces_of
@@ -42,11 +42,13 @@ def _moved(event: AnyEvent, kind: int, by: int) -> AnyEvent:
 @given(st.lists(runs(), min_size=1, max_size=2))
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_one_scan_answers_as_the_pure_functions_do(segments: list[list[AnyEvent]]) -> None:
-    events = [event for segment in segments for event in segment]
     with tempfile.TemporaryDirectory() as folder:
         for segment in segments:
             with AuditLog.open(Path(folder), key=b"k" * 32) as log:
                 for event in segment:
                     log.append(event)
         rows = overview_of_log(Path(folder))
+        events = [
+            event for entry in read_log(Path(folder)) if entry.is_event and isinstance(event := entry.parse(), Event)
+        ]
     assert rows == tuple(sorted(map(row_of, traces_of(events)), key=lambda row: (row.started, row.trace)))

@@ -28,7 +28,7 @@ _START: Final[dict[str, str | bool | int | float | list[str]]] = {
     "autoload_known_extensions": "false",
     "temp_directory": "",
 }
-MEMORY: Final = "256MB"
+MEMORY: Final = "192MB"
 """What a question may use; it fails beyond that, since nothing is put on disk."""
 
 
@@ -151,6 +151,7 @@ class LogQuery:
             for statement in (
                 *create_views(self.paths),
                 f"SET memory_limit = '{MEMORY}'",
+                "SET enable_progress_bar = false",
                 "SET threads = 2",
                 "SET preserve_insertion_order = false",
                 "SET TimeZone = 'UTC'",

@@ -1,19 +1,20 @@
 """All runs of a log at a glance, by one scan.
 
 Invariant: the answer is that of the pure functions. Runs that the scan cannot tell for sure (without one end, with
-events recorded twice, or of several agents) are read line by line and told by those functions themselves.
+events recorded or calls started twice, or of several agents) are read line by line and told by those functions.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, cast
 
-from aisecops_langchain.audit import SegmentClosed, SegmentOpened
-from aisecops_langchain.audit.lines import split_line
-from aisecops_langchain.audit.reader import parse_body
+from aisecops_langchain.audit import LogEntry, SegmentClosed, SegmentOpened
+from aisecops_langchain.audit.lines import RawLine
+from aisecops_langchain.audit.reader import merged, read_line
 from aisecops_langchain.domain.events import AnyEvent
 from aisecops_langchain.errors import AuditFormatError
 from aisecops_langchain.forensics.overview import TraceRow, row_of
@@ -39,9 +40,11 @@ _SCAN: Final = """
     SELECT trace, min(principal.agent), any_value(outcome) FILTER (kind = 'run_finished'), min(time), max(time),
       count(*) FILTER (decision.effect = 'allow'), count(*) FILTER (decision.effect = 'require_approval'),
       count(*) FILTER (decision.effect = 'deny'),
-      len(list_distinct(list({plan: plan, call: call_id}) FILTER (kind = 'execution_started'))),
+      count(*) FILTER (kind = 'execution_started'),
       count(*),
-      count(*) = len(list_distinct(list(hash(id)))) AND count(*) FILTER (kind = 'run_finished') = 1
+      count(*) = len(list_distinct(list(hash(id)))) AND count(*) FILTER (kind = 'execution_started')
+        = coalesce(len(list_distinct(list(hash(plan, call_id)) FILTER (kind = 'execution_started'))), 0)
+        AND count(*) FILTER (kind = 'run_finished') = 1
         AND min(principal.agent) = max(principal.agent)
 """
 
@@ -84,23 +87,29 @@ def _row(found: tuple[object, ...]) -> TraceRow:
         outcome=Outcome(str(outcome)),
         started=began,
         duration_ms=round((ended - began).total_seconds() * 1000, 3),
-        decisions={"allow": cast("int", allow), "deny": cast("int", deny), "require_approval": cast("int", ask)},
-        executed=cast("int | None", executed) or 0,
+        allowed=cast("int", allow),
+        asked=cast("int", ask),
+        denied=cast("int", deny),
+        executed=cast("int", executed),
         events=cast("int", events),
     )
 
 
 def _told(engine: LogQuery, traces: Sequence[str]) -> Iterator[TraceRow]:
     wanted = ", ".join(quoted(trace) for trace in traces)
-    question = f"SELECT line FROM raw WHERE line->>'trace' IN ({wanted})"
-    events = (_event(str(line).encode()) for (line,) in engine.trusted(question).rows)
+    question = (
+        f"SELECT segment, line FROM raw WHERE line->>'trace' IN ({wanted}) ORDER BY segment, (line->>'seq')::BIGINT"
+    )
+    segments: defaultdict[str, list[LogEntry]] = defaultdict(list)
+    for segment, line in engine.trusted(question).rows:
+        segments[str(segment)].append(read_line(str(segment), RawLine(0, str(line).encode(), complete=True)))
+    events = (_event(entry) for entry in merged(map(iter, segments.values())))
     return (row_of(trace) for trace in traces_of(event for event in events if event is not None))
 
 
-def _event(line: bytes) -> AnyEvent | None:
-    parts = split_line(line)
+def _event(entry: LogEntry) -> AnyEvent | None:
     try:
-        parsed = parse_body(parts.body) if parts is not None else None
+        parsed = entry.parse()
     except AuditFormatError:
         return None
     return None if isinstance(parsed, SegmentOpened | SegmentClosed) else parsed
