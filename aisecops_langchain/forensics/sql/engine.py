@@ -28,7 +28,7 @@ _START: Final[dict[str, str | bool | int | float | list[str]]] = {
     "autoload_known_extensions": "false",
     "temp_directory": "",
 }
-MEMORY: Final = "192MB"
+MEMORY: Final = "165MB"
 """What a question may use; it fails beyond that, since nothing is put on disk."""
 
 

@@ -97,9 +97,9 @@ def _row(found: tuple[object, ...]) -> TraceRow:
 
 def _told(engine: LogQuery, traces: Sequence[str]) -> Iterator[TraceRow]:
     wanted = ", ".join(quoted(trace) for trace in traces)
-    question = (
-        f"SELECT segment, line FROM raw WHERE line->>'trace' IN ({wanted}) ORDER BY segment, (line->>'seq')::BIGINT"
-    )
+    # The opening record sets the time from which on a segment is merged, as it does for a reader of the whole log.
+    chosen = f"line->>'trace' IN ({wanted}) OR line->>'kind' = 'segment_opened'"
+    question = f"SELECT segment, line FROM raw WHERE {chosen} ORDER BY segment, (line->>'seq')::BIGINT"
     segments: defaultdict[str, list[LogEntry]] = defaultdict(list)
     for segment, line in engine.trusted(question).rows:
         segments[str(segment)].append(read_line(str(segment), RawLine(0, str(line).encode(), complete=True)))
