@@ -83,6 +83,18 @@ class AuditFormatError(AuditError):
     """A line of a log is not an event of this schema."""
 
 
+class EvidenceError(AisecopsError):
+    """An evidence package cannot be made or read."""
+
+
+class IndexFaultError(AisecopsError):
+    """An index over a log is damaged, stale or false; the log itself is asked instead."""
+
+
+class QueryError(AisecopsError):
+    """A question to the log cannot be answered: it is not a question, reaches outside the log, or makes no sense."""
+
+
 class LedgerError(AisecopsError):
     """The effect ledger is unreachable or refused a transition; nothing may run."""
 

@@ -93,11 +93,12 @@ def split_line(line: bytes) -> ChainedLine | None:
     return ChainedLine(int(place[1]), place[2].decode(), b"{" + line[place.end() :])
 
 
-def iter_lines(path: Path) -> Iterator[RawLine]:
+def iter_lines(path: Path, *, start: int = 0) -> Iterator[RawLine]:
     """Stream the lines of a file; the file is not kept open, so that any number of segments can be merged.
 
     Args:
         path: A segment or a sidecar.
+        start: Where a line begins, in bytes, from which on to read.
 
     Yields:
         Its lines in order; an incomplete one is the last, or one piece of an oversized line.
@@ -105,7 +106,7 @@ def iter_lines(path: Path) -> Iterator[RawLine]:
     Raises:
         AuditFormatError: If the file cannot be read.
     """
-    offset = 0
+    offset = start
     while block := _read_block(path, offset):
         for data in block:
             complete = data.endswith(b"\n")

@@ -7,7 +7,7 @@ with an error and hides nothing after it. Reading does not judge; whether the lo
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import itemgetter
@@ -98,7 +98,7 @@ def read_segment(path: Path) -> Iterator[LogEntry]:
         AuditFormatError: If the file cannot be read at all.
     """
     for line in iter_lines(path):
-        yield _entry(path.stem, line)
+        yield read_line(path.stem, line)
 
 
 def read_log(path: Path) -> Iterator[LogEntry]:
@@ -127,10 +127,18 @@ def read_log(path: Path) -> Iterator[LogEntry]:
             got="nothing that can be read",
             remedy="check the path",
         )
-    return _merged(segments)
+    return merged(map(read_segment, segments))
 
 
-def _merged(segments: list[Path]) -> Iterator[LogEntry]:
+def merged(segments: Iterable[Iterator[LogEntry]]) -> Iterator[LogEntry]:
+    """Merge the entries of several segments by time, each event once.
+
+    Args:
+        segments: The entries of each segment, in its order.
+
+    Yields:
+        The entries as one story.
+    """
     seen: set[str] = set()
     for _, entry in heapq.merge(*map(_timed, segments), key=itemgetter(0)):
         if entry.is_event:
@@ -140,16 +148,25 @@ def _merged(segments: list[Path]) -> Iterator[LogEntry]:
         yield entry
 
 
-def _timed(path: Path) -> Iterator[tuple[datetime, LogEntry]]:
+def _timed(entries: Iterator[LogEntry]) -> Iterator[tuple[datetime, LogEntry]]:
     """Pair entries with a time that never goes backwards, so that merging keeps the segment's order."""
     latest = _BEGINNING
-    for entry in read_segment(path):
+    for entry in entries:
         if entry.time is not None and entry.time > latest:
             latest = entry.time
         yield latest, entry
 
 
-def _entry(segment: str, line: RawLine) -> LogEntry:
+def read_line(segment: str, line: RawLine) -> LogEntry:
+    """Read one line of a segment.
+
+    Args:
+        segment: Name of the segment.
+        line: The line.
+
+    Returns:
+        Its entry, with an error if it makes no sense.
+    """
     try:
         return _understood(segment, line)
     except AuditFormatError as error:

@@ -6,17 +6,15 @@ Invariant: exit code 0 only for a log that verifies; 1 for one that does not; 2 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
+from aisecops_langchain.cli.keys import is_hash, pinned_keys
 from aisecops_langchain.cli.output import CommandError
 
 if TYPE_CHECKING:
     from aisecops_langchain.audit import ExpectedHead
-
-_HASH_DIGITS: Final = 64
-_KEY_FILE_LIMIT: Final = 4096
 
 
 @click.group("audit")
@@ -49,7 +47,7 @@ def verify_command(
     from aisecops_langchain.audit import verify_log
     from aisecops_langchain.cli.source import find_log
 
-    pinned = _pinned(keys) if keys else None
+    pinned = pinned_keys(keys) if keys else None
     head = _expected(expected) if expected is not None else None
     log = find_log(path)
     report = verify_log(log, public_keys=pinned, expect=head)
@@ -67,44 +65,11 @@ def verify_command(
     context.exit(0 if report.ok else 1)
 
 
-def _pinned(keys: tuple[str, ...]) -> dict[str, bytes]:
-    """Read trusted keys, by key id."""
-    from aisecops_langchain.audit.heads import key_id_of
-
-    publics = [_public_key(key) for key in keys]
-    return {key_id_of(public): public for public in publics}
-
-
-def _public_key(key: str) -> bytes:
-    """Read a key given as digits or as a file; raw bytes are refused, since a private key file looks just like that."""
-    text = key if _is_hash(key) else _key_file_text(Path(key))
-    if not _is_hash(text):
-        raise CommandError(
-            "--key is not a public key; expected: 64 hexadecimal digits, or a .pub file that holds them; "
-            "do: pass a file from the keys folder of the log, never the private key"
-        )
-    return bytes.fromhex(text)
-
-
-def _key_file_text(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return file.read(_KEY_FILE_LIMIT).decode("ascii", "replace").strip()
-    except (OSError, ValueError) as error:
-        raise CommandError(
-            f"--key cannot be read; expected: a readable .pub file; got: {type(error).__name__}"
-        ) from error
-
-
 def _expected(text: str) -> ExpectedHead:
     from aisecops_langchain.audit import ExpectedHead
 
     segment, _, rest = text.partition(":")
     seq, _, head = rest.partition(":")
-    if not segment or not (seq.isascii() and seq.isdecimal()) or not _is_hash(head):
+    if not segment or not (seq.isascii() and seq.isdecimal()) or not is_hash(head):
         raise CommandError("--expect is malformed; expected: SEGMENT:SEQ:HEAD, where HEAD is 64 hexadecimal digits")
     return ExpectedHead(segment=segment, seq=int(seq), head=head)
-
-
-def _is_hash(text: str) -> bool:
-    return len(text) == _HASH_DIGITS and all(digit in "0123456789abcdef" for digit in text)

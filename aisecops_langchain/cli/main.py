@@ -25,6 +25,9 @@ _COMMANDS: Final = {
     "drift": LazyCommand("aisecops_langchain.cli.drift:drift_command", "Decide history again under other policies."),
     "effects": LazyCommand("aisecops_langchain.cli.effects:effects_group", "List effects and settle unknown ones."),
     "eval": LazyCommand("aisecops_langchain.cli.eval:eval_group", "Judge the layer with published suites.", "eval"),
+    "evidence": LazyCommand(
+        "aisecops_langchain.cli.evidence:evidence_group", "Pack one run for others, and check such a package."
+    ),
     "grants": LazyCommand(
         "aisecops_langchain.cli.grants:grants_group", "List and revoke what runs without asking again."
     ),
@@ -32,10 +35,12 @@ _COMMANDS: Final = {
     "quarantine": LazyCommand(
         "aisecops_langchain.cli.quarantine:quarantine_group", "Read and delete content that was withheld."
     ),
+    "query": LazyCommand("aisecops_langchain.cli.query:query_command", "Ask the log in SQL.", "query"),
     "replay": LazyCommand("aisecops_langchain.cli.replay:replay_group", "Tell from the log what a run did, and why."),
     "scan": LazyCommand("aisecops_langchain.cli.scan:scan_command", "Inspect texts as untrusted content."),
     "stop": LazyCommand("aisecops_langchain.cli.stop:stop_group", "Stop a run, an agent or a tenant."),
     "tools": LazyCommand("aisecops_langchain.cli.tools:tools_group", "Pin tool definitions, and see what changed."),
+    "watch": LazyCommand("aisecops_langchain.cli.watch:watch_command", "Follow a log while it is written."),
 }
 
 _YOUNG: Final = 100_000

@@ -76,7 +76,18 @@ def json_text(value: Mapping[str, object]) -> str:
     """
     import orjson
 
-    return _SPECIAL.sub(_json_escape, orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+    return _escaped(orjson.dumps(value, option=orjson.OPT_INDENT_2))
+
+
+def print_json_line(value: Mapping[str, object]) -> None:
+    """Print one JSON object on one line, as ``print_json`` does.
+
+    Args:
+        value: Plain JSON types.
+    """
+    import orjson
+
+    click.echo(_escaped(orjson.dumps(value)))
 
 
 def console() -> Console:
@@ -89,6 +100,10 @@ def console() -> Console:
 
     width = None if sys.stdout.isatty() else _PIPE_WIDTH
     return Console(file=sys.stdout, width=width, markup=False, emoji=False, highlight=False)
+
+
+def _escaped(text: bytes) -> str:
+    return _SPECIAL.sub(_json_escape, text.decode())
 
 
 def _json_escape(match: re.Match[str]) -> str:

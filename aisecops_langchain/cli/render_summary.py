@@ -5,7 +5,7 @@ Invariant: problems come before figures, and text from the log is never interpre
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from rich.console import Console
@@ -16,6 +16,7 @@ from aisecops_langchain.cli.render_log import line
 from aisecops_langchain.forensics.approvals import ApprovalAsked, ApprovalSummary
 from aisecops_langchain.forensics.grants import GrantSeen
 from aisecops_langchain.forensics.outcome import Outcome
+from aisecops_langchain.forensics.overview import TraceRow
 from aisecops_langchain.forensics.problems import Problem
 from aisecops_langchain.forensics.summary import Summary
 from aisecops_langchain.forensics.text import name, said, short
@@ -30,27 +31,30 @@ _STYLES: Final = {
 }
 
 
-def show_overview(out: Console, summaries: Iterable[Summary]) -> None:
+def show_overview(out: Console, traces: Sequence[TraceRow], problems: Sequence[int] | None) -> None:
     """Show many traces, one row each.
 
     Args:
         out: Where to.
-        summaries: The traces.
+        traces: The traces.
+        problems: How many gaps and violations each has; None if nobody looked.
     """
     rows = [
         (
             name(item.trace),
-            name(item.principal.agent),
+            name(item.agent),
             item.outcome.value,
             _milliseconds(item.duration_ms),
-            "/".join(str(item.decisions[effect]) for effect in ("allow", "require_approval", "deny")),
-            str(sum(effect.starts > 0 for effect in item.effects)),
-            str(len(item.problems)),
+            f"{item.allowed}/{item.asked}/{item.denied}",
+            str(item.executed),
+            *(() if problems is None else (str(problems[place]),)),
         )
-        for item in summaries
+        for place, item in enumerate(traces)
     ]
-    headings = ("trace", "agent", "outcome", "took", "allow/ask/deny", "executed", "problems")
-    _show_table(out, f"{len(rows)} traces", headings, rows)
+    headings = ("trace", "agent", "outcome", "took", "allow/ask/deny", "executed")
+    _show_table(out, f"{len(rows)} traces", (*headings, "problems") if problems is not None else headings, rows)
+    if problems is None:
+        out.print(line("In so large a log, gaps and violations are looked for in one trace at a time."))
     out.print(line("Show one with --trace ID."))
 
 

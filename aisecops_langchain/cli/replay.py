@@ -5,6 +5,7 @@ Invariant: it reads and never runs anything; what does not verify is shown with 
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from aisecops_langchain.cli.source import LoadedLog
 
 _SHOWN_TRACES: Final = 20
+_LARGE_BYTES: Final = 64 * 1024 * 1024
+"""From this size of a log on, an overview does not hold its events."""
 
 
 @click.group("replay")
@@ -38,6 +41,8 @@ def summary_command(*, paths: tuple[Path, ...], trace_id: str | None, as_json: b
     from aisecops_langchain.cli.source import load_log
     from aisecops_langchain.forensics.summary import summarize
 
+    if trace_id is None and not as_json and len(paths) == 1 and _told_by_scan(paths[0]):
+        return
     log = load_log(*paths, trace=trace_id)
     summaries = [summarize(trace, log.delegations) for trace in log.traces]
     if as_json:
@@ -49,13 +54,15 @@ def summary_command(*, paths: tuple[Path, ...], trace_id: str | None, as_json: b
     from aisecops_langchain.cli.output import console
     from aisecops_langchain.cli.render_log import show_verdicts
     from aisecops_langchain.cli.render_summary import show_overview, show_summary
+    from aisecops_langchain.forensics.overview import row_of_summary
 
     out = console()
     show_verdicts(out, log)
     if len(summaries) == 1:
         show_summary(out, summaries[0])
     else:
-        show_overview(out, summaries)
+        rows = [row_of_summary(summary) for summary in summaries]
+        show_overview(out, rows, [len(summary.problems) for summary in summaries])
 
 
 @replay_group.command("timeline")
@@ -85,6 +92,39 @@ def timeline_command(*, paths: tuple[Path, ...], trace_id: str | None, as_json: 
     show_verdicts(out, log)
     _name_others(log)
     show_timeline(out, trace, entries, problems_of(trace))
+
+
+def _told_by_scan(path: Path) -> bool:
+    """Show a large log that verifies from one scan, where the extra for it is there; its events are not kept."""
+    from aisecops_langchain.cli.source import find_log
+
+    log = find_log(path)
+    if find_spec("duckdb") is None or _size(log) < _LARGE_BYTES:
+        return False
+    from aisecops_langchain.audit import verify_log
+    from aisecops_langchain.cli.output import console
+    from aisecops_langchain.cli.render_log import show_verdict
+    from aisecops_langchain.cli.render_summary import show_overview
+    from aisecops_langchain.errors import QueryError
+    from aisecops_langchain.forensics.sql import overview_of_log
+
+    report = verify_log(log)
+    if not report.ok:
+        return False
+    try:
+        rows = overview_of_log(log)
+    except QueryError:  # too many runs for its memory, or a path that it cannot name: told the long way
+        return False
+    out = console()
+    show_verdict(out, report)
+    show_overview(out, rows, None)
+    return True
+
+
+def _size(log: Path) -> int:
+    from aisecops_langchain.audit.layout import segment_paths
+
+    return sum(path.stat().st_size for path in (segment_paths(log) if log.is_dir() else [log]))
 
 
 def _name_others(log: LoadedLog) -> None:

@@ -36,16 +36,7 @@ class LogPart:
 
     def to_json(self) -> dict[str, object]:
         """Return what is known of this log itself as plain JSON."""
-        return {
-            "path": str(self.path),
-            "verified": self.report.ok,
-            "keys_pinned": self.report.keys_pinned,
-            "events": self.report.events,
-            "segments": len(self.report.segments),
-            "unreadable_lines": self.unreadable,
-            "problems": [problem.model_dump(mode="json") for problem in self.report.problems],
-            "warnings": [warning.model_dump(mode="json") for warning in self.report.warnings],
-        }
+        return log_json(self.path, self.report, unreadable=self.unreadable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +65,29 @@ class LoadedLog:
     def faults(self) -> tuple[str, ...]:
         """Say in words what keeps this log from being trusted, for what is shown without a verdict above it."""
         return tuple(fault for part in self.parts for fault in _faults(part))
+
+
+def log_json(path: Path, report: VerifyReport, *, unreadable: int = 0) -> dict[str, object]:
+    """Return what is known of a log as plain JSON.
+
+    Args:
+        path: The log.
+        report: Its verification.
+        unreadable: Number of lines that are no events.
+
+    Returns:
+        The facts by name.
+    """
+    return {
+        "path": str(path),
+        "verified": report.ok,
+        "keys_pinned": report.keys_pinned,
+        "events": report.events,
+        "segments": len(report.segments),
+        "unreadable_lines": unreadable,
+        "problems": [problem.model_dump(mode="json") for problem in report.problems],
+        "warnings": [warning.model_dump(mode="json") for warning in report.warnings],
+    }
 
 
 def find_log(path: Path) -> Path:

@@ -12,6 +12,7 @@ from trace_factory import Story, allowed_story, governed_story
 from aisecops_langchain.cli.render_summary import show_overview, show_summary
 from aisecops_langchain.cli.render_timeline import show_timeline
 from aisecops_langchain.forensics import problems_of, summarize, timeline, traces_of
+from aisecops_langchain.forensics.overview import row_of_summary
 
 
 def broken_story() -> Story:
@@ -50,7 +51,7 @@ def test_timeline(story: Story, snapshot: SnapshotAssertion) -> None:
 
 def test_overview(snapshot: SnapshotAssertion) -> None:
     console = paper()
-    show_overview(
-        console, [summarize(trace) for trace in traces_of([*governed_story().events, *broken_story().events])]
-    )
+    summaries = [summarize(trace) for trace in traces_of([*governed_story().events, *broken_story().events])]
+    rows = [row_of_summary(summary) for summary in summaries]
+    show_overview(console, rows, [len(summary.problems) for summary in summaries])
     assert written(console) == snapshot
