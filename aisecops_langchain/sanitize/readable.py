@@ -21,6 +21,9 @@ _SAMPLE: Final = 64
 _SHORT: Final = 256
 """Characters of tokens whose reading is remembered: most readings of a text hold the same ones."""
 
+_SHORTEST_DIGITS: Final = 32
+"""Fewer digits alone encode nothing: base64 has letters, and so have hexadecimal digits unless they are written twice."""
+
 _HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2}){8,}")
 _BASE32: Final = re.compile(r"[A-Z2-7]{16,}")
 _STANDARD: Final = str.maketrans("-_", "+/", "\r\n=")
@@ -55,7 +58,7 @@ def decode_token(token: str) -> str:
     Returns:
         The text, or nothing if there is none.
     """
-    if token.isdigit():  # base64 has letters, and hexadecimal digits without letters spell no word with j to o
+    if len(token) < _SHORTEST_DIGITS and token.isdigit():
         return ""
     return _remembered(token) if len(token) <= _SHORT else _decode_token(token)
 

@@ -96,7 +96,7 @@ HARMLESS = [
     "self.password = config.password",
     "def login(user, password=None, token: str = ''):",
     "The password is wrong, the token is expired, and the secret is out.",
-    "Keep the secret: nobody must know.",
+    "Keep the secret: the cake is chocolate.",
     "max_tokens: 4096, total_tokens=128",
     "To reset your password: https://example.com/reset-password-now-12",
     "https://example.com:8080/path@home",
