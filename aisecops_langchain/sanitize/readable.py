@@ -22,7 +22,7 @@ _SHORT: Final = 256
 """Characters of tokens whose reading is remembered: most readings of a text hold the same ones."""
 
 _SHORTEST_DIGITS: Final = 32
-"""Fewer digits alone encode nothing: base64 has letters, and so have hexadecimal digits unless they are written twice."""
+"""Fewer digits alone encode nothing: base64 has letters, and so have hexadecimal digits that are not written twice."""
 
 _HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2}){8,}")
 _BASE32: Final = re.compile(r"[A-Z2-7]{16,}")
