@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from aisecops_langchain.adapters.planning import PlanningNode
     from aisecops_langchain.adapters.retriever import SanitizingRetriever
     from aisecops_langchain.adapters.state import GovernanceState
+    from aisecops_langchain.adapters.store import GovernedStore
     from aisecops_langchain.adapters.tools import govern_tools
     from aisecops_langchain.audit import AuditLog, verify_log
     from aisecops_langchain.domain.principal import Approver, Principal
@@ -48,6 +49,7 @@ _HOMES: Final = {
     "ExecutorNode": "adapters.executor",
     "FinishNode": "adapters.finish",
     "GovernanceState": "adapters.state",
+    "GovernedStore": "adapters.store",
     "Governor": "runtime.governor",
     "IntakeNode": "adapters.intake",
     "PlanningNode": "adapters.planning",
@@ -87,6 +89,7 @@ __all__ = [
     "ExecutorNode",
     "FinishNode",
     "GovernanceState",
+    "GovernedStore",
     "Governor",
     "IdentityProvider",
     "IntakeNode",

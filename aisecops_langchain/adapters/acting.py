@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aisecops_langchain.canonical import digest_texts
-from aisecops_langchain.domain.labels import Label
+from aisecops_langchain.domain.labels import Label, join_all
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.errors import ConfigurationError
 
@@ -28,6 +28,12 @@ class Acting:
     """Names this very call as the one place where an answer may be opened."""
     idempotency_key: str
     """The key of the effect, for target systems that do the same request only once."""
+    read: list[Label] = field(default_factory=list)
+    """Labels of what the tool read from memory so far; they reach the label of its result."""
+
+    def based_on(self) -> Label:
+        """Join everything that what the tool writes may depend on."""
+        return join_all((self.label, *self.read))
 
 
 _ACTING: ContextVar[Acting | None] = ContextVar("aisecops_acting", default=None)
@@ -41,6 +47,11 @@ def acting(now: Acting) -> Iterator[None]:
         yield
     finally:
         _ACTING.reset(before)
+
+
+def call_under_way() -> Acting | None:
+    """Return the governed call that is being carried out, if this runs inside one."""
+    return _ACTING.get()
 
 
 def current_call() -> Acting:

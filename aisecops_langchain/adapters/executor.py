@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ from aisecops_langchain.adapters.node import GovernanceNode, mapping_of
 from aisecops_langchain.adapters.orders import Reading, read_order
 from aisecops_langchain.adapters.place import Place, PrincipalSource, traced
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES
+from aisecops_langchain.adapters.store import with_governed_store
 from aisecops_langchain.adapters.tools import GovernedTool
 from aisecops_langchain.adapters.translate import error_message, refusal, structure_of, text_of, with_text
 from aisecops_langchain.canonical import digest_text
@@ -57,6 +58,8 @@ class _Started:
     tool: GovernedTool
     terms: Terms
     running: Running
+    read: list[Label] = field(default_factory=list)
+    """Labels of what the tool reads from memory."""
 
 
 class ExecutorNode(GovernanceNode):
@@ -80,7 +83,7 @@ class ExecutorNode(GovernanceNode):
         started = self._begin(state, config)
         if not isinstance(started, _Started):
             return started
-        given, for_tools = [self._tool_call(started)], _for_tools(config, started.place)
+        given, for_tools = [self._tool_call(started)], self._for_tools(config, started.place)
         with acting(self._acting(started)):
             ended = self._carrier.run(started.running, started.terms, lambda: self._node.invoke(given, for_tools))
         return self._account(started, ended)
@@ -90,7 +93,7 @@ class ExecutorNode(GovernanceNode):
         started = await undisturbed(lambda: self._begin(mapping_of(input), config), undo=self._never_called)
         if not isinstance(started, _Started):
             return started
-        given, for_tools = [self._tool_call(started)], _for_tools(config, started.place)
+        given, for_tools = [self._tool_call(started)], self._for_tools(config, started.place)
         blocking = None if has_coroutine(started.tool.tool) else partial(self._node.invoke, given, for_tools)
         with acting(self._acting(started)):
             ended = await self._carrier.arun(
@@ -122,7 +125,7 @@ class ExecutorNode(GovernanceNode):
         binding, permit = started.running.binding, started.running.permit
         label = self._governor.planner.context_of(binding.scope, binding.plan)
         key = started.running.idempotency_key
-        return Acting(binding.scope, label or UNKNOWN_SENDER, recipient_of(permit.id), key)
+        return Acting(binding.scope, label or UNKNOWN_SENDER, recipient_of(permit.id), key, started.read)
 
     def _tool_call(self, started: _Started) -> ToolCall:
         """Write the call as the tool takes it: exactly what was permitted, and the key that the runtime gives."""
@@ -130,6 +133,12 @@ class ExecutorNode(GovernanceNode):
         given = {} if argument is None else {argument: started.running.idempotency_key}
         arguments = {**reading.call.arguments(), **given}
         return ToolCall(name=reading.call.tool, args=arguments, id=reading.call_id, type="tool_call")
+
+    def _for_tools(self, config: RunnableConfig | None, place: Place) -> RunnableConfig:
+        """Derive the configuration that tools run with; whatever store the graph has, they get the governed one."""
+        known = traced(config, place)
+        kept = {key: item for key, item in known.get("configurable", {}).items() if key != _READ_STATE}
+        return {**known, "configurable": with_governed_store(kept, self._governor, self._principal)}
 
     def _never_called(self, started: _Started | dict[str, Any]) -> None:
         """Account for a call that was begun for a task which was cancelled meanwhile."""
@@ -226,7 +235,7 @@ class _Inspection:
         shown = with_text(message, inspect)
         if not labels:  # nothing but pictures, say: they still came from the tool
             inspect("")
-        label = join_all(labels)
+        label = join_all((*labels, *self._started.read))
         self.seen.append(label)
         fields = self._fields(message) if own else ()
         self.labels |= sealed(self._governor, self._started.place, shown, label, fields)
@@ -253,12 +262,3 @@ def _as_messages(found: list[Any]) -> list[BaseMessage]:
         return convert_to_messages(found)
     except (ValueError, TypeError, NotImplementedError) as error:
         raise SanitizeError("a tool added something that is no message", got=type(error).__name__) from None
-
-
-def _for_tools(config: RunnableConfig | None, place: Place) -> RunnableConfig:
-    """Derive the configuration that tools run with."""
-    known = traced(config, place)
-    return {
-        **known,
-        "configurable": {key: item for key, item in known.get("configurable", {}).items() if key != _READ_STATE},
-    }

@@ -6,7 +6,6 @@ Invariant: every event kind has a sentence of its own, and every word in it that
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import singledispatchmethod
 
 from aisecops_langchain.domain.decision import Effect
@@ -33,8 +32,12 @@ from aisecops_langchain.domain.events import (
     ExecutionRetried,
     ExecutionStarted,
     ExecutionUnknown,
-    FindingRecord,
     IdentityRefused,
+    MemoryBlocked,
+    MemoryErased,
+    MemoryRead,
+    MemoryTampered,
+    MemoryWritten,
     ModelFailed,
     ModelFinished,
     ModelStarted,
@@ -69,6 +72,7 @@ from aisecops_langchain.domain.principal import Approver
 from aisecops_langchain.forensics.calls import Calls
 from aisecops_langchain.forensics.text import call_text, name, names, reasons, said, short
 from aisecops_langchain.forensics.trace import Trace
+from aisecops_langchain.forensics.wording_content import content_told, memory_told
 
 _VERBS = {Effect.ALLOW: "allowed", Effect.DENY: "denied", Effect.REQUIRE_APPROVAL: "left to a person"}
 
@@ -151,34 +155,21 @@ class Narrator:
         return f"The run ended: {event.outcome}" + _because(event.reason)
 
     @_tell.register
-    def _(self, event: ContentAdmitted) -> str:
-        return f"{_content(event)} was admitted unchanged{_findings(event.findings)}"
+    def _(
+        self,
+        event: ContentAdmitted
+        | ContentSanitized
+        | ContentBlocked
+        | PromptAllowed
+        | PromptBlocked
+        | OutputAllowed
+        | OutputBlocked,
+    ) -> str:
+        return content_told(event)
 
     @_tell.register
-    def _(self, event: ContentSanitized) -> str:
-        actions = names(event.actions) or "changed"
-        return f"{_content(event)} was {actions} before use{_findings(event.findings)}"
-
-    @_tell.register
-    def _(self, event: ContentBlocked) -> str:
-        return f"{_content(event)} was withheld{_findings(event.findings)}{_because(event.reason)}"
-
-    @_tell.register
-    def _(self, event: PromptAllowed) -> str:
-        return f"The prompt of user {name(event.principal.user)} was let through{_findings(event.findings)}"
-
-    @_tell.register
-    def _(self, event: PromptBlocked) -> str:
-        who = name(event.principal.user)
-        return f"The prompt of user {who} was refused{_findings(event.findings)}{_because(event.reason)}"
-
-    @_tell.register
-    def _(self, event: OutputAllowed) -> str:
-        return f"The answer was let out as {event.label.integrity}{_findings(event.findings)}"
-
-    @_tell.register
-    def _(self, event: OutputBlocked) -> str:
-        return f"The answer was withheld{_findings(event.findings)}{_because(event.reason)}"
+    def _(self, event: MemoryWritten | MemoryRead | MemoryErased | MemoryBlocked | MemoryTampered) -> str:
+        return memory_told(event)
 
     @_tell.register
     def _(self, event: BudgetExhausted) -> str:
@@ -325,16 +316,6 @@ class Narrator:
 
 def _person(approver: Approver) -> str:
     return name(approver.id) + ("" if approver.verified else " (identity not verified)")
-
-
-def _content(event: ContentAdmitted | ContentSanitized | ContentBlocked) -> str:
-    kind = event.source.kind.value.replace("_", " ").capitalize()
-    return f"{kind} {name(event.source.name)} ({event.label.integrity}, {event.size} characters)"
-
-
-def _findings(findings: Iterable[FindingRecord]) -> str:
-    seen = sorted({f"{item.category}/{item.severity}" for item in findings})
-    return f"; found {names(seen)}" if seen else ""
 
 
 def _because(reason: str) -> str:

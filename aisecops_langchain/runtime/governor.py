@@ -29,6 +29,7 @@ from aisecops_langchain.runtime.effects import Effects
 from aisecops_langchain.runtime.execution import Execution
 from aisecops_langchain.runtime.gate import Gate
 from aisecops_langchain.runtime.insistence import Insistence
+from aisecops_langchain.runtime.memories import Memories
 from aisecops_langchain.runtime.opening import PolicySource, load, open_stores, today_in
 from aisecops_langchain.runtime.planning import Planner
 from aisecops_langchain.runtime.policy_change import PolicyChange
@@ -65,6 +66,7 @@ class Governor:
         policy: The policy in force; ``reload`` brings another one into force.
         recorder: Writes events.
         admission: Lets content in.
+        memories: Seals what goes into long-term memory, and recognises what comes out.
         planner: Makes plans.
         gate: Decides and issues permits.
         approvals: Asks people.
@@ -101,6 +103,7 @@ class Governor:
         self.labels = LabelSeals(sealer)
         self.messages = MessageSeals(sealer)
         self.admission = Admission(sanitizer or Sanitizer(), self.recorder)
+        self.memories = Memories(ledger, self.recorder, sealer, self.admission.sanitizer)
         tasks = TaskReader(scope_extractor or KeywordScope(), self._policy, FixedScopes(ledger, sealer))
         self.planner = Planner(
             self.recorder, sealer, max_calls=limits.max_calls_per_plan, tasks=tasks, today=today_in(environment)

@@ -159,6 +159,7 @@ class Table(StrEnum):
     APPROVALS = "approvals"
     STOPS = "stops"
     SCOPES = "scopes"
+    MEMORIES = "memories"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ _STEPS: Final[tuple[tuple[LiteralString, ...], ...]] = (
         "CREATE INDEX effects_by_state ON {schema}.effects (state)",
     ),
     (f"CREATE TABLE {{schema}}.scopes ({_ROWS})",),
+    (f"CREATE TABLE {{schema}}.memories ({_ROWS})",),
 )
 VERSION: Final = len(_STEPS)
 """The version that this release writes: the number of steps."""

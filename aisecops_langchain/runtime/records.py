@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Literal, TypeVar
+from typing import Any, ClassVar, Final, Literal, TypeVar, get_args
 
 import orjson
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -106,18 +106,38 @@ class ScopeRecord(Frozen):
     task: TaskScope
 
 
-Record = TypeVar("Record", EffectRecord, ApprovalRecord, StopRegister, ScopeRecord)
+class MemoryVersion(Frozen):
+    """One thing that a memory may lawfully say."""
 
-_FORMS: Final[Mapping[type, TypeAdapter[Any]]] = {
-    kind: TypeAdapter(kind) for kind in (EffectRecord, ApprovalRecord, StopRegister, ScopeRecord)
-}
+    seal: str
+    """The seal that it lies under; empty where the memory was erased."""
+    began: int
+    """When its writing began, by the clock of the record."""
+    settled: int = 0
+    """When its writing was known to be over, by the same clock; 0 while it may be under way."""
+
+
+class MemoryHead(Frozen):
+    """What one memory may say now, and whose it is."""
+
+    state: Literal["memory"] = "memory"
+    tenant: str
+    clock: int = 0
+    """Counts what happened to this memory."""
+    versions: tuple[MemoryVersion, ...] = ()
+
+
+AnyRecord = EffectRecord | ApprovalRecord | StopRegister | ScopeRecord | MemoryHead
+Record = TypeVar("Record", EffectRecord, ApprovalRecord, StopRegister, ScopeRecord, MemoryHead)
+
+_FORMS: Final[Mapping[type, TypeAdapter[Any]]] = {kind: TypeAdapter(kind) for kind in get_args(AnyRecord)}
 
 
 def close_row(
     sealer: Sealer,
     table: Table,
     key: str,
-    record: EffectRecord | ApprovalRecord | StopRegister | ScopeRecord,
+    record: AnyRecord,
     body: bytes | None = None,
 ) -> Row:
     """Seal a record into a row.

@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS effects ({_ROWS});
 CREATE TABLE IF NOT EXISTS approvals ({_ROWS});
 CREATE TABLE IF NOT EXISTS stops ({_ROWS});
 CREATE TABLE IF NOT EXISTS scopes ({_ROWS});
+CREATE TABLE IF NOT EXISTS memories ({_ROWS});
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 """
 _SELECT: Final = {table: f"SELECT state, body, seal FROM {table.value} WHERE key=?" for table in Table}  # noqa: S608
@@ -44,9 +45,9 @@ _UPDATE: Final = {
     table: f"UPDATE {table.value} SET state=?, body=?, seal=? WHERE key=? AND seal=?"  # noqa: S608
     for table in Table
 }
-_VERSION: Final = 2
-"""2 added stops: a release that does not know them must not open a ledger that may hold one."""
-_READABLE: Final = frozenset({0, 1, _VERSION})
+_VERSION: Final = 3
+"""2 added stops: a release that does not know them must not open a ledger that may hold one. 3 added memories."""
+_READABLE: Final = frozenset({0, 1, 2, _VERSION})
 _BUSY_SECONDS: Final = 10.0
 
 

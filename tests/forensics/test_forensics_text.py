@@ -86,7 +86,7 @@ def test_arguments_that_the_log_does_not_hold_are_not_invented() -> None:
 def _poisoned(value: object, text: str) -> object:
     """Replace every free text in an event's data, keeping what the schema fixes."""
     fixed = {"kind", "v", "time", "expires_at", "effect", "stage", "integrity", "confidentiality", "outcome", "trace"}
-    fixed |= {"stop", "resolver"}
+    fixed |= {"stop", "resolver", "access"}
     if isinstance(value, dict):
         return {key: item if key in fixed else _poisoned(item, text) for key, item in value.items()}
     if isinstance(value, list):
@@ -125,6 +125,7 @@ def every_kind() -> list[AnyEvent]:
     for event in made.values():
         shared.update(event.model_dump(mode="json", exclude={"id", "time", "kind", "call", "parents", "edited"}))
     shared |= {"call": "sha256:x", "error": "E", "reason": "why", "code": "c", "reasons": (), "rules": ("r",)}
+    shared |= {"store": "memory", "memory": "m", "access": "write"}
     counts = dict.fromkeys(("epoch", "stopped", "running", "unknown", "ran", "failed"), 1)
     shared |= {"claims": CLAIMS, "warrant": "w", "stop": "agent", "target": "clerk", "by": "bob", **counts}
     shared |= {"bundle": "b", "previous": "sha256:p", "fault": "why"}

@@ -132,7 +132,7 @@ for step in range(20):
         for step in range(20):
             winners = [f"v-{number}" for number in range(4) if won[number][step] == "1"]
             assert winners == [ledger.get(Table.EFFECTS, f"effect-{step}").seal]
-    assert sql(f"SELECT version FROM {schema}.migrations ORDER BY version") == [(1,), (2,)]
+    assert sql(f"SELECT version FROM {schema}.migrations ORDER BY version") == [(1,), (2,), (3,)]
 
 
 def test_a_row_and_the_row_that_forbids_it_never_both_stand(schema):

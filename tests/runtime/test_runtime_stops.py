@@ -218,7 +218,7 @@ def test_an_older_release_does_not_open_a_ledger_that_may_hold_stops(tmp_path):
     with closing(SqliteLedger(tmp_path / "l")) as ledger:
         ledger.apply([Change(register(1))], durable=True)
     with closing(sqlite3.connect(tmp_path / "l")) as db:
-        assert db.execute("PRAGMA user_version").fetchone()[0] == 2
+        assert db.execute("PRAGMA user_version").fetchone()[0] == 3
         db.execute("PRAGMA user_version=1")
     with closing(SqliteLedger(tmp_path / "l")) as ledger:  # an old file is taken over as it is
         assert ledger.get(Table.STOPS, "register") == register(1)

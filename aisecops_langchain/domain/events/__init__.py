@@ -53,6 +53,13 @@ from aisecops_langchain.domain.events.execution import (
     ExecutionStarted,
     ExecutionUnknown,
 )
+from aisecops_langchain.domain.events.memory import (
+    MemoryBlocked,
+    MemoryErased,
+    MemoryRead,
+    MemoryTampered,
+    MemoryWritten,
+)
 from aisecops_langchain.domain.events.planning import (
     ArgumentsEndorsed,
     PlanCreated,
@@ -83,6 +90,11 @@ AnyEvent: TypeAlias = Annotated[
     | ContentAdmitted
     | ContentSanitized
     | ContentBlocked
+    | MemoryWritten
+    | MemoryRead
+    | MemoryErased
+    | MemoryBlocked
+    | MemoryTampered
     | PromptAllowed
     | PromptBlocked
     | OutputAllowed
@@ -196,6 +208,11 @@ __all__ = [
     "ExecutionUnknown",
     "FindingRecord",
     "IdentityRefused",
+    "MemoryBlocked",
+    "MemoryErased",
+    "MemoryRead",
+    "MemoryTampered",
+    "MemoryWritten",
     "ModelFailed",
     "ModelFinished",
     "ModelStarted",

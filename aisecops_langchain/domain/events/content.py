@@ -8,7 +8,7 @@ from aisecops_langchain.domain.events.base import Event, FindingRecord
 from aisecops_langchain.domain.labels import Label, Source
 
 
-class _ContentEvent(Event):
+class ContentEvent(Event):
     """What all content events say."""
 
     source: Source
@@ -16,15 +16,17 @@ class _ContentEvent(Event):
     size: int
     """Length of the raw content in characters."""
     findings: tuple[FindingRecord, ...] = ()
+    uninspected: tuple[str, ...] = ()
+    """Types of what came along and cannot be read as text, such as ``image``: it passed as it was."""
 
 
-class ContentAdmitted(_ContentEvent):
+class ContentAdmitted(ContentEvent):
     """Content was inspected and passed on unchanged."""
 
     kind: Literal["content_admitted"] = "content_admitted"
 
 
-class ContentSanitized(_ContentEvent):
+class ContentSanitized(ContentEvent):
     """Content was changed before it was passed on."""
 
     kind: Literal["content_sanitized"] = "content_sanitized"
@@ -34,33 +36,37 @@ class ContentSanitized(_ContentEvent):
     """What was done: ``normalized``, ``cleaned``, ``quarantined``, ``redacted``."""
 
 
-class ContentBlocked(_ContentEvent):
+class ContentBlocked(ContentEvent):
     """Content was withheld whole."""
 
     kind: Literal["content_blocked"] = "content_blocked"
     reason: str
 
 
-class PromptAllowed(_ContentEvent):
+class PromptAllowed(ContentEvent):
     """A user's prompt was let through to the model."""
 
     kind: Literal["prompt_allowed"] = "prompt_allowed"
 
 
-class PromptBlocked(_ContentEvent):
+class PromptBlocked(ContentEvent):
     """A user's prompt was refused."""
 
     kind: Literal["prompt_blocked"] = "prompt_blocked"
     reason: str
 
 
-class OutputAllowed(_ContentEvent):
+class OutputAllowed(ContentEvent):
     """The model's final words were let out."""
 
     kind: Literal["output_allowed"] = "output_allowed"
+    actions: tuple[str, ...] = ()
+    """What was done to them on the way."""
+    complete: bool = True
+    """Whether they were let out to their end, and not only until nobody listened any more."""
 
 
-class OutputBlocked(_ContentEvent):
+class OutputBlocked(ContentEvent):
     """The model's final words were withheld."""
 
     kind: Literal["output_blocked"] = "output_blocked"
