@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     from aisecops_langchain.adapters.approval import ApprovalNode
     from aisecops_langchain.adapters.callbacks import AuditCallbackHandler
     from aisecops_langchain.adapters.delegation import subagent_tool
+    from aisecops_langchain.adapters.documents import SanitizingCompressor, SanitizingLoader, sanitize_documents
     from aisecops_langchain.adapters.effects import effects
     from aisecops_langchain.adapters.executor import ExecutorNode
     from aisecops_langchain.adapters.finish import FinishNode
     from aisecops_langchain.adapters.govern import after_guard, after_intake, after_planning, govern
+    from aisecops_langchain.adapters.graph_streams import guarded_astream, guarded_stream
     from aisecops_langchain.adapters.guard import ToolGuardNode
+    from aisecops_langchain.adapters.guards import OutputGuard, PromptGuard
     from aisecops_langchain.adapters.identity import LangGraphAuthIdentity, warrant_of
     from aisecops_langchain.adapters.intake import IntakeNode
     from aisecops_langchain.adapters.planning import PlanningNode
@@ -52,6 +55,13 @@ _HOMES: Final = {
     "GovernedStore": "adapters.store",
     "Governor": "runtime.governor",
     "IntakeNode": "adapters.intake",
+    "OutputGuard": "adapters.guards",
+    "PromptGuard": "adapters.guards",
+    "guarded_stream": "adapters.graph_streams",
+    "guarded_astream": "adapters.graph_streams",
+    "sanitize_documents": "adapters.documents",
+    "SanitizingLoader": "adapters.documents",
+    "SanitizingCompressor": "adapters.documents",
     "PlanningNode": "adapters.planning",
     "Policy": "policy",
     "PostgresLedger": "runtime.postgres_ledger",
@@ -95,11 +105,15 @@ __all__ = [
     "IntakeNode",
     "JwtIdentity",
     "LangGraphAuthIdentity",
+    "OutputGuard",
     "PlanningNode",
     "Policy",
     "PostgresLedger",
     "Principal",
+    "PromptGuard",
     "Sanitizer",
+    "SanitizingCompressor",
+    "SanitizingLoader",
     "SanitizingRetriever",
     "StaticIdentity",
     "ToolGuardNode",
@@ -113,9 +127,12 @@ __all__ = [
     "effects",
     "govern",
     "govern_tools",
+    "guarded_astream",
+    "guarded_stream",
     "load_policy",
     "open_under",
     "parse_policy",
+    "sanitize_documents",
     "subagent_tool",
     "verify_log",
     "warrant_of",

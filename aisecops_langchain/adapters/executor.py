@@ -29,7 +29,14 @@ from aisecops_langchain.adapters.place import Place, PrincipalSource, traced
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES
 from aisecops_langchain.adapters.store import with_governed_store
 from aisecops_langchain.adapters.tools import GovernedTool
-from aisecops_langchain.adapters.translate import error_message, refusal, structure_of, text_of, with_text
+from aisecops_langchain.adapters.translate import (
+    error_message,
+    refusal,
+    structure_of,
+    text_of,
+    uninspected_in,
+    with_text,
+)
 from aisecops_langchain.canonical import digest_text
 from aisecops_langchain.domain.decision import Obligation
 from aisecops_langchain.domain.effects import ResultProfile
@@ -217,7 +224,7 @@ class _Inspection:
         sent = carried(self._governor, message, artifact, recipient=recipient_of(running.permit.id))
         own = sent is None and self._is_result(message)
 
-        def inspect(text: str) -> str:
+        def inspect(text: str, uninspected: tuple[str, ...] = ()) -> str:
             admitted = self._governor.admission.admit(
                 text,
                 running.binding.scope,
@@ -227,14 +234,16 @@ class _Inspection:
                 parents=(running.event,),
                 carried=None if sent is None else sent.label,
                 results=self._results if own else None,
+                uninspected=uninspected,
             )
             self.raw.append(text)
             labels.append(admitted.label)
             return admitted.text
 
         shown = with_text(message, inspect)
-        if not labels:  # nothing but pictures, say: they still came from the tool
-            inspect("")
+        beside = uninspected_in(message)
+        if beside or not labels:  # pictures, say: nobody read them, but they came from the tool
+            inspect("", beside)
         label = join_all((*labels, *self._started.read))
         self.seen.append(label)
         fields = self._fields(message) if own else ()

@@ -6,9 +6,11 @@ content itself can lower its trust, never raise it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from aisecops_langchain.canonical import JsonValue, digest_text
 from aisecops_langchain.domain.effects import ResultProfile
 from aisecops_langchain.domain.events import (
     ContentAdmitted,
@@ -23,7 +25,9 @@ from aisecops_langchain.domain.events import (
 from aisecops_langchain.domain.labels import Label, Source, SourceKind, label_for
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.runtime.recorder import Recorder
-from aisecops_langchain.sanitize import Sanitized, Sanitizer
+from aisecops_langchain.sanitize import Finding, Sanitized, Sanitizer
+from aisecops_langchain.sanitize.flow import TextFlow
+from aisecops_langchain.sanitize.values import text_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,16 @@ class Admitted:
     blocked: bool
     event: str
     """Id of the event that records it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdmittedValue:
+    """A structured value after inspection; the fields are those of ``Admitted``."""
+
+    value: JsonValue
+    label: Label
+    changed: bool
+    blocked: bool
 
 
 class Admission:
@@ -62,6 +76,7 @@ class Admission:
         parents: tuple[str, ...] = (),
         carried: Label | None = None,
         results: ResultProfile | None = None,
+        uninspected: tuple[str, ...] = (),
     ) -> Admitted:
         """Inspect one piece of content.
 
@@ -74,6 +89,7 @@ class Admission:
             parents: Ids of the events that brought it.
             carried: The label that an agent's words proved to bring along, instead of that of their door.
             results: What policy says of a tool's result.
+            uninspected: Types of what came along and cannot be read as text.
 
         Returns:
             What may be passed on, and its label.
@@ -87,7 +103,8 @@ class Admission:
         label = _label(source, results, found) if carried is None else _through(carried, source)
         facts: dict[str, Any] = {"source": source, "label": label, "size": len(text), "findings": _findings(found)}
         record = self._recorder.record
-        identity = (kind.value, name, found.raw_digest)
+        facts["uninspected"] = uninspected
+        identity = (kind.value, name, found.raw_digest, *uninspected)
         if found.blocked:
             blocked = PromptBlocked if kind is SourceKind.USER_PROMPT else ContentBlocked
             event = record(blocked, scope, *identity, parents=parents, reason=_why(found), **facts)
@@ -99,6 +116,50 @@ class Admission:
         if kind is SourceKind.USER_PROMPT and not found.blocked:
             event = record(PromptAllowed, scope, *identity, parents=parents, **facts)
         return Admitted(text=found.text, label=label, changed=found.changed, blocked=found.blocked, event=event)
+
+    def admit_value(
+        self,
+        value: JsonValue,
+        scope: Scope,
+        *,
+        kind: SourceKind,
+        name: str,
+        redact_pii: bool = False,
+        parents: tuple[str, ...] = (),
+    ) -> AdmittedValue:
+        """Inspect a structured value, every text and every key of it; what passes unchanged leaves no event.
+
+        Args:
+            value: Plain JSON.
+            scope: Where it came in.
+            kind: The door it came through.
+            name: What it belongs to.
+            redact_pii: Whether personal data is to be taken out of it.
+            parents: Ids of the events that brought it.
+
+        Returns:
+            What may be passed on.
+
+        Raises:
+            SanitizeError: If it could not be inspected.
+            AuditWriteError: If that could not be recorded.
+        """
+        found = self.sanitizer.sanitize_value(value, channel=kind, redact_pii=redact_pii)
+        label = label_for(Source(kind=kind, name=name, digest=found.raw_digest))
+        if found.changed or found.findings:
+            findings = tuple(finding.record() for finding in found.findings)
+            source = Source(kind=kind, name=name, digest=found.raw_digest)
+            facts: dict[str, Any] = {"source": source, "label": label, "size": text_size(value), "findings": findings}
+            identity = (kind.value, name, found.raw_digest)
+            if found.blocked:
+                facts["reason"] = _reason(found.findings)
+                self._recorder.record(ContentBlocked, scope, *identity, parents=parents, **facts)
+            elif found.changed:
+                facts |= {"clean_digest": found.clean_digest, "actions": found.actions}
+                self._recorder.record(ContentSanitized, scope, *identity, parents=parents, **facts)
+            else:
+                self._recorder.record(ContentAdmitted, scope, *identity, parents=parents, **facts)
+        return AdmittedValue(value=found.value, label=label, changed=found.changed, blocked=found.blocked)
 
     def release(self, text: str, scope: Scope, *, name: str, label: Label) -> Admitted:
         """Inspect the model's final words on their way out.
@@ -125,6 +186,35 @@ class Admission:
             event = self._recorder.record(OutputAllowed, scope, found.raw_digest, **facts)
         return Admitted(text=found.text, label=label, changed=found.changed, blocked=found.blocked, event=event)
 
+    def account(
+        self, text: str, flow: TextFlow, scope: Scope, *, name: str, label: Label, complete: bool = True
+    ) -> str:
+        """Record what became of words that went out piece by piece.
+
+        Args:
+            text: All of them, as far as they came.
+            flow: What let them out.
+            scope: Where.
+            name: Who speaks.
+            label: Join of everything that the words may depend on.
+            complete: Whether they were listened to until their end.
+
+        Returns:
+            Id of the event.
+
+        Raises:
+            AuditWriteError: If that could not be recorded.
+        """
+        digest = digest_text("content", text)
+        source = Source(kind=SourceKind.AGENT_MESSAGE, name=name, digest=digest)
+        findings = tuple(finding.record() for finding in flow.findings)
+        facts: dict[str, Any] = {"source": source, "label": label, "size": len(text), "findings": findings}
+        if flow.closed:
+            reason = _reason(flow.findings)
+            return self._recorder.record(OutputBlocked, scope, "piecewise", digest, reason=reason, **facts)
+        facts |= {"actions": tuple(flow.actions), "complete": complete}
+        return self._recorder.record(OutputAllowed, scope, "piecewise", digest, **facts)
+
 
 def _through(carried: Label, source: Source) -> Label:
     """Add the message itself to the sources of what its sender saw."""
@@ -145,6 +235,10 @@ def _findings(found: Sanitized) -> tuple[FindingRecord, ...]:
 
 
 def _why(found: Sanitized) -> str:
-    if not found.findings:
+    return _reason(found.findings)
+
+
+def _reason(findings: Sequence[Finding]) -> str:
+    if not findings:
         return "not inspected"
-    return "findings: " + ", ".join(sorted({item.rule for item in found.findings}))
+    return "findings: " + ", ".join(sorted({item.rule for item in findings}))

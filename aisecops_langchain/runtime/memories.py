@@ -26,7 +26,7 @@ from aisecops_langchain.runtime.memory_heads import ERASED, MemoryHeads, accepts
 from aisecops_langchain.runtime.ports import Ledger
 from aisecops_langchain.runtime.recorder import PreparedEvent, Recorder
 from aisecops_langchain.sanitize import SanitizedValue, Sanitizer
-from aisecops_langchain.sanitize.values import walk
+from aisecops_langchain.sanitize.values import text_size
 from aisecops_langchain.sealing import Sealer
 
 
@@ -309,7 +309,7 @@ def _facts(visit: _Visit, base: Label, seen: SanitizedValue) -> dict[str, Any]:
         "memory": visit.memory,
         "source": source,
         "label": condensed(label),
-        "size": _size(seen.value),
+        "size": text_size(seen.value),
         "findings": tuple(finding.record() for finding in seen.findings),
         "actions": seen.actions,
         "clean_digest": seen.clean_digest if seen.changed else "",
@@ -323,8 +323,3 @@ def _fields(seen: SanitizedValue) -> dict[str, JsonValue]:
 def _seal_in(sealed: Mapping[str, JsonValue]) -> str:
     envelope = sealed[ENVELOPE]
     return str(envelope["seal"]) if isinstance(envelope, dict) else ERASED
-
-
-def _size(value: JsonValue) -> int:
-    """Count the characters of all texts, keys included."""
-    return sum(len(item) for _depth, item in walk(value) if isinstance(item, str))
