@@ -241,7 +241,8 @@ class _Inspection:
             return admitted.text
 
         shown = with_text(message, inspect)
-        beside = uninspected_in(message)
+        shown, unread = self._with_artifact(shown, is_sealed=sent is not None)
+        beside = (*uninspected_in(message), *unread)
         if beside or not labels:  # pictures, say: nobody read them, but they came from the tool
             inspect("", beside)
         label = join_all((*labels, *self._started.read))
@@ -249,6 +250,26 @@ class _Inspection:
         fields = self._fields(message) if own else ()
         self.labels |= sealed(self._governor, self._started.place, shown, label, fields)
         return shown
+
+    def _with_artifact(self, message: BaseMessage, *, is_sealed: bool) -> tuple[BaseMessage, tuple[str, ...]]:
+        """Inspect what no model is shown, but programs read; data is cleaned, and anything else passes with a note."""
+        artifact = message.artifact if isinstance(message, ToolMessage) else None
+        if artifact is None or is_sealed:
+            return message, ()
+        try:
+            plain = plain_artifact(artifact)
+        except SanitizeError:
+            return message, ("artifact",)
+        running = self._started.running
+        admitted = self._governor.admission.admit_value(
+            plain,
+            running.binding.scope,
+            kind=SourceKind.TOOL_RESULT,
+            name=running.binding.tool,
+            redact_pii=self._redact,
+            parents=(running.event,),
+        )
+        return (message.model_copy(update={"artifact": admitted.value}) if admitted.changed else message), ()
 
     def _is_result(self, message: BaseMessage) -> bool:
         """Whether a message is the tool's answer to this call, and not something else that it put into state."""

@@ -92,9 +92,27 @@ def structure_of(message: BaseMessage) -> JsonValue:
     if artifact is None:
         return structured(text_of(message))
     try:
+        return plain_artifact(artifact)
+    except SanitizeError:
+        return None
+
+
+def plain_artifact(artifact: object) -> JsonValue:
+    """Write what a tool gave beside its words as JSON.
+
+    Args:
+        artifact: Anything at all.
+
+    Returns:
+        The value.
+
+    Raises:
+        SanitizeError: If it has no JSON form.
+    """
+    try:
         plain: JsonValue = to_jsonable_python(artifact, inf_nan_mode="null")
     except (PydanticSerializationError, ValueError, RecursionError):
-        return None
+        raise SanitizeError("an artifact has no JSON form", got=type(artifact).__name__) from None
     return plain
 
 
