@@ -11,7 +11,7 @@ DEV_READY := $(VENV)/.ready-dev
 PINS := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs bench clean
+.PHONY: help demo test lint docs bench chaos load clean
 
 help:
 	@echo "make demo    run a governed agent from prompt to audit log (installs into $(VENV))"
@@ -19,6 +19,8 @@ help:
 	@echo "make lint    ruff, mypy and the import floors"
 	@echo "make docs    build the documentation into site/"
 	@echo "make bench   measure the overhead on this machine"
+	@echo "make chaos   kill governed processes at random moments, and check what is left (CHAOS_KILLS, CHAOS_SEED)"
+	@echo "make load    64 workers, 10,000 effects on one PostgreSQL (AISECOPS_TEST_POSTGRES_URL, LOAD_EFFECTS)"
 	@echo "make clean   remove what these targets built; audit logs stay"
 
 demo: $(DEMO_READY)
@@ -46,6 +48,15 @@ bench: $(DEV_READY)
 	@echo "== benchmarks (ratios count; absolute times are this machine's)"
 	$(BIN)/python -m pytest tests/benchmarks -o addopts="" --strict-markers --strict-config -p no:cacheprovider \
 		-p no:randomly --no-header -q -s
+
+chaos: $(DEV_READY)
+	@echo "== chaos"
+	PYTHONPATH=. $(BIN)/python tests/chaos/chaos.py
+	CHAOS=long PYTHONPATH=. $(BIN)/python -m pytest -q tests/adapters/test_adapters_machine.py tests/runtime/test_runtime_machine.py
+
+load: $(DEV_READY)
+	@echo "== load"
+	PYTHONPATH=. $(BIN)/python tests/chaos/load.py
 
 clean:
 	@echo "== clean"

@@ -67,6 +67,10 @@ class PolicyError(AisecopsError):
         super().__init__(where + message, expected=expected, got=got, remedy=remedy)
 
 
+class PinError(AisecopsError):
+    """A lock file of tool definitions is missing, malformed, or does not say what it pins."""
+
+
 class AuditError(AisecopsError):
     """The audit log cannot be written, read or trusted."""
 
@@ -111,6 +115,14 @@ class PermitError(CodedError):
     """
 
 
+class UnavailableError(AisecopsError):
+    """Something that has to be asked before a call is decided on does not answer; the call is refused."""
+
+
+class OutcomeUnknownError(AisecopsError):
+    """A tool was started, and nobody knows whether it took effect."""
+
+
 class ReconcileError(AisecopsError):
     """An effect cannot be settled as asked: it never began, is running, or has its outcome already."""
 
@@ -146,6 +158,22 @@ class WarrantError(CodedError):
 
     Attributes:
         code: A stable, machine-readable reason (``forged``, ``expired``, ``revoked``, ``widened``, ``cyclic`` ...).
+    """
+
+
+class GrantError(CodedError):
+    """A standing grant cannot be given, found or revoked as asked.
+
+    Attributes:
+        code: A stable, machine-readable reason (``malformed``, ``not_permitted``, ``other_call``, ``unknown`` ...).
+    """
+
+
+class CheckpointError(CodedError):
+    """A stored checkpoint is not what this governance layer stored last; nothing of it is used.
+
+    Attributes:
+        code: A stable, machine-readable reason (``unsealed``, ``forged``, ``moved``, ``rolled_back``, ``missing`` ...).
     """
 
 

@@ -24,11 +24,11 @@ from aisecops_langchain import (
     parse_policy,
     verify_log,
 )
-from aisecops_langchain.adapters.finish import FinishNode
 from aisecops_langchain.adapters.govern import after_guard, after_intake
-from aisecops_langchain.adapters.intake import IntakeNode
-from aisecops_langchain.adapters.orders import Order
-from aisecops_langchain.adapters.tools import govern_tools
+from aisecops_langchain.adapters.nodes.finish import FinishNode
+from aisecops_langchain.adapters.nodes.intake import IntakeNode
+from aisecops_langchain.adapters.nodes.orders import Order
+from aisecops_langchain.adapters.tools.governed import toolbox
 from aisecops_langchain.testing import ScriptedChatModel, call
 
 POLICY = parse_policy("""
@@ -80,7 +80,7 @@ def after_planner(state: State):
 
 
 with Governor.open(POLICY, HOME) as governor:
-    me, tools = Principal(agent="operator", user="dana"), govern_tools([status, restart, wipe])
+    me, tools = Principal(agent="operator", user="dana"), toolbox([status, restart, wipe])
     graph = StateGraph(State)
     graph.add_node("intake", IntakeNode(governor, me, tools=list(tools)))
     graph.add_node("my_planner", my_planner)

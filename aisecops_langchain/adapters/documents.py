@@ -20,7 +20,7 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
 from pydantic import ConfigDict, Field, JsonValue
 
-from aisecops_langchain.adapters.place import scope_of_run
+from aisecops_langchain.adapters.core.place import scope_of_run
 from aisecops_langchain.domain.labels import Label, Source, SourceKind, label_for
 from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.domain.scope import Scope

@@ -6,6 +6,7 @@ and asks the ledger for a permit whatever way it was reached.
 
 from __future__ import annotations
 
+import logging
 import os
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -19,26 +20,29 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.store.base import BaseStore
 from langgraph.types import Checkpointer, Send
 
-from aisecops_langchain.adapters.approval import ApprovalNode
 from aisecops_langchain.adapters.callbacks import AuditCallbackHandler
-from aisecops_langchain.adapters.executor import ExecutorNode
-from aisecops_langchain.adapters.finish import FinishNode
-from aisecops_langchain.adapters.guard import ToolGuardNode
+from aisecops_langchain.adapters.checkpoints.saver import SealedCheckpointer
+from aisecops_langchain.adapters.core.place import ApproverSource, PrincipalSource, only_agent
 from aisecops_langchain.adapters.identity import VerifiedPrincipal, WarrantSource
-from aisecops_langchain.adapters.intake import IntakeNode
-from aisecops_langchain.adapters.keys import hide_keys
-from aisecops_langchain.adapters.orders import Order, orders
-from aisecops_langchain.adapters.place import ApproverSource, PrincipalSource
-from aisecops_langchain.adapters.planning import PlanningNode
+from aisecops_langchain.adapters.nodes.approval import ApprovalFormat, ApprovalNode
+from aisecops_langchain.adapters.nodes.executor import ExecutorNode
+from aisecops_langchain.adapters.nodes.finish import FinishNode
+from aisecops_langchain.adapters.nodes.guard import ToolGuardNode
+from aisecops_langchain.adapters.nodes.intake import IntakeNode
+from aisecops_langchain.adapters.nodes.orders import Order, orders
+from aisecops_langchain.adapters.nodes.planning import PlanningNode
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES, GovernanceState
-from aisecops_langchain.adapters.tools import GovernedTool, govern_tools
+from aisecops_langchain.adapters.tools.governed import GovernedTool
+from aisecops_langchain.adapters.tools.keys import toolbox_for
 from aisecops_langchain.adapters.translate import last_turn
 from aisecops_langchain.audit import Durability
 from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.runtime.governor import Governor, PolicySource
-from aisecops_langchain.runtime.identity import IdentityProvider
 from aisecops_langchain.runtime.ports import Ledger
+from aisecops_langchain.runtime.principals.identity import IdentityProvider
+
+_LOG = logging.getLogger(__name__)
 
 INTAKE: Final = "intake"
 PLAN: Final = "plan"
@@ -70,10 +74,12 @@ def govern(
     identity: IdentityProvider | None = None,
     warrant: WarrantSource | None = None,
     approver: ApproverSource | None = None,
+    approval_format: ApprovalFormat = "hitl",
     system_prompt: str | None = None,
     state_schema: type[Any] | None = None,
     context_schema: type[Any] | None = None,
     checkpointer: Checkpointer = None,
+    seal_checkpoints: bool = False,
     store: BaseStore | None = None,
     durability: Durability | str = Durability.GROUP,
     spans: bool = True,
@@ -98,11 +104,15 @@ def govern(
         principal: Who acts, instead of the three above: fixed, or a function of the run's configuration.
         identity: Tells user and tenant from the configuration of each call, and vouches for them.
         warrant: What another agent lets this one do in its place, or how to find it in the configuration of a call.
-        approver: Tells who answers an approval, from the configuration of the resuming call.
+        approver: Tells who answers an approval, from the configuration of the resuming call: an identity provider,
+            or a function. Where ``identity`` vouches for users, only somebody who is vouched for may approve.
+        approval_format: How questions look: ``hitl`` as LangChain's middleware has them, or the older ``agent_inbox``.
         system_prompt: The agent's own instructions.
         state_schema: A ``TypedDict`` of your own with a ``messages`` channel; the governance channel is added to it.
         context_schema: Runtime context that your tools want.
         checkpointer: Keeps state between steps; needed to wait for approvals.
+        seal_checkpoints: Whether what it keeps is sealed (``SealedCheckpointer``), so that edited, moved or older state
+            is refused.
         store: Long-term store for your tools.
         durability: For a governor made here: ``none``, ``group`` or ``sync``.
         spans: Whether model, tool and retrieval spans are recorded beside the governance events.
@@ -125,19 +135,23 @@ def govern(
     owned = governor is None
     governor = governor or _open(policy, home, durability, ledger)
     who = principal or _principal(governor, agent, user, tenant, identity=identity, warrant=warrant)
-    governed = govern_tools(tools)
-    hide_keys(governor, governed)
-    _check_profiles(governor, governed)
-    bound = model.bind_tools([tool.shown for tool in governed.values()]) if governed else model
+    governed = toolbox_for(governor, tools)
+    offered = _vouched(governor, governed)
+    bound = model.bind_tools(offered) if offered else model
     graph: StateGraph[Any, Any, Any, Any] = StateGraph(_schema(state_schema), context_schema=context_schema)
     graph.add_node(INTAKE, IntakeNode(governor, who, tools=list(governed)))
     graph.add_node(PLAN, PlanningNode(bound, governed, governor, who, system_prompt=system_prompt))
     guard = ToolGuardNode(governed, governor, who, system_prompt=system_prompt, require_plan=True)
     graph.add_node(GUARD, guard)
-    graph.add_node(APPROVE, ApprovalNode(governed, governor, who, approver=approver), input_schema=Order)
+    if identity is not None and approver is None and governor.policy.requires_approval_possible():
+        _LOG.warning("nobody can approve at an interrupt: users are vouched for, so pass approver=, too")
+    asking = ApprovalNode(governed, governor, who, approver=approver, approval_format=approval_format)
+    graph.add_node(APPROVE, asking, input_schema=Order)
     graph.add_node(EXECUTE, ExecutorNode(governed, governor, who), input_schema=Order)
     graph.add_node(FINISH, FinishNode(governor, who))
     _connect(graph)
+    if seal_checkpoints:
+        checkpointer = _sealed(checkpointer, governor)
     compiled = graph.compile(checkpointer=checkpointer, store=store, name=name)
     if isinstance(checkpointer, BaseCheckpointSaver):  # without one, LangGraph fails on the setting
         compiled = compiled.with_config(configurable={_DURABILITY: "sync"})
@@ -192,6 +206,14 @@ def _next(state: Mapping[str, Any]) -> Mapping[str, Any]:
     return following if isinstance(following, Mapping) else {}
 
 
+def _vouched(governor: Governor, tools: Mapping[str, GovernedTool]) -> list[BaseTool | dict[str, Any]]:
+    """Withhold from the model what nobody pinned: a description is words to a model before any call is made."""
+    withheld = [name for name, tool in tools.items() if not governor.vouches_for(name, tool.definition())]
+    if withheld:
+        _LOG.warning("tools whose definition is not the pinned one are not offered to the model: %s", withheld)
+    return [tool.shown for name, tool in tools.items() if name not in withheld]
+
+
 def _open(
     policy: PolicySource | None, home: str | os.PathLike[str], durability: Durability | str, ledger: Ledger | str | None
 ) -> Governor:
@@ -205,6 +227,19 @@ def _open(
     return Governor.open(policy, home, ledger=ledger, durability=durability)
 
 
+def _sealed(checkpointer: Checkpointer, governor: Governor) -> SealedCheckpointer:
+    if isinstance(checkpointer, SealedCheckpointer):
+        return checkpointer
+    if not isinstance(checkpointer, BaseCheckpointSaver):
+        raise ConfigurationError(
+            "there are no checkpoints to seal",
+            expected="a checkpointer of this graph's own",
+            got=type(checkpointer).__name__,
+            remedy="give a checkpointer, or seal that of the parent graph",
+        )
+    return SealedCheckpointer(checkpointer, governor)
+
+
 def _principal(
     governor: Governor,
     agent: str | None,
@@ -215,37 +250,13 @@ def _principal(
     warrant: WarrantSource | None,
 ) -> PrincipalSource:
     if identity is None and warrant is None:
-        return Principal(agent=agent or _only_agent(governor), user=user, tenant=tenant)
+        return Principal(agent=agent or only_agent(governor), user=user, tenant=tenant)
     if (user, tenant) != (_ANYBODY, _ANYWHERE):
         raise ConfigurationError(
             "two answers to who this is for", expected="identity or warrant alone", got="a user or tenant as well"
         )
-    name = agent if agent or warrant is not None else _only_agent(governor)
+    name = agent if agent or warrant is not None else only_agent(governor)
     return VerifiedPrincipal(governor, agent=name, identity=identity, warrant=warrant)
-
-
-def _check_profiles(governor: Governor, tools: Mapping[str, GovernedTool]) -> None:
-    """Refuse a profile with an argument that the tool does not have: the real one would go unwatched."""
-    for name, tool in tools.items():
-        known = tool.argument_names
-        profile = governor.profile(name, tool.profile)
-        unknown = {*profile.targets, *profile.amounts, *profile.content} - (known or frozenset())
-        if unknown and known is not None:
-            raise ConfigurationError(
-                f"the effect profile of {name} names arguments that the tool does not have",
-                expected=", ".join(sorted(known)) or "no arguments",
-                got=", ".join(sorted(unknown)),
-                remedy="correct the tools section of the policy, or the tool's own declaration",
-            )
-
-
-def _only_agent(governor: Governor) -> str:
-    agents = sorted(governor.policy.agents)
-    if len(agents) != 1:
-        raise ConfigurationError(
-            "it is not clear which agent this is", expected="agent=...", got=f"{len(agents)} agents in the bundle"
-        )
-    return agents[0]
 
 
 def _schema(own: type[Any] | None) -> type[Any]:

@@ -16,7 +16,7 @@ from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.domain.warrant import Warrant
 from aisecops_langchain.errors import ConfigurationError, IdentityError
 from aisecops_langchain.runtime.governor import Governor
-from aisecops_langchain.runtime.identity import Identity, IdentityProvider, configured, named
+from aisecops_langchain.runtime.principals.identity import Identity, IdentityProvider, configured, named
 
 AUTH_USER: Final = "langgraph_auth_user"
 """Where LangGraph's server puts the user that its authentication handler returned."""
@@ -56,14 +56,21 @@ class LangGraphAuthIdentity:
     Args:
         tenant_field: The field of the user that names the tenant; without it every user belongs to ``tenant``.
         tenant: The tenant where no field names it.
+        roles_field: The field of the user that lists the roles in which it answers approvals; without it, none.
         issuer: The name under which events show who vouched.
     """
 
     def __init__(
-        self, *, tenant_field: str | None = None, tenant: str = "default", issuer: str = "langgraph-auth"
+        self,
+        *,
+        tenant_field: str | None = None,
+        tenant: str = "default",
+        roles_field: str | None = None,
+        issuer: str = "langgraph-auth",
     ) -> None:
         self._tenant_field = tenant_field
         self._tenant = tenant
+        self._roles_field = roles_field
         self._issuer = issuer
 
     def identify(self, config: Mapping[str, Any], /) -> Identity:
@@ -81,15 +88,16 @@ class LangGraphAuthIdentity:
             raise IdentityError("missing", "no authenticated user came with the run", expected=AUTH_USER)
         if authenticated is not True:
             raise IdentityError("not_authenticated", "the user was not authenticated")
-        return named(name, self._tenant_of(user), self._issuer)
+        tenant = self._tenant if self._tenant_field is None else _field(user, self._tenant_field)
+        roles = None if self._roles_field is None else _field(user, self._roles_field)
+        return named(name, tenant, self._issuer, roles=roles)
 
-    def _tenant_of(self, user: Mapping[str, Any] | AuthUser) -> object:
-        if self._tenant_field is None:
-            return self._tenant
-        try:
-            return user[self._tenant_field]
-        except (KeyError, TypeError, AttributeError):
-            return None
+
+def _field(user: Mapping[str, Any] | AuthUser, name: str) -> object:
+    try:
+        return user[name]
+    except (KeyError, TypeError, AttributeError):
+        return None
 
 
 def warrant_of(config: RunnableConfig) -> str:

@@ -27,7 +27,7 @@ from aisecops_langchain.canonical import JsonValue, canonical_bytes, digest_byte
 from aisecops_langchain.domain.labels import SourceKind
 from aisecops_langchain.errors import CanonicalizationError, SanitizeError
 from aisecops_langchain.provenance import structured
-from aisecops_langchain.runtime.planning import ProposedCall, as_text
+from aisecops_langchain.runtime.plans.planner import ProposedCall, as_text
 
 KINDS: Final[Mapping[str, SourceKind]] = {
     "human": SourceKind.USER_PROMPT,

@@ -15,7 +15,7 @@ from aisecops_langchain.cli.home import home_options
 from aisecops_langchain.cli.output import UnsoundError, one_line
 
 if TYPE_CHECKING:
-    from aisecops_langchain.runtime.effect_facts import EffectFacts
+    from aisecops_langchain.runtime.effects.facts import EffectFacts
 
 _STATES = click.Choice(["reserved", "started", "completed", "failed", "unknown"])
 _LATE = {"completed": "returned", "failed": "failed"}
@@ -36,7 +36,7 @@ def effects_group() -> None:
 def list_command(*, state: str | None, home: Path, ledger: str | None, schema: str, as_json: bool) -> None:
     """List effects, the earliest permitted first. An effect whose process is gone is unknown."""
     from aisecops_langchain.domain.permit import EffectState
-    from aisecops_langchain.runtime.reconcile import open_reconciliation
+    from aisecops_langchain.runtime.effects.reconcile import open_reconciliation
 
     with open_reconciliation(home, ledger=ledger, schema=schema) as effects:
         found = effects.find(EffectState(state) if state else None)
@@ -62,7 +62,7 @@ def resolve_command(
 ) -> None:
     """Settle an unknown effect. It is never run again, whatever its outcome."""
     from aisecops_langchain.errors import ReconcileError
-    from aisecops_langchain.runtime.reconcile import open_reconciliation
+    from aisecops_langchain.runtime.effects.reconcile import open_reconciliation
 
     try:
         with open_reconciliation(home, ledger=ledger, schema=schema) as effects:

@@ -17,15 +17,20 @@ from aisecops_langchain import __version__
 from aisecops_langchain.cli.lazy import LazyCommand, LazyGroup
 
 _COMMANDS: Final = {
+    "approvals": LazyCommand("aisecops_langchain.cli.approvals:approvals_group", "See and answer what waits."),
     "audit": LazyCommand("aisecops_langchain.cli.audit:audit_group", "Check that an audit log is whole and untouched."),
     "demo": LazyCommand(
         "aisecops_langchain.cli.demo:demo", "Run a governed agent over documents that ship along.", "demo"
     ),
     "effects": LazyCommand("aisecops_langchain.cli.effects:effects_group", "List effects and settle unknown ones."),
     "eval": LazyCommand("aisecops_langchain.cli.eval:eval_group", "Judge the layer with published suites.", "eval"),
+    "grants": LazyCommand(
+        "aisecops_langchain.cli.grants:grants_group", "List and revoke what runs without asking again."
+    ),
     "policy": LazyCommand("aisecops_langchain.cli.policy:policy_group", "Check, test and compare policy bundles."),
     "replay": LazyCommand("aisecops_langchain.cli.replay:replay_group", "Tell from the log what a run did, and why."),
     "stop": LazyCommand("aisecops_langchain.cli.stop:stop_group", "Stop a run, an agent or a tenant."),
+    "tools": LazyCommand("aisecops_langchain.cli.tools:tools_group", "Pin tool definitions, and see what changed."),
 }
 
 _YOUNG: Final = 100_000

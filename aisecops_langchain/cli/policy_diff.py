@@ -13,7 +13,7 @@ import click
 from aisecops_langchain.cli.source_policy import load
 
 if TYPE_CHECKING:
-    from aisecops_langchain.domain.decision import DecisionRequest
+    from aisecops_langchain.domain.decision import Decision, DecisionRequest
     from aisecops_langchain.policy import Difference, Policy
 
 
@@ -45,14 +45,18 @@ def _request(request: DecisionRequest | None) -> dict[str, object] | None:
     return {**shown, "tool": request.call.tool, "args": request.call.arguments()}
 
 
+def _change(old: Decision, new: Decision) -> str:
+    if old.effect is new.effect and old.obligations == new.obligations:
+        return "what an approval takes changed"
+    return f"{old.effect.value} became {new.effect.value}"
+
+
 def _show(before: Policy, after: Policy, found: Difference) -> None:
     from aisecops_langchain.cli.output import console, one_line
     from aisecops_langchain.cli.render_policy import show_explanation
 
     if found.request is not None and found.old is not None and found.new is not None:
-        click.echo(
-            f"different: {found.old.effect.value} became {found.new.effect.value}, found at request {found.tried}"
-        )
+        click.echo(f"different: {_change(found.old, found.new)}, found at request {found.tried}")
         context = found.request.context
         click.echo(f"context: {context.integrity.value}, {context.confidentiality.value}")
         for name, label in sorted(found.request.arguments.items()):

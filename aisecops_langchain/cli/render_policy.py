@@ -36,6 +36,9 @@ def show_explanation(out: Console, request: DecisionRequest, explanation: Explan
         out.print(line(f"  {name(reason.code)}: {said(reason.message)}"))
     if decision.obligations:
         out.print(line(f"Obligations: {', '.join(sorted(decision.obligations))}"))
+    for requirement in decision.approvals:
+        of = f" (rule {name(requirement.rule)})" if requirement.rule else ""
+        out.print(line(f"A yes takes {said(requirement.in_words())}{of}"))
     for capability in explanation.capabilities:
         _show_capability(out, capability)
     for rule in explanation.rules:

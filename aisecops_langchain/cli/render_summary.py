@@ -14,6 +14,7 @@ from rich.table import Table
 
 from aisecops_langchain.cli.render_log import line
 from aisecops_langchain.forensics.approvals import ApprovalAsked, ApprovalSummary
+from aisecops_langchain.forensics.grants import GrantSeen
 from aisecops_langchain.forensics.problems import Problem
 from aisecops_langchain.forensics.summary import Outcome, Summary
 from aisecops_langchain.forensics.text import name, said, short
@@ -90,6 +91,7 @@ def show_summary(out: Console, summary: Summary) -> None:
         ],
     )
     _show_approvals(out, summary.approvals)
+    _show_grants(out, summary.grants)
     _show_effects_and_times(out, summary)
 
 
@@ -122,6 +124,7 @@ def _show_head(out: Console, summary: Summary) -> None:
 
 def _show_approvals(out: Console, approvals: ApprovalSummary) -> None:
     counts = f"granted {approvals.granted}, rejected {approvals.rejected}"
+    counts += f", answered otherwise {approvals.responded}" if approvals.responded else ""
     rest = f"expired {approvals.expired}, pending {approvals.pending}"
     _show_title(out, f"Approvals: asked {approvals.asked}, {counts}, {rest}")
     _show_table(
@@ -133,6 +136,35 @@ def _show_approvals(out: Console, approvals: ApprovalSummary) -> None:
             for item in approvals.requests
         ],
     )
+    _show_table(
+        out,
+        f"Who answered: {_share(approvals.share_approved)} approved, half within {_seconds(approvals.median_seconds)}",
+        ("person", "answered", "approved", "half within"),
+        [
+            (
+                name(item.approver) + ("" if item.verified else " (not verified)"),
+                str(item.answered),
+                str(item.approved),
+                _seconds(item.median_seconds),
+            )
+            for item in approvals.approvers
+        ],
+    )
+
+
+def _show_grants(out: Console, grants: Sequence[GrantSeen]) -> None:
+    rows = [
+        (
+            name(item.tool),
+            short(item.grant),
+            name(item.approver.id) if item.approver else "",
+            "in this run" if item.given else "before",
+            str(item.used),
+            item.ended or "",
+        )
+        for item in grants
+    ]
+    _show_table(out, "Standing grants", ("tool", "grant", "by", "given", "used", "ended"), rows)
 
 
 def _show_effects_and_times(out: Console, summary: Summary) -> None:
@@ -193,11 +225,20 @@ def _who(item: ApprovalAsked) -> str:
     if item.approver is None:
         return "-"
     verified = "" if item.approver.verified else " (not verified)"
-    return f"{name(item.approver.id)}{verified}{', edited' if item.edited_call else ''}"
+    before = "".join(f"{name(person.id)}, " for person in item.voted)
+    return f"{before}{name(item.approver.id)}{verified}{', edited' if item.edited_call else ''}"
 
 
 def _wait(item: ApprovalAsked) -> str:
-    return "-" if item.answered_after_s is None else f"{item.answered_after_s:.1f} s"
+    return _seconds(item.answered_after_s)
+
+
+def _seconds(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds:.1f} s"
+
+
+def _share(share: float | None) -> str:
+    return "-" if share is None else f"{share:.0%}"
 
 
 def _milliseconds(value: float) -> str:

@@ -18,7 +18,7 @@ from aisecops_langchain.cli.output import UnsoundError, one_line
 
 if TYPE_CHECKING:
     from aisecops_langchain.domain.stop import StopOrder
-    from aisecops_langchain.runtime.stops import StoppedEffect, StopReport
+    from aisecops_langchain.runtime.principals.stops import StoppedEffect, StopReport
 
 _KINDS = click.Choice(["run", "agent", "tenant", "warrant"])
 
@@ -46,7 +46,7 @@ def _stopping(kind: str, about: str) -> None:
         *, target: str, reason: str, by: str | None, home: Path, ledger: str | None, schema: str, as_json: bool
     ) -> None:
         from aisecops_langchain.domain.stop import StopKind
-        from aisecops_langchain.runtime.switch import open_stops
+        from aisecops_langchain.runtime.principals.switch import open_stops
 
         with open_stops(home, ledger=ledger, schema=schema) as stops:
             report = stops.order(StopKind(kind), target, reason=reason, by=by or getpass.getuser())
@@ -69,7 +69,7 @@ def lift_command(
 ) -> None:
     """Take a stop back. What it kept from running has to be proposed again."""
     from aisecops_langchain.domain.stop import StopKind
-    from aisecops_langchain.runtime.switch import open_stops
+    from aisecops_langchain.runtime.principals.switch import open_stops
 
     with open_stops(home, ledger=ledger, schema=schema) as stops:
         lifted = stops.lift(StopKind(kind), target, reason=reason, by=by or getpass.getuser())
@@ -87,7 +87,7 @@ def lift_command(
 @_home
 def list_command(*, home: Path, ledger: str | None, schema: str, as_json: bool) -> None:
     """List all standing stops."""
-    from aisecops_langchain.runtime.switch import open_stops
+    from aisecops_langchain.runtime.principals.switch import open_stops
 
     with open_stops(home, ledger=ledger, schema=schema) as stops:
         orders = stops.orders()

@@ -14,6 +14,7 @@ from aisecops_langchain.domain.events import (
     AnyEvent,
     ApprovalGranted,
     ApprovalRejected,
+    ApprovalResponded,
     ContentBlocked,
     ContentSanitized,
     DecisionMade,
@@ -95,6 +96,8 @@ def _about_others(event: AnyEvent) -> list[Line]:
         case ApprovalRejected():
             why = (said(event.reason),) if event.reason else ()
             return [Line(event.id, Verb.REJECTED, f"by {name(event.approver.id)}", why)]
+        case ApprovalResponded():
+            return [Line(event.id, Verb.REJECTED, f"by {name(event.approver.id)}", ("answered in other words",))]
         case RunFinished() if event.outcome != "completed":
             return [Line(event.id, Verb.STOPPED, said(event.reason))]
         case _:

@@ -11,8 +11,10 @@ from enum import StrEnum
 from pydantic import Field
 
 from aisecops_langchain.canonical import JsonValue
+from aisecops_langchain.domain.approval import ApprovalRequirement
 from aisecops_langchain.domain.base import Frozen
 from aisecops_langchain.domain.effects import ToolProfile
+from aisecops_langchain.domain.grant import GrantTerms
 from aisecops_langchain.domain.labels import Label
 from aisecops_langchain.domain.plan import CanonicalCall
 from aisecops_langchain.domain.principal import Principal
@@ -53,6 +55,8 @@ class Stage(StrEnum):
     """The agent's own rules let it pass, a delegator or a warrant did not."""
     BOUNDS = "bounds"
     """The rules let it pass, a budget or the risk of the chain did not."""
+    DEFINITION = "definition"
+    """The tool's definition is not the one that a person pinned."""
     STOP = "stop"
     """A person stopped the run, the agent, the tenant or a warrant."""
 
@@ -91,12 +95,16 @@ class Decision(Frozen):
     """Ids of every rule that matched or erred, sorted."""
     reasons: tuple[Reason, ...]
     obligations: frozenset[Obligation] = frozenset()
+    approvals: tuple[ApprovalRequirement, ...] = ()
+    """What a person's yes takes, rule by rule, where any rule says more than the default; all must be met."""
     demand: dict[str, int] = Field(default_factory=dict)
     """What the call would take from each budget, in the smallest unit of its measure."""
     shares: tuple[Share, ...] = ()
     """What the call would take below the ceilings of its warrant."""
     chain: ChainStep | None = None
     """What the call would add to the risk of its chain."""
+    grants: GrantTerms | None = None
+    """What an approver of the call may grant beside his yes, and standing grants for it must keep to."""
 
     @property
     def allowed(self) -> bool:

@@ -80,6 +80,8 @@ class SourceKind(StrEnum):
     MEMORY = "memory"
     TOOL_RESULT = "tool_result"
     AGENT_MESSAGE = "agent_message"
+    APPROVER = "approver"
+    """A person who was asked about a call and said something instead of yes or no."""
 
 
 class Source(Frozen):

@@ -61,6 +61,11 @@ class Binding(Frozen):
         """Identity of the approval request for exactly this call in exactly this place."""
         return digest_texts("approval", self.effect_key(), self.call, self.tool_definition)
 
+    def same_but_person(self, other: Binding) -> bool:
+        """Whether two bindings differ at most in who acts for whom; such a one was only resumed by somebody else."""
+        mine, theirs = self.claims(), other.claims()
+        return all(mine[name] == theirs[name] for name in mine.keys() - _PERSONAL)
+
     def claims(self) -> dict[str, str]:
         """Return the binding as plain JSON, for sealing.
 
@@ -85,6 +90,10 @@ class Binding(Frozen):
         }
 
 
+_PERSONAL: Final = frozenset({"agent", "delegators", "issuer", "user"})
+"""Claims that tell who acts and for whom; the tenant is part of an approval's key."""
+
+
 class Permit(Frozen):
     """The right to start one effect once before it expires."""
 
@@ -104,5 +113,7 @@ class ApprovalState(StrEnum):
     PENDING = "pending"
     GRANTED = "granted"
     REJECTED = "rejected"
+    RESPONDED = "responded"
+    """Answered with words for the model in place of a yes; the call does not run."""
     EXPIRED = "expired"
     CONSUMED = "consumed"

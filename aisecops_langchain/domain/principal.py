@@ -6,6 +6,8 @@ authorises nothing by itself: the gate accepts it only with the signed warrants 
 
 from __future__ import annotations
 
+import unicodedata
+
 from pydantic import Field
 
 from aisecops_langchain.canonical import digest_texts
@@ -48,7 +50,38 @@ class Principal(Frozen):
 
 
 class Approver(Frozen):
-    """Who answered an approval, and whether an identity provider vouched for the name."""
+    """Who answered an approval, and whether somebody vouched for the name."""
 
     id: str = Field(min_length=1)
     verified: bool = False
+    """Whether an identity provider, or the application's own login, vouches for all of this; else none of it counts."""
+    tenant: str = ""
+    """The organisation that the person answers for; empty where nobody told."""
+    issuer: str = ""
+    """Who vouched: an identity provider; empty where the application's own code did."""
+    roles: tuple[str, ...] = ()
+    """Roles that the identity provider gives the person."""
+
+    def is_person(self, name: str) -> bool:
+        """Whether a name is this person's, in whatever spelling.
+
+        The issuer is left out: one person has the same name with two providers more often than two persons have one,
+        and taking two for one only ever leaves a request unanswered.
+
+        Args:
+            name: Name of a user or of another approver.
+        """
+        return one_spelling(self.id) == one_spelling(name)
+
+
+def one_spelling(name: str) -> str:
+    """Bring a name into the one spelling in which names are compared.
+
+    Args:
+        name: Any name.
+
+    Returns:
+        The name without case, compatibility forms, spaces and characters that cannot be seen.
+    """
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    return "".join(c for c in folded if c.isprintable() and not c.isspace())

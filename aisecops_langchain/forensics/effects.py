@@ -66,9 +66,11 @@ def effects_of(trace: Trace) -> tuple[EffectRecord, ...]:
         about, state = change
         key = effect_key(about)
         before = effects.get(key)
-        # A refused attempt says nothing about an effect that was permitted, begun or ended before.
+        # A refused attempt says nothing about an effect that was permitted, begun or ended before; nor does who did
+        # not see its end, where somebody else saw it and died before the ledger had it.
         refused = state is RecordedState.BLOCKED
-        kept = before if refused else None
+        unseen = isinstance(event, ExecutionUnknown) and before is not None and before.state in _SEEN
+        kept = before if refused or unseen else None
         effects[key] = EffectRecord(
             plan=about.plan,
             call_id=about.call_id,
@@ -100,6 +102,9 @@ _STATES: Final = {
     "execution_failed": RecordedState.FAILED,
     "execution_blocked": RecordedState.BLOCKED,
 }
+
+
+_SEEN: Final = (RecordedState.COMPLETED, RecordedState.FAILED)
 
 
 def _state_after(event: AnyEvent) -> tuple[_EffectEvent, RecordedState] | None:

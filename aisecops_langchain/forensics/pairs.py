@@ -15,6 +15,7 @@ from aisecops_langchain.domain.events import (
     ApprovalGranted,
     ApprovalRejected,
     ApprovalRequested,
+    ApprovalResponded,
     Event,
     ExecutionCompleted,
     ExecutionFailed,
@@ -127,7 +128,7 @@ def _ends(event: AnyEvent) -> _Identity | None:
             return _SPANS[type(event)], event.run
         case ModelFailed() | ToolFailed() | RetrievalFailed():
             return _SPANS[type(event)], event.run
-        case ApprovalGranted() | ApprovalRejected() | ApprovalExpired():
+        case ApprovalGranted() | ApprovalRejected() | ApprovalResponded() | ApprovalExpired():
             return APPROVAL, event.approval
         case ExecutionCompleted() | ExecutionFailed() | ExecutionUnknown() | ExecutionRetried():
             return EXECUTION, event.plan, event.call_id, event.permit

@@ -23,6 +23,7 @@ class ProblemCode(StrEnum):
     DECISION_WITHOUT_PLAN = "decision_without_plan"
     PERMIT_WITHOUT_DECISION = "permit_without_decision"
     PERMIT_FOR_DENIED_CALL = "permit_for_denied_call"
+    TOO_FEW_APPROVERS = "too_few_approvers"
     PERMIT_WITHOUT_APPROVAL = "permit_without_approval"
     ANSWER_WITHOUT_REQUEST = "answer_without_request"
     ANSWERED_TWICE = "answered_twice"

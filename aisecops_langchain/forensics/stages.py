@@ -28,7 +28,7 @@ class TimelineStage(StrEnum):
 
 
 _LIFE: Final[tuple[tuple[TimelineStage, tuple[str, ...]], ...]] = (
-    (TimelineStage.CONTROL, ("identity_refused", "warrant_refused", "policy_loaded")),
+    (TimelineStage.CONTROL, ("identity_refused", "warrant_refused", "policy_loaded", "checkpoint_refused")),
     (TimelineStage.RUN, ("run_started",)),
     (TimelineStage.CONTENT, ("prompt_allowed", "prompt_blocked", "retrieval_started")),
     (TimelineStage.CONTENT, ("content_admitted", "content_sanitized", "content_blocked")),
@@ -40,13 +40,15 @@ _LIFE: Final[tuple[tuple[TimelineStage, tuple[str, ...]], ...]] = (
     (TimelineStage.POLICY, ("policy_allowed", "policy_blocked")),
     (TimelineStage.DECISION, ("decision_made",)),
     (TimelineStage.APPROVAL, ("approval_requested", "run_paused")),
-    (TimelineStage.APPROVAL, ("approval_granted", "approval_rejected", "approval_expired", "run_resumed")),
-    (TimelineStage.PERMIT, ("permit_issued",)),
+    (TimelineStage.APPROVAL, ("approval_escalated", "approval_answer_refused", "approval_voted")),
+    (TimelineStage.APPROVAL, ("approval_granted", "approval_rejected", "approval_responded", "approval_expired")),
+    (TimelineStage.APPROVAL, ("grant_given", "run_resumed")),
+    (TimelineStage.PERMIT, ("grant_ended", "grant_used", "permit_issued")),
     (TimelineStage.EXECUTION, ("execution_started", "tool_started", "tool_finished", "tool_failed")),
     (TimelineStage.EXECUTION, ("execution_retried", "memory_written", "memory_erased")),
     (TimelineStage.EXECUTION, ("execution_completed", "execution_failed", "execution_unknown", "execution_blocked")),
     (TimelineStage.EXECUTION, ("execution_late", "effect_resolved")),
-    (TimelineStage.CONTROL, ("warrant_issued", "stop_ordered", "stop_reported", "stop_lifted")),
+    (TimelineStage.CONTROL, ("warrant_issued", "stop_ordered", "stop_reported", "stop_lifted", "grant_revoked")),
     (TimelineStage.OUTCOME, ("output_allowed", "output_blocked", "run_finished")),
 )
 

@@ -17,6 +17,7 @@ from aisecops_langchain.domain.events import (
     ApprovalExpired,
     ApprovalGranted,
     ApprovalRejected,
+    ApprovalResponded,
     DecisionMade,
     PlanRejected,
     RunFinished,
@@ -27,6 +28,7 @@ from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.forensics.approvals import ApprovalSummary, approvals_of
 from aisecops_langchain.forensics.content import FindingCount, SourceCount, findings_of, sources_of
 from aisecops_langchain.forensics.effects import EffectRecord, effects_of
+from aisecops_langchain.forensics.grants import GrantSeen, grants_of
 from aisecops_langchain.forensics.latency import StageLatency, latency_of
 from aisecops_langchain.forensics.problems import Problem
 from aisecops_langchain.forensics.trace import Trace
@@ -80,6 +82,7 @@ class Summary(Frozen):
     """Number of decisions by effect."""
     denied: tuple[DeniedCall, ...]
     approvals: ApprovalSummary
+    grants: tuple[GrantSeen, ...]
     effects: tuple[EffectRecord, ...]
     findings: tuple[FindingCount, ...]
     latency: tuple[StageLatency, ...]
@@ -113,6 +116,7 @@ def summarize(trace: Trace) -> Summary:
         decisions={effect.value: effects[effect] for effect in Effect},
         denied=_denied(trace),
         approvals=approvals_of(trace),
+        grants=grants_of(trace),
         effects=effects_of(trace),
         findings=findings_of(trace),
         latency=latency_of(trace),
@@ -127,7 +131,7 @@ def _open_outcome(trace: Trace) -> Outcome:
         match event:
             case RunResumed():
                 waiting.discard(event.answered)
-            case ApprovalGranted() | ApprovalRejected() | ApprovalExpired():
+            case ApprovalGranted() | ApprovalRejected() | ApprovalResponded() | ApprovalExpired():
                 waiting.discard(event.approval)
             case _:
                 pass

@@ -16,6 +16,7 @@ from aisecops_langchain.domain.events import (
     ApprovalGranted,
     ApprovalRejected,
     ApprovalRequested,
+    ApprovalResponded,
     DecisionMade,
     EffectResolved,
     ExecutionCompleted,
@@ -24,8 +25,11 @@ from aisecops_langchain.domain.events import (
     ExecutionRetried,
     ExecutionStarted,
     ExecutionUnknown,
+    GrantUsed,
     PermitIssued,
 )
+from aisecops_langchain.domain.permit import EffectState
+from aisecops_langchain.domain.principal import one_spelling
 from aisecops_langchain.forensics.calls import CallKey, Calls, EffectKey, NamesCall, call_key, effect_key, recorded_in
 from aisecops_langchain.forensics.gaps import gaps_of
 from aisecops_langchain.forensics.problems import Problem, ProblemCode
@@ -61,6 +65,7 @@ class _Walk:
         self._requests: dict[str, ApprovalRequested] = {}
         self._answers: dict[str, AnyEvent] = {}
         self._granted: dict[str, set[CallKey]] = {}
+        self._covered: set[tuple[str, str, CallKey]] = set()
         self._permits: dict[str, PermitIssued] = {}
         self._used: set[str] = set()
         self._starts: dict[EffectKey, ExecutionStarted] = {}
@@ -73,8 +78,10 @@ class _Walk:
                 yield from self._decision(event)
             case ApprovalRequested():
                 self._requests.setdefault(event.approval, event)
-            case ApprovalGranted() | ApprovalRejected() | ApprovalExpired():
+            case ApprovalGranted() | ApprovalRejected() | ApprovalResponded() | ApprovalExpired():
                 yield from self._answer(event)
+            case GrantUsed():
+                self._covered.add((event.grant, event.permit, call_key(event)))
             case PermitIssued():
                 yield from self._permit(event)
             case ExecutionStarted():
@@ -107,7 +114,9 @@ class _Walk:
             )
         self._decided[key] = event.decision
 
-    def _answer(self, event: ApprovalGranted | ApprovalRejected | ApprovalExpired) -> Iterator[Problem]:
+    def _answer(
+        self, event: ApprovalGranted | ApprovalRejected | ApprovalResponded | ApprovalExpired
+    ) -> Iterator[Problem]:
         request = self._requests.get(event.approval)
         if request is None or call_key(request) != call_key(event):
             yield self._problem(ProblemCode.ANSWER_WITHOUT_REQUEST, event, "was answered without having been asked")
@@ -119,6 +128,8 @@ class _Walk:
             return
         if request is not None and event.time >= request.expires_at:
             yield self._problem(ProblemCode.APPROVED_AFTER_EXPIRY, event, "was approved after the request had expired")
+        if request is not None and _persons(event) < max((item.approvers for item in request.requires), default=1):
+            yield self._problem(ProblemCode.TOO_FEW_APPROVERS, event, "was approved by fewer persons than it takes")
         allowed = (event.plan, event.call_id, event.call if event.edited is None else event.edited)
         self._granted.setdefault(event.approval, set()).add(allowed)
         self._recorded.add(allowed)  # an edit is where the edited call comes from
@@ -138,6 +149,9 @@ class _Walk:
         self._permits.setdefault(event.permit, event)
 
     def _approved(self, event: PermitIssued) -> bool:
+        """Whether an approval of this call, or a grant that was counted for it, accounts for a permit."""
+        if event.grant is not None:
+            return (event.grant, event.permit, call_key(event)) in self._covered
         return event.approval is not None and call_key(event) in self._granted.get(event.approval, set())
 
     def _start(self, event: ExecutionStarted) -> Iterator[Problem]:
@@ -174,7 +188,10 @@ class _Walk:
         key = effect_key(event)
         yield from self._begun(event)
         earlier = self._ends.get(key)
-        if earlier is not None and not isinstance(earlier, ExecutionUnknown):
+        known = None if earlier is None else _outcome(earlier)
+        if known is not None and _outcome(event) is None:
+            return  # whoever saw the end died before the ledger had it; not to know is no contradiction
+        if earlier is not None and known not in (None, _outcome(event)):
             yield self._problem(
                 ProblemCode.CONFLICTING_ENDS, event, f"has a second end: {earlier.kind}, then {event.kind}"
             )
@@ -194,3 +211,21 @@ class _Walk:
             plan=event.plan,
             call_id=event.call_id,
         )
+
+
+def _persons(event: ApprovalGranted) -> int:
+    """Count who said yes, each person once."""
+    return len({one_spelling(approver.id) for approver in (event.approver, *event.voted)})
+
+
+def _outcome(end: AnyEvent) -> str | None:
+    """Tell how an effect ended, or that nobody knows."""
+    match end:
+        case ExecutionCompleted():
+            return EffectState.COMPLETED
+        case ExecutionFailed():
+            return EffectState.FAILED
+        case EffectResolved():
+            return end.outcome
+        case _:
+            return None

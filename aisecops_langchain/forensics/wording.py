@@ -11,14 +11,19 @@ from functools import singledispatchmethod
 from aisecops_langchain.domain.decision import Effect
 from aisecops_langchain.domain.events import (
     AnyEvent,
+    ApprovalAnswerRefused,
+    ApprovalEscalated,
     ApprovalExpired,
     ApprovalGranted,
     ApprovalRejected,
     ApprovalRequested,
+    ApprovalResponded,
+    ApprovalVoted,
     ArgumentsEndorsed,
     BudgetExhausted,
     CapabilityAllowed,
     CapabilityBlocked,
+    CheckpointRefused,
     ContentAdmitted,
     ContentBlocked,
     ContentSanitized,
@@ -32,6 +37,10 @@ from aisecops_langchain.domain.events import (
     ExecutionRetried,
     ExecutionStarted,
     ExecutionUnknown,
+    GrantEnded,
+    GrantGiven,
+    GrantRevoked,
+    GrantUsed,
     IdentityRefused,
     MemoryBlocked,
     MemoryErased,
@@ -68,8 +77,9 @@ from aisecops_langchain.domain.events import (
     WarrantIssued,
     WarrantRefused,
 )
-from aisecops_langchain.domain.principal import Approver
 from aisecops_langchain.forensics.calls import Calls
+from aisecops_langchain.forensics.grants import tell_grant
+from aisecops_langchain.forensics.phrases import because, node, person
 from aisecops_langchain.forensics.text import call_text, name, names, reasons, said, short
 from aisecops_langchain.forensics.trace import Trace
 from aisecops_langchain.forensics.wording_content import content_told, memory_told
@@ -110,7 +120,13 @@ class Narrator:
 
     @_tell.register
     def _(self, event: IdentityRefused) -> str:
-        return f"Nobody was identified for agent {name(event.principal.agent)}{_because(event.reason)}"
+        return f"Nobody was identified for agent {name(event.principal.agent)}{because(event.reason)}"
+
+    @_tell.register
+    def _(self, event: CheckpointRefused) -> str:
+        which = f"Checkpoint {name(event.checkpoint)}" if event.checkpoint else "The state"
+        where = f"thread {name(event.thread)} in store {name(event.store)}"
+        return f"{which} of {where} was refused ({name(event.code)}){because(event.reason)}"
 
     @_tell.register
     def _(self, event: WarrantIssued) -> str:
@@ -120,16 +136,16 @@ class Narrator:
     @_tell.register
     def _(self, event: WarrantRefused) -> str:
         who = name(event.principal.agent)
-        return f"Agent {who} was refused under warrant {short(event.warrant)}{_because(event.reason)}"
+        return f"Agent {who} was refused under warrant {short(event.warrant)}{because(event.reason)}"
 
     @_tell.register
     def _(self, event: StopOrdered) -> str:
-        return f"{name(event.by) or 'Somebody'} stopped {event.stop} {name(event.target)}{_because(event.reason)}"
+        return f"{name(event.by) or 'Somebody'} stopped {event.stop} {name(event.target)}{because(event.reason)}"
 
     @_tell.register
     def _(self, event: StopLifted) -> str:
         who = name(event.by) or "Somebody"
-        return f"{who} lifted the stop of {event.stop} {name(event.target)}{_because(event.reason)}"
+        return f"{who} lifted the stop of {event.stop} {name(event.target)}{because(event.reason)}"
 
     @_tell.register
     def _(self, event: StopReported) -> str:
@@ -139,7 +155,7 @@ class Narrator:
     @_tell.register
     def _(self, event: PolicyLoaded) -> str:
         if event.fault:
-            return f"The next policy could not be read, so everything is denied{_because(event.fault)}"
+            return f"The next policy could not be read, so everything is denied{because(event.fault)}"
         return f"Policy {name(event.bundle)} {short(event.policy)} came into force after {short(event.previous)}"
 
     @_tell.register
@@ -152,7 +168,7 @@ class Narrator:
 
     @_tell.register
     def _(self, event: RunFinished) -> str:
-        return f"The run ended: {event.outcome}" + _because(event.reason)
+        return f"The run ended: {event.outcome}" + because(event.reason)
 
     @_tell.register
     def _(
@@ -224,18 +240,39 @@ class Narrator:
 
     @_tell.register
     def _(self, event: ApprovalRequested) -> str:
-        return f"A person is asked to approve {self._calls.show(event)} until {event.expires_at.isoformat()}"
+        persons = max((item.approvers for item in event.requires), default=1)
+        who = "A person is" if persons == 1 else f"At least {persons} persons are"
+        return f"{who} asked to approve {self._calls.show(event)} until {event.expires_at.isoformat()}"
+
+    @_tell.register
+    def _(self, event: ApprovalVoted) -> str:
+        return f"{person(event.approver)} approved {self._calls.show(event)}; {event.missing} more must"
+
+    @_tell.register
+    def _(self, event: ApprovalResponded) -> str:
+        return f"{person(event.approver)} told the model something instead of approving {self._calls.show(event)}"
+
+    @_tell.register
+    def _(self, event: ApprovalAnswerRefused) -> str:
+        what = f"{name(event.answer)} of {person(event.approver)} for {self._calls.show(event)}"
+        return f"The answer {what} does not count ({name(event.code)}); the question stays"
+
+    @_tell.register
+    def _(self, event: ApprovalEscalated) -> str:
+        by = f" of rule {name(event.rule)}" if event.rule else ""
+        waited = f"after {event.after_seconds} seconds{by}"
+        return f"Nobody answered about {self._calls.show(event)}; {waited}, {names(event.roles)} may answer"
 
     @_tell.register
     def _(self, event: ApprovalGranted) -> str:
         if event.edited is not None:
             changed = self._calls.show(event, event.edited)
-            return f"{_person(event.approver)} changed {self._calls.show(event)} into {changed}"
-        return f"{_person(event.approver)} approved {self._calls.show(event)}"
+            return f"{person(event.approver)} changed {self._calls.show(event)} into {changed}"
+        return f"{person(event.approver)} approved {self._calls.show(event)}"
 
     @_tell.register
     def _(self, event: ApprovalRejected) -> str:
-        return f"{_person(event.approver)} rejected {self._calls.show(event)}{_because(event.reason)}"
+        return f"{person(event.approver)} rejected {self._calls.show(event)}{because(event.reason)}"
 
     @_tell.register
     def _(self, event: ApprovalExpired) -> str:
@@ -244,8 +281,13 @@ class Narrator:
     @_tell.register
     def _(self, event: PermitIssued) -> str:
         basis = f" on approval {short(event.approval)}" if event.approval is not None else ""
+        basis = f" on grant {short(event.grant)}" if event.grant is not None else basis
         until = event.expires_at.isoformat()
         return f"Permit {short(event.permit)} was issued{basis} for {self._calls.show(event)} until {until}"
+
+    @_tell.register
+    def _(self, event: GrantGiven | GrantUsed | GrantEnded | GrantRevoked) -> str:
+        return tell_grant(event, self._calls)
 
     @_tell.register
     def _(self, event: ExecutionStarted) -> str:
@@ -261,7 +303,7 @@ class Narrator:
 
     @_tell.register
     def _(self, event: ExecutionUnknown) -> str:
-        return f"Nobody knows whether {self._calls.show(event)} took effect{_because(event.reason)}"
+        return f"Nobody knows whether {self._calls.show(event)} took effect{because(event.reason)}"
 
     @_tell.register
     def _(self, event: ExecutionRetried) -> str:
@@ -277,15 +319,15 @@ class Narrator:
     @_tell.register
     def _(self, event: EffectResolved) -> str:
         who = f"{event.resolver.capitalize()} {name(event.by)}"
-        return f"{who} found out that {self._calls.show(event)} {event.outcome}{_because(event.reason)}"
+        return f"{who} found out that {self._calls.show(event)} {event.outcome}{because(event.reason)}"
 
     @_tell.register
     def _(self, event: ExecutionBlocked) -> str:
-        return f"{self._calls.show(event)} was kept from running ({name(event.code)}){_because(event.reason)}"
+        return f"{self._calls.show(event)} was kept from running ({name(event.code)}){because(event.reason)}"
 
     @_tell.register
     def _(self, event: ModelStarted) -> str:
-        return f"Model {name(event.name)} was called with {event.messages} messages{_node(event.node)}"
+        return f"Model {name(event.name)} was called with {event.messages} messages{node(event.node)}"
 
     @_tell.register
     def _(self, event: ModelFinished) -> str:
@@ -294,7 +336,7 @@ class Narrator:
 
     @_tell.register
     def _(self, event: ToolStarted) -> str:
-        return f"The host began tool {name(event.name)}{_node(event.node)}"
+        return f"The host began tool {name(event.name)}{node(event.node)}"
 
     @_tell.register
     def _(self, event: ToolFinished) -> str:
@@ -302,7 +344,7 @@ class Narrator:
 
     @_tell.register
     def _(self, event: RetrievalStarted) -> str:
-        return f"Retriever {name(event.name)} was asked{_node(event.node)}"
+        return f"Retriever {name(event.name)} was asked{node(event.node)}"
 
     @_tell.register
     def _(self, event: RetrievalFinished) -> str:
@@ -312,15 +354,3 @@ class Narrator:
     def _(self, event: ModelFailed | ToolFailed | RetrievalFailed) -> str:
         what = {ModelFailed: "Model", ToolFailed: "Tool", RetrievalFailed: "Retriever"}[type(event)]
         return f"{what} {name(event.name)} failed with {name(event.error)}"
-
-
-def _person(approver: Approver) -> str:
-    return name(approver.id) + ("" if approver.verified else " (identity not verified)")
-
-
-def _because(reason: str) -> str:
-    return f": {said(reason)}" if reason else ""
-
-
-def _node(node: str) -> str:
-    return f" in node {name(node)}" if node else ""

@@ -5,13 +5,10 @@ Invariant: as in ``wording``: every word that comes from the log is one printabl
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from aisecops_langchain.domain.events import (
     ContentAdmitted,
     ContentBlocked,
     ContentSanitized,
-    FindingRecord,
     MemoryBlocked,
     MemoryErased,
     MemoryRead,
@@ -22,6 +19,7 @@ from aisecops_langchain.domain.events import (
     PromptAllowed,
     PromptBlocked,
 )
+from aisecops_langchain.forensics.phrases import because, content, findings
 from aisecops_langchain.forensics.text import name, names, said, short
 
 _TAMPERED = {
@@ -47,24 +45,24 @@ def content_told(event: ContentEvents) -> str:
     Returns:
         One printable sentence.
     """
-    seen = _findings(event.findings)
+    seen = findings(event.findings)
     match event:
         case ContentAdmitted():
-            return f"{_content(event)} was admitted unchanged{seen}"
+            return f"{content(event)} was admitted unchanged{seen}"
         case ContentSanitized():
-            return f"{_content(event)} was {names(event.actions) or 'changed'} before use{seen}"
+            return f"{content(event)} was {names(event.actions) or 'changed'} before use{seen}"
         case ContentBlocked():
-            return f"{_content(event)} was withheld{seen}{_because(event.reason)}"
+            return f"{content(event)} was withheld{seen}{because(event.reason)}"
         case PromptAllowed() | PromptBlocked():
             let = "let through" if isinstance(event, PromptAllowed) else "refused"
-            why = "" if isinstance(event, PromptAllowed) else _because(event.reason)
+            why = "" if isinstance(event, PromptAllowed) else because(event.reason)
             return f"The prompt of user {name(event.principal.user)} was {let}{seen}{why}"
         case OutputAllowed():
             whole = "" if event.complete else ", until nobody listened any more"
             done = f", {names(event.actions)}" if event.actions else ""
             return f"The answer was let out as {event.label.integrity}{whole}{done}{seen}"
         case OutputBlocked():
-            return f"The answer was withheld{seen}{_because(event.reason)}"
+            return f"The answer was withheld{seen}{because(event.reason)}"
 
 
 def memory_told(event: MemoryEvent) -> str:
@@ -91,21 +89,6 @@ def memory_told(event: MemoryEvent) -> str:
             return f"{memory} was kept from being {_PARTICIPLE[event.access]}: {said(event.reason)}"
 
 
-def _content(event: _Incoming) -> str:
-    kind = event.source.kind.value.replace("_", " ").capitalize()
-    beside = f", and {names(event.uninspected)} that nobody read" if event.uninspected else ""
-    return f"{kind} {name(event.source.name)} ({event.label.integrity}, {event.size} characters{beside})"
-
-
-def _because(reason: str) -> str:
-    return f": {said(reason)}" if reason else ""
-
-
-def _findings(findings: Iterable[FindingRecord]) -> str:
-    seen = sorted({f"{item.category}/{item.severity}" for item in findings})
-    return f"; found {names(seen)}" if seen else ""
-
-
 def _done(event: MemoryWritten | MemoryRead) -> str:
     done = f", {names(event.actions)}" if event.actions else ""
-    return f"{done}{_findings(event.findings)}"
+    return f"{done}{findings(event.findings)}"

@@ -14,6 +14,7 @@ from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from typing import Final
 
 from aisecops_langchain.canonical import JsonValue
+from aisecops_langchain.domain.approval import DEFAULT_REQUIREMENT, joined
 from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect, Reason, Stage
 from aisecops_langchain.domain.effects import ToolEffect, ToolProfile
 from aisecops_langchain.domain.usage import MICRO, MILLI, ChainStep, Share, Usage
@@ -261,13 +262,16 @@ def _reason(code: str, message: str) -> Reason:
 
 
 def _stricter(decision: Decision, effect: Effect, reasons: list[Reason]) -> Decision:
-    """Restrict a decision; one that asks for a person already keeps its own reasons too."""
+    """Restrict a decision; one that asks for a person keeps its own reasons, and no grant answers the new ones."""
     obligations = frozenset() if effect is Effect.DENY else decision.obligations
+    approvals = joined((*decision.approvals, DEFAULT_REQUIREMENT)) if effect is Effect.REQUIRE_APPROVAL else ()
     return decision.model_copy(
         update={
+            "approvals": approvals,
             "effect": effect,
             "stage": Stage.BOUNDS,
             "reasons": (*reasons, *decision.reasons),
             "obligations": obligations,
+            "grants": None,
         }
     )

@@ -13,8 +13,10 @@ from typing import Final, NamedTuple
 
 from pydantic import JsonValue
 
+from aisecops_langchain.domain.approval import DEFAULT_REQUIREMENT, ApprovalRequirement
 from aisecops_langchain.domain.decision import Decision, Effect, Obligation, Reason
 from aisecops_langchain.domain.effects import ToolProfile
+from aisecops_langchain.domain.grant import GrantTerms
 from aisecops_langchain.policy.attributes import Attribute, Facts
 from aisecops_langchain.policy.conditions import GRANTED_BY, Condition, Leaf, Predicate, all_of
 from aisecops_langchain.policy.constraints import Constraint
@@ -66,6 +68,10 @@ class CompiledRule:
     holds: Predicate
     matched: Reason
     obligations: frozenset[Obligation]
+    grants: GrantTerms | None = None
+    """What an approver may grant, where it asks for one."""
+    approval: ApprovalRequirement = DEFAULT_REQUIREMENT
+    """What a person's yes takes, where the rule asks for one."""
 
 
 class Judgement(NamedTuple):
@@ -248,6 +254,8 @@ def _compile_rule(rule: Rule, when: Condition | None) -> CompiledRule:
             code="rule", message=f"{message} ({rule.description})" if rule.description else message, rule=rule.id
         ),
         obligations=frozenset(rule.obligations),
+        grants=rule.grants,
+        approval=rule.approval.requirement(rule.id) if rule.approval else DEFAULT_REQUIREMENT,
     )
 
 

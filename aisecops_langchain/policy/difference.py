@@ -17,6 +17,7 @@ from typing import Final, cast
 
 from pydantic import JsonValue
 
+from aisecops_langchain.domain.approval import DEFAULT_REQUIREMENT, ApprovalRequirement
 from aisecops_langchain.domain.base import Frozen
 from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect
 from aisecops_langchain.domain.labels import Confidentiality, Integrity, Label, Source, SourceKind
@@ -102,7 +103,7 @@ def difference(old: Policy, new: Policy, *, max_requests: int = MAX_REQUESTS) ->
         for request in _requests(space, allowance):
             tried += 1
             one, other = old.decide(request), new.decide(request)
-            if (one.effect, one.obligations) != (other.effect, other.obligations):
+            if _differ(one, other):
                 return Difference(
                     request=request, old=one, new=other, exhaustive=False, tried=tried, settings=_settings(old, new)
                 )
@@ -115,7 +116,7 @@ def _hidden(space: _Space, request: DecisionRequest, old: Policy, new: Policy) -
     if not (old.bounds or new.bounds):
         return
     one, other = (replace(policy, bounds=NO_BOUNDS).decide(request) for policy in (old, new))
-    if (one.effect, one.obligations) != (other.effect, other.obligations):
+    if _differ(one, other):
         yield f"{space.agent} and {space.tool}: rules differ where budgets or chain risk decide"
     elif one.risk != other.risk and one.effect is not Effect.DENY:
         yield f"{space.agent} and {space.tool}: the risk class differs, so the risk of a chain adds up differently"
@@ -137,8 +138,33 @@ def _spaces(old: Policy, new: Policy) -> Iterator[_Space]:
 def _sentences(gate: Gate) -> object:
     """All that a gate's answers depend on, in comparable form."""
     rights = [(item.id, item.risk, [constraint.text for constraint in item.constraints]) for item in gate.capabilities]
-    rules = [(rule.effect, sorted(rule.obligations), _sentence(rule.condition)) for rule in gate.rules]
+    rules = [
+        (
+            rule.effect,
+            sorted(rule.obligations),
+            _terms(rule.approval),
+            repr(rule.grants),
+            _sentence(rule.condition),
+        )
+        for rule in gate.rules
+    ]
     return rights, sorted(rules, key=repr)
+
+
+def _differ(one: Decision, other: Decision) -> bool:
+    """Whether two decisions let different things happen: in what they say, what is owed, what a yes takes or grants."""
+    if (one.effect, one.obligations, one.grants) != (other.effect, other.obligations, other.grants):
+        return True
+    return one.approvals != other.approvals and _all_terms(one) != _all_terms(other)
+
+
+def _all_terms(decision: Decision) -> set[str]:
+    return {_terms(item) for item in decision.approvals or (DEFAULT_REQUIREMENT,)}
+
+
+def _terms(requirement: ApprovalRequirement) -> str:
+    """What a requirement takes, whatever rule it stands in."""
+    return requirement.model_copy(update={"rule": ""}).model_dump_json()
 
 
 def _sentence(condition: Condition | None) -> object:

@@ -10,8 +10,10 @@ from typing import NamedTuple
 
 from pydantic import JsonValue
 
+from aisecops_langchain.domain.approval import ApprovalRequirement, joined
 from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect, Reason, Stage
 from aisecops_langchain.domain.effects import UNDECLARED
+from aisecops_langchain.domain.grant import tightest
 from aisecops_langchain.errors import InvalidCallError
 from aisecops_langchain.policy.attributes import Facts
 from aisecops_langchain.policy.compiled import (
@@ -147,6 +149,7 @@ def _combine(policy: str, capability: CompiledCapability, judgements: tuple[Judg
     effects = {judgement.effect for judgement in judgements}
     effect = next((effect for effect in _STRONGEST_FIRST if effect in effects), Effect.DENY)
     obligations = [judgement.rule.obligations for judgement in judgements if effect is not Effect.DENY]
+    asking = [judgement.rule.grants for judgement in judgements if judgement.effect is Effect.REQUIRE_APPROVAL]
     decisive_first = sorted(judgements, key=lambda judgement: judgement.effect is not effect)
     return Decision(
         effect=effect,
@@ -157,7 +160,13 @@ def _combine(policy: str, capability: CompiledCapability, judgements: tuple[Judg
         rules=tuple(judgement.rule.id for judgement in judgements),
         reasons=tuple(judgement.reason for judgement in decisive_first) or (_DEFAULT_DENY,),
         obligations=frozenset().union(*obligations),
+        grants=tightest(asking) if effect is Effect.REQUIRE_APPROVAL else None,
+        approvals=_approvals(judgements) if effect is Effect.REQUIRE_APPROVAL else (),
     )
+
+
+def _approvals(judgements: tuple[Judgement, ...]) -> tuple[ApprovalRequirement, ...]:
+    return joined(judgement.rule.approval for judgement in judgements if judgement.effect is Effect.REQUIRE_APPROVAL)
 
 
 def _reason(code: str, message: str) -> Reason:

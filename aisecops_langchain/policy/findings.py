@@ -30,7 +30,8 @@ class Finding(Frozen):
 
     severity: Severity
     code: str
-    """``shadowed_rule``, ``unheld_capability``, ``uncovered_tool`` or ``powerless_agent``."""
+    """``shadowed_rule``, ``late_escalation``, ``idle_ttl``, ``unheld_capability``, ``uncovered_tool`` or
+    ``powerless_agent``."""
     subject: str
     """Name of the rule, capability, tool or agent."""
     message: str
@@ -48,6 +49,8 @@ def find(policy: Policy) -> tuple[Finding, ...]:
     bundle = Bundle.model_validate_json(policy.bundle_json(), strict=True)
     return (
         *_shadowed(policy),
+        *_late_escalation(bundle),
+        *_idle_ttl(bundle),
         *_unheld(bundle),
         *_uncovered(policy),
         *_powerless(policy, bundle),
@@ -76,6 +79,24 @@ def _overriding(rule: CompiledRule, gate: Gate) -> str:
         if other.effect in STRONGER[rule.effect] and condition_implies(rule.condition, other.condition):
             return other.id
     return ""
+
+
+def _late_escalation(bundle: Bundle) -> Iterator[Finding]:
+    longest = bundle.limits.approval_ttl_seconds
+    for rule in bundle.rules:
+        late = rule.approval.escalate if rule.approval else None
+        if late is not None and late.after_seconds >= longest:
+            message = f"rule {rule.id!r} never escalates: its requests expire after {longest} seconds (limits)"
+            yield Finding(severity=Severity.ERROR, code="late_escalation", subject=rule.id, message=message)
+
+
+def _idle_ttl(bundle: Bundle) -> Iterator[Finding]:
+    longest = bundle.limits.approval_ttl_seconds
+    for rule in bundle.rules:
+        ttl = rule.approval.ttl_seconds if rule.approval else None
+        if ttl is not None and ttl > longest:
+            message = f"rule {rule.id!r} would let requests wait longer than limits do: {longest} seconds count"
+            yield Finding(severity=Severity.WARNING, code="idle_ttl", subject=rule.id, message=message)
 
 
 def _unheld(bundle: Bundle) -> Iterator[Finding]:

@@ -17,7 +17,9 @@ from pydantic_core import ErrorDetails
 from aisecops_langchain.canonical import canonical_bytes, digest_bytes
 from aisecops_langchain.domain.decision import Effect
 from aisecops_langchain.domain.effects import ResultProfile, Retries, ToolProfile
+from aisecops_langchain.domain.grant import GrantTerms
 from aisecops_langchain.errors import PolicyError
+from aisecops_langchain.policy.approval_model import ApprovalTerms, EscalationTerms
 from aisecops_langchain.policy.bounds import Bounds
 from aisecops_langchain.policy.bounds_model import Budget, ChainRisk
 from aisecops_langchain.policy.compiled import build_index
@@ -124,7 +126,7 @@ def _policy(
 
 
 _MODELS = (
-    *(Bundle, Agent, Capability, Rule, Limits, Record, TaskBounds),
+    *(Bundle, Agent, Capability, Rule, ApprovalTerms, EscalationTerms, GrantTerms, Limits, Record, TaskBounds),
     *(ToolProfile, ResultProfile, Retries, Budget, ChainRisk),
 )
 _KEYS = frozenset(key for model in _MODELS for key in model.model_fields)

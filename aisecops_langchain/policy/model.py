@@ -15,6 +15,8 @@ from pydantic import AfterValidator, Field, JsonValue, PositiveInt, model_valida
 from aisecops_langchain.domain.base import Frozen
 from aisecops_langchain.domain.decision import Effect, Obligation
 from aisecops_langchain.domain.effects import Seconds, ToolProfile
+from aisecops_langchain.domain.grant import GrantTerms
+from aisecops_langchain.policy.approval_model import GIVEN, ApprovalTerms
 from aisecops_langchain.policy.bounds_model import Budget, ChainRisk
 
 EVERY_TOOL: Final = "*"
@@ -103,6 +105,10 @@ class Rule(Frozen):
     when: dict[str, JsonValue] = Field(default_factory=dict, min_length=1)
     """Conditions that must all hold; left out, the rule always matches."""
     obligations: Annotated[tuple[Obligation, ...], Field(min_length=1), AfterValidator(_distinct)] = ()
+    grants: GrantTerms | None = None
+    """What an approver may grant beside his yes; left out, nothing."""
+    approval: Annotated[ApprovalTerms | None, GIVEN] = None
+    """What a person's yes takes, where the rule asks for one."""
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
@@ -110,7 +116,22 @@ class Rule(Frozen):
             raise ValueError(f"rule {self.id!r} names neither tools nor capabilities")
         if self.effect is Effect.DENY and self.obligations:
             raise ValueError(f"rule {self.id!r} denies, so it cannot carry obligations")
+        if "grants" in self.model_fields_set:
+            self._permits_grants(self.grants)
+        if self.approval is not None and self.effect is not Effect.REQUIRE_APPROVAL:
+            raise ValueError(f"rule {self.id!r} asks nobody, so it cannot say what an approval takes")
         return self
+
+    def _permits_grants(self, grants: GrantTerms | None) -> None:
+        if grants is None:
+            raise ValueError("'grants' is empty; fill it in, or leave it out")
+        given = grants.model_dump(exclude_unset=True)
+        if self.effect is not Effect.REQUIRE_APPROVAL:
+            raise ValueError(f"rule {self.id!r} asks nobody, so it cannot permit grants")
+        if any(item in (None, (), {}) for item in given.values()):
+            raise ValueError(f"grants of rule {self.id!r} have an empty entry; fill it in, or leave it out")
+        if set(grants.any) & (grants.up_to or {}).keys():
+            raise ValueError(f"grants of rule {self.id!r} name an argument twice")
 
 
 class Limits(Frozen):
@@ -223,7 +244,7 @@ class Bundle(Frozen):
         """Return the content that the digest covers: defaults spelled out, rules in order of id, nothing empty."""
         content = self.model_dump(mode="json", by_alias=True)
         content["capabilities"] = {name: _filled(item) for name, item in content["capabilities"].items()}
-        content["rules"] = [_filled(item) for item in sorted(content["rules"], key=lambda item: str(item["id"]))]
+        content["rules"] = [_filled_rule(item) for item in sorted(self.rules, key=lambda item: item.id)]
         content["record"] = _filled(content["record"])
         content["limits"] = _filled(content["limits"])
         content["tools"] = {name: _filled_profile(item) for name, item in content["tools"].items()}
@@ -231,6 +252,13 @@ class Bundle(Frozen):
         if content["chain_risk"] is not None:
             content["chain_risk"] = _filled(content["chain_risk"])
         return _filled(content)
+
+
+def _filled_rule(rule: Rule) -> dict[str, JsonValue]:
+    content: dict[str, JsonValue] = rule.model_dump(mode="json", exclude={"approval", "grants"})
+    content["approval"] = rule.approval.normalised() if rule.approval else {}
+    content["grants"] = _filled(rule.grants.model_dump(mode="json", exclude_none=True)) if rule.grants else {}
+    return _filled(content)
 
 
 def _filled_profile(item: dict[str, JsonValue]) -> dict[str, JsonValue]:

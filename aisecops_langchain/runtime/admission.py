@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from aisecops_langchain.canonical import JsonValue, digest_text
 from aisecops_langchain.domain.effects import ResultProfile
@@ -24,10 +24,14 @@ from aisecops_langchain.domain.events import (
 )
 from aisecops_langchain.domain.labels import Label, Source, SourceKind, label_for
 from aisecops_langchain.domain.scope import Scope
+from aisecops_langchain.runtime.plans.reference import context_name
 from aisecops_langchain.runtime.recorder import Recorder
 from aisecops_langchain.sanitize import Finding, Sanitized, Sanitizer
 from aisecops_langchain.sanitize.flow import TextFlow
 from aisecops_langchain.sanitize.values import text_size
+
+_REMEMBERED: Final = 4096
+"""Sources with findings that are remembered, for those who have to decide on what came of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,15 @@ class Admission:
     def __init__(self, sanitizer: Sanitizer, recorder: Recorder) -> None:
         self.sanitizer = sanitizer
         self._recorder = recorder
+        self._found: dict[str, tuple[FindingRecord, ...]] = {}
+
+    def findings_on(self, source: Source) -> tuple[FindingRecord, ...]:
+        """Return what was found on a source when it was let in, as far as this process remembers.
+
+        Args:
+            source: The source, known by the digest of its raw content.
+        """
+        return self._found.get(source.digest, ())
 
     def admit(
         self,
@@ -102,6 +115,7 @@ class Admission:
         source = Source(kind=kind, name=name, digest=found.raw_digest)
         label = _label(source, results, found) if carried is None else _through(carried, source)
         facts: dict[str, Any] = {"source": source, "label": label, "size": len(text), "findings": _findings(found)}
+        self._remember(source, facts["findings"])
         record = self._recorder.record
         facts["uninspected"] = uninspected
         identity = (kind.value, name, found.raw_digest, *uninspected)
@@ -161,6 +175,12 @@ class Admission:
                 self._recorder.record(ContentAdmitted, scope, *identity, parents=parents, **facts)
         return AdmittedValue(value=found.value, label=label, changed=found.changed, blocked=found.blocked)
 
+    def _remember(self, source: Source, findings: tuple[FindingRecord, ...]) -> None:
+        if findings:
+            if len(self._found) >= _REMEMBERED:
+                self._found.clear()
+            self._found[source.digest] = findings
+
     def release(self, text: str, scope: Scope, *, name: str, label: Label) -> Admitted:
         """Inspect the model's final words on their way out.
 
@@ -180,10 +200,11 @@ class Admission:
         found = self.sanitizer.sanitize_text(text, channel=SourceKind.AGENT_MESSAGE)
         source = Source(kind=SourceKind.AGENT_MESSAGE, name=name, digest=found.raw_digest)
         facts: dict[str, Any] = {"source": source, "label": label, "size": len(text), "findings": _findings(found)}
+        identity = (found.raw_digest, context_name(label))  # the same words on other grounds are another fact
         if found.blocked:
-            event = self._recorder.record(OutputBlocked, scope, found.raw_digest, reason=_why(found), **facts)
+            event = self._recorder.record(OutputBlocked, scope, *identity, reason=_why(found), **facts)
         else:
-            event = self._recorder.record(OutputAllowed, scope, found.raw_digest, **facts)
+            event = self._recorder.record(OutputAllowed, scope, *identity, **facts)
         return Admitted(text=found.text, label=label, changed=found.changed, blocked=found.blocked, event=event)
 
     def account(

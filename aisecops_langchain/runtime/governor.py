@@ -21,26 +21,35 @@ from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.policy import PolicyEngine
 from aisecops_langchain.provenance import KeywordScope, LabelSeals, MessageSeals, ScopeExtractor
 from aisecops_langchain.runtime.admission import Admission
-from aisecops_langchain.runtime.approvals import Approvals
-from aisecops_langchain.runtime.authority import Authority
-from aisecops_langchain.runtime.budgets import Budgets
-from aisecops_langchain.runtime.delegation import Delegations
-from aisecops_langchain.runtime.effects import Effects
-from aisecops_langchain.runtime.execution import Execution
-from aisecops_langchain.runtime.gate import Gate
-from aisecops_langchain.runtime.insistence import Insistence
-from aisecops_langchain.runtime.memories import Memories
+from aisecops_langchain.runtime.approvals.briefing import Briefings
+from aisecops_langchain.runtime.approvals.service import Approvals
+from aisecops_langchain.runtime.checkpoints.heads import Checkpoints
+from aisecops_langchain.runtime.decisions.authority import Authority
+from aisecops_langchain.runtime.decisions.budgets import Budgets
+from aisecops_langchain.runtime.decisions.gate import Gate
+from aisecops_langchain.runtime.decisions.insistence import Insistence
+from aisecops_langchain.runtime.decisions.pins import Pins, load_pins
+from aisecops_langchain.runtime.effects.execution import Execution
+from aisecops_langchain.runtime.effects.reconcile import (
+    EffectReconciler,
+    ReconcileReport,
+    Reconciliation,
+    checked_reconcilers,
+)
+from aisecops_langchain.runtime.effects.rows import Effects
+from aisecops_langchain.runtime.effects.terms import TermSheet
+from aisecops_langchain.runtime.grants.service import StandingGrants
+from aisecops_langchain.runtime.memory.service import Memories
 from aisecops_langchain.runtime.opening import PolicySource, load, open_stores, today_in
-from aisecops_langchain.runtime.planning import Planner
-from aisecops_langchain.runtime.policy_change import PolicyChange
-from aisecops_langchain.runtime.policy_in_force import PolicyInForce
+from aisecops_langchain.runtime.plans.planner import Planner
+from aisecops_langchain.runtime.plans.tasks import FixedScopes, TaskReader
+from aisecops_langchain.runtime.policies.change import PolicyChange
+from aisecops_langchain.runtime.policies.in_force import PolicyInForce
 from aisecops_langchain.runtime.ports import AuditSink, CheckedClock, Clock, Ledger, SystemClock
-from aisecops_langchain.runtime.reconcile import EffectReconciler, ReconcileReport, Reconciliation, checked_reconcilers
+from aisecops_langchain.runtime.principals.delegation import Delegations
+from aisecops_langchain.runtime.principals.stops import Stops
+from aisecops_langchain.runtime.principals.warrants import WarrantSigner
 from aisecops_langchain.runtime.recorder import Recorder
-from aisecops_langchain.runtime.stops import Stops
-from aisecops_langchain.runtime.tasks import FixedScopes, TaskReader
-from aisecops_langchain.runtime.terms import TermSheet
-from aisecops_langchain.runtime.warrants import WarrantSigner
 from aisecops_langchain.sanitize import Sanitizer
 from aisecops_langchain.sealing import Sealer
 
@@ -61,6 +70,7 @@ class Governor:
             dates that the user spells without a year.
         scope_extractor: Reads the user's words for what they ask for, where a rule wants to know; key words by default.
         reconcilers: For each tool that has one, a function that finds out how an unknown effect ended.
+        pins: The tool definitions that a person pinned; a call of any other one is denied.
 
     Attributes:
         policy: The policy in force; ``reload`` brings another one into force.
@@ -70,11 +80,13 @@ class Governor:
         planner: Makes plans.
         gate: Decides and issues permits.
         approvals: Asks people.
+        grants: Lists and revokes what people let run again without being asked.
         execution: Begins and ends effects.
         effects: Lists effects and settles unknown ones.
         labels: Seals labels for keeping in state.
         messages: Seals labels of messages between agents.
         stops: The kill switch.
+        checkpoints: Seals checkpoints and judges what comes back of them.
         delegations: Gives and judges warrants.
         terms: Tells how long is waited for a tool, and how often it may be tried: ``TermSheet.of``.
         delegate: Lets another agent act in an agent's place: ``delegations.delegate``.
@@ -92,6 +104,7 @@ class Governor:
         environment: Mapping[str, JsonValue] | None = None,
         scope_extractor: ScopeExtractor | None = None,
         reconcilers: Mapping[str, EffectReconciler] | None = None,
+        pins: Pins | None = None,
     ) -> None:
         clock = CheckedClock(clock or SystemClock())
         limits = policy.limits
@@ -108,12 +121,21 @@ class Governor:
         self.planner = Planner(
             self.recorder, sealer, max_calls=limits.max_calls_per_plan, tasks=tasks, today=today_in(environment)
         )
-        self.approvals = Approvals(ledger, self.recorder, sealer, clock, lifetime_seconds=limits.approval_ttl_seconds)
+        self.grants = StandingGrants(ledger, self.recorder, sealer, clock)
+        self.approvals = Approvals(
+            ledger,
+            self.recorder,
+            sealer,
+            clock,
+            grants=self.grants,
+            lifetime_seconds=limits.approval_ttl_seconds,
+        )
         effects = Effects(ledger, sealer)
         self.stops = Stops(ledger, self.recorder, sealer, clock)
+        self.checkpoints = Checkpoints(ledger, self.recorder, sealer, lambda: self._policy.digest)
         self.delegations = Delegations(WarrantSigner(sealer), self.stops, self.recorder, clock, policy=self._policy)
         self.delegate = self.delegations.delegate
-        self._authority = Authority(self._policy, self.stops, self.delegations)
+        self._authority = Authority(self._policy, self.stops, self.delegations, self.grants, pins)
         self.execution = Execution(
             effects,
             self.recorder,
@@ -142,6 +164,8 @@ class Governor:
             environment=environment or {},
             authority=self._authority,
             budgets=self._budgets,
+            grants=self.grants,
+            briefings=Briefings(self._policy, effects, self.admission.findings_on),
         )
 
     @classmethod
@@ -157,6 +181,7 @@ class Governor:
         environment: Mapping[str, JsonValue] | None = None,
         scope_extractor: ScopeExtractor | None = None,
         reconcilers: Mapping[str, EffectReconciler] | None = None,
+        pins: Pins | str | os.PathLike[str] | None = None,
     ) -> Governor:
         """Open a governor: JSONL segments in a directory, and a ledger in the same one or shared with other hosts.
 
@@ -172,18 +197,21 @@ class Governor:
             environment: Facts from configuration that rules may ask for.
             scope_extractor: Reads the user's words for what they ask for; key words by default.
             reconcilers: For each tool that has one, a function that finds out how an unknown effect ended.
+            pins: Lock file of ``aisecops tools pin``: a call of a tool whose definition is another one is denied.
 
         Returns:
             The governor; close it, or use it in a ``with`` statement.
 
         Raises:
             PolicyError: If the bundle is missing, empty or malformed.
+            PinError: If the lock file is missing or malformed.
             AuditWriteError: If the log directory cannot be written.
             LedgerError: If the ledger cannot be opened.
             KeyStoreError: If a key cannot be made or is open to others.
             ConfigurationError: If the home goes by another kind of ledger, or a package for it is missing.
         """
         bundle = load(policy)
+        pinned = load_pins(pins) if isinstance(pins, str | os.PathLike) else pins
         root = Path(home)
         clock = clock or SystemClock()
         stores = open_stores(root, ledger=ledger, durability=durability, clock=clock)
@@ -197,6 +225,7 @@ class Governor:
             environment=environment,
             scope_extractor=scope_extractor,
             reconcilers=reconcilers,
+            pins=pinned,
         )
         governor.home = root
         return governor
@@ -217,6 +246,18 @@ class Governor:
             The profile; the worst where nobody declares one.
         """
         return self._policy.profile(tool, declared)
+
+    def vouches_for(self, tool: str, definition: str) -> bool:
+        """Tell whether a tool may be offered to a model: whether its definition is pinned, where any has to be.
+
+        Args:
+            tool: The tool's name.
+            definition: Digest of its definition.
+
+        Returns:
+            Whether it may; calls of it are judged anew each time.
+        """
+        return self._authority.pin_fault(tool, definition) is None
 
     def reload(self, policy: PolicySource) -> None:
         """Bring another policy into force; permits and approvals of the one before are void from then on.

@@ -15,7 +15,7 @@ from pathlib import Path
 from aisecops_langchain.audit import AuditLog
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.keyfile import load_key
-from aisecops_langchain.runtime.ledger_choice import existing_ledger, is_governed
+from aisecops_langchain.runtime.ledger.choice import existing_ledger, is_governed
 from aisecops_langchain.runtime.ports import CheckedClock, Clock, Ledger, SystemClock
 from aisecops_langchain.runtime.recorder import Recorder
 from aisecops_langchain.sealing import Sealer

@@ -16,7 +16,7 @@ from aisecops_langchain.canonical import JsonValue
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.keyfile import load_or_create_key
 from aisecops_langchain.policy import PolicyEngine, load_policy
-from aisecops_langchain.runtime.ledger_choice import open_ledger
+from aisecops_langchain.runtime.ledger.choice import open_ledger
 from aisecops_langchain.runtime.ports import Clock, Ledger
 from aisecops_langchain.sealing import Sealer
 

@@ -159,6 +159,8 @@ class Table(StrEnum):
     APPROVALS = "approvals"
     STOPS = "stops"
     SCOPES = "scopes"
+    GRANTS = "grants"
+    CHECKPOINTS = "checkpoint_heads"
     MEMORIES = "memories"
 
 

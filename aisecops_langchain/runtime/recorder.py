@@ -20,8 +20,8 @@ from aisecops_langchain.domain.events import SCHEMA_VERSION, Event, RecordedCall
 from aisecops_langchain.domain.plan import CanonicalCall
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.errors import AuditWriteError
+from aisecops_langchain.runtime.ledger.texts import FrozenTexts
 from aisecops_langchain.runtime.ports import AuditSink, Clock, ClockError
-from aisecops_langchain.runtime.texts import FrozenTexts
 from aisecops_langchain.sanitize import scrub_value
 from aisecops_langchain.sealing import Sealer
 

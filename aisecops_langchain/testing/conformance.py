@@ -160,6 +160,15 @@ class LedgerConformance:
         assert ledger.apply([Change(row("twice")), Change(row("twice"))], durable=True) is False
         assert ledger.get(Table.EFFECTS, "twice") is None
 
+    @pytest.mark.parametrize("table", list(Table))
+    def test_every_table_keeps_rows_of_its_own(self, ledger: Ledger, table: Table) -> None:
+        """The same key in two tables names two rows; each is read, replaced and listed in its own."""
+        ledger.apply([Change(row(table=every, version=f"v-{every}")) for every in Table], durable=True)
+        assert ledger.apply([Change(row(version="new", table=table), replaces=f"v-{table}")], durable=True)
+        for every in Table:
+            expected = row(version="new" if every is table else f"v-{every}", table=every)
+            assert list(ledger.scan(every)) == [expected]
+
     def test_scan_gives_a_table_in_the_order_of_its_keys(self, ledger: Ledger) -> None:
         """Order is that of code points; the other table stays out."""
         keys = ["b", "a", "Z", "é", "10", "9", "\U0001f600", "\uffee"]

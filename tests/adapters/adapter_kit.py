@@ -22,6 +22,8 @@ from langgraph.types import StateSnapshot
 from aisecops_langchain import Governor, ToolGuardNode, govern, parse_policy, verify_log
 from aisecops_langchain.audit import read_log
 from aisecops_langchain.domain.events import AnyEvent
+from aisecops_langchain.domain.labels import SourceKind
+from aisecops_langchain.sanitize import Action, SanitizeConfig, Sanitizer, SeverityActions
 from aisecops_langchain.testing import ScriptedChatModel
 
 THREAD: dict[str, Any] = {"configurable": {"thread_id": "t1"}}
@@ -257,3 +259,9 @@ rules: [{{id: all, effect: allow, tools: [{names}]}}]
 def allowing(*names: str) -> str:
     """A policy that allows exactly these tools."""
     return EVERY.format(names=", ".join(names))
+
+
+def blocking(channel: SourceKind) -> Sanitizer:
+    """A sanitizer that blocks whatever it finds at one door."""
+    strict = SeverityActions(low=Action.BLOCK, medium=Action.BLOCK, high=Action.BLOCK)
+    return Sanitizer(SanitizeConfig(channels={channel: strict}))

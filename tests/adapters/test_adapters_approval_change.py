@@ -123,9 +123,12 @@ def as_user(name: str) -> dict[str, Any]:
 async def test_another_users_resume_does_not_run_the_first_users_call(office: Office) -> None:
     graph = office.agent([PAY_ALICE], "done", "later", principal=told)
     await office.run(graph, says("pay alice 5"), as_user("alice"))
-    await office.run(graph, Command(resume=APPROVE), as_user("mallory"))
+    for answer in (APPROVE, REJECT):
+        assert (await office.run(graph, Command(resume=answer), as_user("mallory")))["__interrupt__"]
     assert office.ran == []
-    assert office.of("approval_granted") == []
+    await office.run(graph, Command(resume=APPROVE), as_user("alice"))
+    assert office.ran == ["pay alice 5"]
+    assert {event.code for event in office.of("approval_answer_refused")} == {"another_requester"}
 
 
 async def test_the_log_says_who_approved(office: Office) -> None:
@@ -144,10 +147,24 @@ def _raises(_config: Any) -> Approver:
 
 
 @pytest.mark.parametrize("approver", [_raises, lambda _: None, lambda _: "carol"], ids=["raises", "none", "text"])
-async def test_an_approver_who_cannot_be_told_is_recorded_as_unidentified(
-    office: Office, approver: Callable[[Any], Any]
+@pytest.mark.parametrize("answer", [APPROVE, REJECT], ids=["approve", "reject"])
+async def test_where_the_approver_cannot_be_told_nobody_answered(
+    office: Office, approver: Callable[[Any], Any], answer: Any
 ) -> None:
+    """The answer does not count, the question stays, and a good answer counts afterwards."""
     graph, _ = await asked(office, approver=approver)
+    result = await office.run(graph, Command(resume=answer))
+    assert result["__interrupt__"]
+    assert office.ran == []
+    graph = office.agent("done", approver=lambda _: Approver(id="carol", verified=True))
+    await office.run(graph, Command(resume=APPROVE))
+    assert office.ran == ["pay alice 5"]
+    (refused,) = office.of("approval_answer_refused")
+    assert (refused.code, refused.approver.verified) == ("unidentified", False)
+
+
+async def test_without_an_approver_the_answer_is_recorded_as_nobodys(office: Office) -> None:
+    graph, _ = await asked(office)
     await office.run(graph, Command(resume=APPROVE))
     (granted,) = office.of("approval_granted")
     assert (granted.approver.id, granted.approver.verified) == ("unidentified", False)

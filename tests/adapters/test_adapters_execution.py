@@ -20,7 +20,7 @@ from langgraph.graph import StateGraph
 from langgraph.types import CachePolicy, RetryPolicy
 
 from aisecops_langchain import current_idempotency_key, effects
-from aisecops_langchain.adapters.effects import declared_effects
+from aisecops_langchain.adapters.tools.effects import declared_effects
 from aisecops_langchain.cli.main import cli
 from aisecops_langchain.domain.permit import EffectState
 from aisecops_langchain.errors import ConfigurationError, LedgerError
@@ -345,10 +345,10 @@ def test_a_model_is_not_shown_the_argument_of_the_key(quick: Office) -> None:
     shown: list[Any] = []
     with open_governor(quick.home / "own", policy(KEYED)) as governor:
         graph = quick.agent("done", tools=[keyed(Bank("paid"))], governor=governor)
-        from aisecops_langchain.adapters.keys import hide_keys
-        from aisecops_langchain.adapters.tools import govern_tools
+        from aisecops_langchain.adapters.tools.governed import toolbox
+        from aisecops_langchain.adapters.tools.keys import hide_keys
 
-        tools = govern_tools([keyed(Bank("paid"))])
+        tools = toolbox([keyed(Bank("paid"))])
         hide_keys(governor, tools)
         shown.append(tools["pay"].shown)
     assert graph is not None

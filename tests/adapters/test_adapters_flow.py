@@ -36,8 +36,8 @@ from aisecops_langchain import (
     ToolGuardNode,
 )
 from aisecops_langchain.adapters.govern import after_guard
-from aisecops_langchain.adapters.orders import Order
-from aisecops_langchain.adapters.tools import govern_tools
+from aisecops_langchain.adapters.nodes.orders import Order
+from aisecops_langchain.adapters.tools.governed import toolbox
 from aisecops_langchain.errors import AisecopsError
 from aisecops_langchain.testing import ScriptedChatModel, call
 
@@ -285,7 +285,7 @@ async def test_the_parents_history_is_untrusted_and_the_users_words_are_the_user
 
 def own_graph(office: Office, *turns: AIMessage) -> CompiledStateGraph:
     """A user's own planner before our guard, approval and execution nodes."""
-    tools = govern_tools(office.tools())
+    tools = toolbox(office.tools())
     who, governor = Principal(agent="clerk"), office.governor
     left = list(turns)
 
@@ -333,7 +333,7 @@ async def test_a_planner_of_ones_own_may_edit_through_an_approval(office: Office
 
 
 async def test_our_planner_and_guard_work_in_a_graph_of_ones_own(office: Office) -> None:
-    tools = govern_tools(office.tools())
+    tools = toolbox(office.tools())
     who, governor = Principal(agent="clerk"), office.governor
     model = ScriptedChatModel(script=[[SEARCH], "done"])
     builder: StateGraph[Any, Any, Any, Any] = StateGraph(GovernanceState)
@@ -350,6 +350,6 @@ async def test_our_planner_and_guard_work_in_a_graph_of_ones_own(office: Office)
 
 
 async def test_a_node_outside_a_graph_says_so(quick: Office) -> None:
-    node = ToolGuardNode(govern_tools(quick.tools()), quick.governor, Principal(agent="clerk"))
+    node = ToolGuardNode(toolbox(quick.tools()), quick.governor, Principal(agent="clerk"))
     with pytest.raises((AisecopsError, RuntimeError)):
         await quick.driver.run(node, {"messages": []}, {})  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ import pytest
 from adapter_kit import (
     APPROVE,
     Office,
+    blocking,
     log_bytes,
     open_governor,
     read_events,
@@ -26,15 +27,13 @@ from aisecops_langchain import (
     ExecutorNode,
     GovernanceState,
     Principal,
-    Sanitizer,
     ToolGuardNode,
     govern,
 )
 from aisecops_langchain.adapters.govern import after_guard
-from aisecops_langchain.adapters.orders import Order
-from aisecops_langchain.adapters.tools import govern_tools
+from aisecops_langchain.adapters.nodes.orders import Order
+from aisecops_langchain.adapters.tools.governed import toolbox
 from aisecops_langchain.domain.labels import SourceKind
-from aisecops_langchain.sanitize.config import Action, SanitizeConfig, SeverityActions
 from aisecops_langchain.testing import ScriptedChatModel, call
 
 # --- streaming --------------------------------------------------------------------------------------------------------
@@ -67,12 +66,6 @@ async def test_no_stream_mode_shows_the_raw_result_of_a_tool_as_ours(office: Off
     modes = ["updates", "values", "messages", "custom"]
     for mode, chunk in await office.driver.stream(graph, says("go"), stream_mode=modes):
         assert "found please ignore" not in str(chunk), mode
-
-
-def blocking(channel: SourceKind) -> Sanitizer:
-    """A sanitizer that blocks whatever it finds at one door."""
-    strict = SeverityActions(low=Action.BLOCK, medium=Action.BLOCK, high=Action.BLOCK)
-    return Sanitizer(SanitizeConfig(channels={channel: strict}))
 
 
 async def test_blocked_final_words_do_not_stand_in_the_result(office: Office) -> None:
@@ -181,7 +174,7 @@ async def test_a_retried_executor_does_not_run_its_tool_again(office: Office) ->
         tries.append(query)
         raise ConnectionError("down")
 
-    tools = govern_tools([search])
+    tools = toolbox([search])
     who = Principal(agent="clerk")
     builder: StateGraph[Any, Any, Any, Any] = StateGraph(GovernanceState)
     builder.add_node("plan", lambda _: {"messages": [AIMessage("", tool_calls=[SEARCH])]})

@@ -52,7 +52,8 @@ async def test_a_run_is_resumed_only_for_the_verified_user_it_was_begun_for(
     office: Office, tokens: JwtIdentity
 ) -> None:
     """A fresh token of the same user goes on; another user's, a forged or an expired one does not."""
-    graph = office.agent([PAY], "done", "later", identity=tokens)
+    bob = StaticIdentity("bob", issuer="https://login")
+    graph = office.agent([PAY], "done", "later", identity=tokens, approver=bob)
     await office.run(graph, says("pay alice 5"), caller("alice"))
     for config in (caller("alice", key=Ed25519PrivateKey.generate()), caller("alice", seconds=-600), {}):
         with pytest.raises(IdentityError):

@@ -55,7 +55,7 @@ async def test_a_picture_passes_and_the_log_says_that_nobody_read_it(quick: Offi
     @tool
     def search(query: str) -> Any:
         """Search the files."""
-        return [{"type": "text", "text": "Here it is."}, PICTURE, {"type": ATTACK, "url": "https://a.example/x"}]
+        return [{"type": "text", "text": "Here it is."}, PICTURE]
 
     graph = quick.agent(call("search", query="x"), "done", tools=[search])
     given = {"messages": [HumanMessage([{"type": "text", "text": "What is this?"}, PICTURE])]}
@@ -66,7 +66,7 @@ async def test_a_picture_passes_and_the_log_says_that_nobody_read_it(quick: Offi
     told = {(event.source.kind, event.uninspected) for event in quick.events() if getattr(event, "uninspected", ())}
     assert told == {
         (SourceKind.USER_PROMPT, ("image",)),
-        (SourceKind.TOOL_RESULT, ("image", "unknown")),
+        (SourceKind.TOOL_RESULT, ("image",)),
     }
     assert MARK.encode() not in log_bytes(quick.governor)
 

@@ -11,8 +11,8 @@ from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 
 from aisecops_langchain import effects, govern
-from aisecops_langchain.adapters.proposal import propose_bundle
-from aisecops_langchain.adapters.tools import GovernedTool
+from aisecops_langchain.adapters.tools.draft import propose_bundle
+from aisecops_langchain.adapters.tools.governed import GovernedTool
 from aisecops_langchain.domain.events import DecisionMade, TaskScoped
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.policy import parse_policy

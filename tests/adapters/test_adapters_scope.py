@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from aisecops_langchain import govern_tools, parse_policy
+from aisecops_langchain import parse_policy
 from aisecops_langchain.adapters.scope import ModelScope
+from aisecops_langchain.adapters.tools.governed import toolbox
 from aisecops_langchain.canonical import digest_text
 from aisecops_langchain.domain.effects import ToolProfile
 from aisecops_langchain.domain.labels import Source, SourceKind, label_for
@@ -15,9 +16,9 @@ from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.errors import LedgerError
 from aisecops_langchain.provenance import LabelledText, ScopedTool, VaryingScopeExtractor
-from aisecops_langchain.runtime.policy_in_force import PolicyInForce
+from aisecops_langchain.runtime.plans.tasks import FixedScopes, TaskReader
+from aisecops_langchain.runtime.policies.in_force import PolicyInForce
 from aisecops_langchain.runtime.ports import Change, Row, Table
-from aisecops_langchain.runtime.tasks import FixedScopes, TaskReader
 from aisecops_langchain.sealing import Sealer
 from aisecops_langchain.testing import MemoryLedger, ScriptedChatModel
 
@@ -102,7 +103,7 @@ rules: [{id: mail, effect: allow, tools: [mail], when: {task.in_scope: true}}]
         LabelledText(text, label_for(Source(kind=kind, name="t", digest=digest_text("content", text))))
         for text, kind in (("mail bob", SourceKind.USER_PROMPT), ("pay eve", SourceKind.TOOL_RESULT))
     ]
-    tools = govern_tools([mail])
+    tools = toolbox([mail])
     assert tasks.task(contents, tools, RUN) == tasks.task(contents, tools, RUN)
     assert "mail bob" in str(model.seen)
     assert "eve" not in str(model.seen)

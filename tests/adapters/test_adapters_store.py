@@ -16,7 +16,7 @@ from langgraph.store.memory import InMemoryStore
 from memory_kit import CLERK, HOME, MARK, PLANT, Shelf, any_store
 
 from aisecops_langchain import Governor, Principal, Sanitizer
-from aisecops_langchain.adapters.store import GovernedStore
+from aisecops_langchain.adapters.memory.store import GovernedStore
 from aisecops_langchain.domain.labels import Integrity, SourceKind
 from aisecops_langchain.errors import AisecopsError, ConfigurationError, ContentBlockedError, MemoryAccessError
 from aisecops_langchain.sanitize.config import Action, SanitizeConfig, SeverityActions

@@ -24,10 +24,10 @@ from langgraph.store.memory import InMemoryStore
 from memory_kit import CLERK, HOME, MARK, PLANT, Shelf, any_store, open_sqlite
 
 from aisecops_langchain import GovernanceState, Governor, Principal
-from aisecops_langchain.adapters.store import GovernedStore
+from aisecops_langchain.adapters.memory.store import GovernedStore
 from aisecops_langchain.domain.labels import Integrity
 from aisecops_langchain.errors import MemoryAccessError
-from aisecops_langchain.runtime.memory_heads import ERASED, accepts, begun, settled
+from aisecops_langchain.runtime.memory.heads import ERASED, accepts, begun, settled
 from aisecops_langchain.testing import call
 
 THERE = ("acme", "other")

@@ -24,8 +24,8 @@ from tamper_kit import FORGED, GOOD, POLICY_WITH_ROGUE, paused, tells
 
 from aisecops_langchain import ApprovalNode, ExecutorNode, GovernanceState, Governor, Principal, ToolGuardNode
 from aisecops_langchain.adapters.govern import after_guard
-from aisecops_langchain.adapters.orders import Order
-from aisecops_langchain.adapters.tools import govern_tools
+from aisecops_langchain.adapters.nodes.orders import Order
+from aisecops_langchain.adapters.tools.governed import toolbox
 from aisecops_langchain.adapters.translate import content_key
 from aisecops_langchain.domain.labels import NEUTRAL
 from aisecops_langchain.provenance import LabelSeals
@@ -46,7 +46,7 @@ async def test_mutating_the_saved_state_that_a_caller_holds_changes_nothing(offi
 
 def own_graph(office: Office, between: Callable[[Any], Any], *, pausing: bool = False) -> CompiledStateGraph:
     """A user's own graph: a planner of theirs, the guard, a node of the attacker's, the executor."""
-    tools = govern_tools(office.tools())
+    tools = toolbox(office.tools())
     who = Principal(agent="clerk")
     builder: StateGraph[Any, Any, Any, Any] = StateGraph(GovernanceState)
     builder.add_node("plan", lambda _: {"messages": [AIMessage("", id="ai", tool_calls=[GOOD])]})
@@ -108,7 +108,7 @@ async def test_mutating_in_place_before_a_question_comes_to_an_end(office: Offic
         if isinstance(state["messages"][-1], AIMessage):
             state["messages"][-1].tool_calls[0]["args"]["to"] = "mallory"
 
-    tools = govern_tools(office.tools())
+    tools = toolbox(office.tools())
     who = Principal(agent="clerk")
     pay = call("pay", "c1", to="alice", amount=5)
     builder: StateGraph[Any, Any, Any, Any] = StateGraph(GovernanceState)

@@ -17,15 +17,15 @@ from langgraph.prebuilt import ToolNode
 from langgraph.runtime import Runtime
 
 from aisecops_langchain import Governor, Principal, parse_policy
-from aisecops_langchain.adapters.tools import govern_tools
+from aisecops_langchain.adapters.tools.governed import toolbox
 from aisecops_langchain.canonical import digest_text
 from aisecops_langchain.domain.labels import Source, SourceKind, label_for
 from aisecops_langchain.domain.permit import Binding
 from aisecops_langchain.domain.plan import CanonicalCall
 from aisecops_langchain.provenance import LabelledText
-from aisecops_langchain.runtime.case import Proposal
-from aisecops_langchain.runtime.gate import Permitted
-from aisecops_langchain.runtime.planning import ProposedCall
+from aisecops_langchain.runtime.decisions.case import Proposal
+from aisecops_langchain.runtime.decisions.gate import Permitted
+from aisecops_langchain.runtime.plans.planner import ProposedCall
 
 ROUNDS = 400
 POLICY = """
@@ -50,7 +50,7 @@ class Stages:
 
     def __init__(self, governor: Governor) -> None:
         self.governor = governor
-        self.tools = govern_tools([lookup])
+        self.tools = toolbox([lookup])
         self.principal = Principal(agent="bench")
         label = label_for(Source(kind=SourceKind.USER_PROMPT, name="human", digest="none"))
         self.contents = [LabelledText("please look up red shoes", label)]

@@ -8,24 +8,31 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from aisecops_langchain.audit import VerifyReport, read_log, verify_log
 from aisecops_langchain.keyfile import load_key
-from aisecops_langchain.runtime.ports import Table
-from aisecops_langchain.runtime.records import EffectRecord, open_row
-from aisecops_langchain.runtime.sqlite_ledger import SqliteLedger
+from aisecops_langchain.runtime.ledger.records import EffectRecord, open_row
+from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger
+from aisecops_langchain.runtime.ports import Ledger, Table
 from aisecops_langchain.sealing import Sealer
 
 HONEST_CRASH = {"torn_tail", "unsigned_tail", "empty_segment"}
 """Warnings that a killed process may leave in the log; anything else is a problem."""
 
 
-class Nursery:
-    """A server process that forks one child for each job."""
+WORKER = Path(__file__).with_name("crash_worker.py")
 
-    def __init__(self) -> None:
-        worker = Path(__file__).with_name("crash_worker.py")
+
+class Nursery:
+    """A server process that forks one child for each job.
+
+    Args:
+        worker: The script that serves.
+    """
+
+    def __init__(self, worker: Path = WORKER) -> None:
         self._server = subprocess.Popen(
             [sys.executable, str(worker)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -41,7 +48,8 @@ class Nursery:
         """Begin a job in a process of its own."""
         self._count += 1
         result = home / f"result-{self._count}.json"
-        job = {"thread": "thread-1", "scenario": "many", "home": str(home), "result": str(result), **job}
+        where = {"home": str(home), "world": str(home), "result": str(result)}
+        job = {"thread": "thread-1", "scenario": "many", **where, **job}
         return Child(self, self._ask(action=action, **job), result)
 
     def run(self, home: Path, action: str, **job) -> dict:
@@ -72,6 +80,18 @@ class Child:
         assert status == 0, found
         return found
 
+    def end(self) -> int:
+        """Wait for its end, however it ends."""
+        return self._nursery.wait(self._pid)
+
+    def is_up(self) -> bool:
+        """Whether it said that it has begun its work."""
+        return self._result.with_suffix(".up").exists()
+
+    def result(self) -> str:
+        """What it wrote at its end; nothing if it did not get there."""
+        return self._result.read_text() if self._result.exists() else ""
+
     def kill(self) -> int:
         """Kill it as a loss of power would, and return how it ended."""
         os.kill(self._pid, signal.SIGKILL)
@@ -97,14 +117,12 @@ def events(home: Path, kind: str) -> list[dict]:
     return [entry.fields for entry in read_log(home / "audit") if entry.kind == kind]
 
 
-def effects(home: Path) -> list[EffectRecord]:
-    """All effects in the ledger."""
+def effects(home: Path, shared: Ledger | None = None) -> list[EffectRecord]:
+    """All effects in the ledger of a home, which is its own unless it shares one."""
     sealer = Sealer(load_key(home / "keys" / "seal.key"))
-    ledger = SqliteLedger(home / "ledger.sqlite3")
-    try:
+    with ExitStack() as stack:
+        ledger = shared or stack.enter_context(closing(SqliteLedger(home / "ledger.sqlite3")))
         return [open_row(sealer, row, EffectRecord) for row in ledger.scan(Table.EFFECTS)]
-    finally:
-        ledger.close()
 
 
 def effect(home: Path, name: str) -> EffectRecord:

@@ -13,20 +13,29 @@ import signal
 import sys
 import time
 import traceback
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 os.environ["LANGGRAPH_STRICT_MSGPACK"] = "true"
 
+from crash_deaths import die_at
 from langchain_core.messages import AIMessage
 from langchain_core.tools import tool
+from langgraph.checkpoint.postgres import PostgresSaver
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.types import Command
+from psycopg.conninfo import make_conninfo
 
 from aisecops_langchain import Governor, govern, parse_policy
 from aisecops_langchain.domain.events import RunStarted
-from aisecops_langchain.domain.principal import Principal
+from aisecops_langchain.domain.principal import Approver, Principal
+from aisecops_langchain.policy import PolicyEngine
+from aisecops_langchain.runtime.approvals.service import Approve
+from aisecops_langchain.runtime.ledger.postgres import PostgresLedger
+from aisecops_langchain.runtime.ports import Table
 from aisecops_langchain.sanitize import Sanitizer
 from aisecops_langchain.testing import ScriptedChatModel, call
 
@@ -37,15 +46,17 @@ agents: {worker: {capabilities: [plain, repeatable, paying]}}
 capabilities:
   plain: {tools: [look, slow], risk: low}
   repeatable: {tools: [sync, slow_sync], risk: low, idempotent: true}
-  paying: {tools: [pay], risk: high}
+  paying: {tools: [pay, slow_pay], risk: high}
 rules:
   - {id: work, effect: allow, tools: [look, slow, sync, slow_sync]}
-  - {id: pay, effect: require_approval, tools: [pay]}
+  - {id: pay, effect: require_approval, tools: [pay, slow_pay]}
 """)
 
 TURNS = {
+    "one": [["look-1"]],
     "approval": [["pay-1"]],
     "two approvals": [["pay-1", "pay-2"]],
+    "slow approval": [["slow_pay-1"]],
     "slow": [["slow-1"]],
     "slow_sync": [["slow_sync-1"]],
     "many": [["look-1", "sync-2", "look-3"], ["look-4"], ["sync-5", "look-6"]],
@@ -92,7 +103,11 @@ def tools_for(home: Path, thread: str):
         """Do something that may be done again, and wait."""
         return slowly("slow_sync", number)
 
-    return [tool(each) for each in (look, sync, pay, slow, slow_sync)]
+    def slow_pay(number: int) -> str:
+        """Do something that a person must allow, and wait."""
+        return slowly("slow_pay", number)
+
+    return [tool(each) for each in (look, sync, pay, slow, slow_sync, slow_pay)]
 
 
 def model_for(scenario: str) -> ScriptedChatModel:
@@ -110,9 +125,15 @@ def model_for(scenario: str) -> ScriptedChatModel:
 
 
 def build(job: dict, governor: Governor, checkpointer):
-    home = Path(job["home"])
-    tools = tools_for(home, job["thread"])
-    return govern(model_for(job["scenario"]), tools, governor=governor, checkpointer=checkpointer, spans=False)
+    tools = tools_for(Path(job["world"]), job["thread"])
+    return govern(
+        model_for(job["scenario"]),
+        tools,
+        governor=governor,
+        checkpointer=checkpointer,
+        seal_checkpoints=job.get("sealed", False),
+        spans=False,
+    )
 
 
 def what_to_say(job: dict, state):
@@ -172,15 +193,51 @@ def config_of(job: dict) -> dict:
     return {"configurable": {"thread_id": job["thread"]}}
 
 
+def shared(job: dict) -> str:
+    """Where in PostgreSQL the hosts of a job meet, under a name by which their sessions can be told from all others."""
+    name = f"{job['schema']}_{Path(job['home']).name}"[:60]
+    url = os.environ["AISECOPS_TEST_POSTGRES_URL"]
+    return make_conninfo(url, application_name=name, options=f"-c search_path={job['schema']}")
+
+
+def open_governor(job: dict, policy: PolicyEngine = POLICY, durability: str = "group") -> Governor:
+    """Open the home of a job, with a ledger of its own or with the one that its host shares with others."""
+    ledger = PostgresLedger(shared(job), schema=job["schema"], max_connections=2) if job.get("schema") else None
+    return Governor.open(policy, job["home"], ledger=ledger, durability=durability, sanitizer=SANITIZER)
+
+
+@contextmanager
+def open_saver(job: dict):
+    """Open the checkpointer of a job."""
+    if job.get("schema"):
+        with PostgresSaver.from_conn_string(shared(job)) as saver:
+            yield saver
+        return
+    home = Path(job["home"])
+    kind = StallingSaver if job.get("stalling") else SqliteSaver
+    with kind.from_conn_string(str(home / "checkpoints.sqlite3")) as saver:
+        saver.home = home
+        yield saver
+
+
+@asynccontextmanager
+async def open_async_saver(job: dict):
+    """Open the checkpointer of a job on an event loop."""
+    if job.get("schema"):
+        async with AsyncPostgresSaver.from_conn_string(shared(job)) as saver:
+            yield saver
+        return
+    home = Path(job["home"])
+    async with AsyncSqliteSaver.from_conn_string(str(home / "checkpoints.sqlite3")) as plain:
+        saver = StallingAsyncSaver(plain.conn) if job.get("stalling") else plain
+        saver.home = home
+        yield saver
+
+
 def run(job: dict) -> None:
     """Carry one thread on, synchronously."""
     config = config_of(job)
-    home = Path(job["home"])
-    with ExitStack() as stack:
-        kind = StallingSaver if job.get("stalling") else SqliteSaver
-        saver = stack.enter_context(kind.from_conn_string(str(home / "checkpoints.sqlite3")))
-        saver.home = home
-        governor = stack.enter_context(Governor.open(POLICY, home, sanitizer=SANITIZER))
+    with open_saver(job) as saver, open_governor(job) as governor:
         agent = build(job, governor, saver)
         state = agent.get_state(config)
         agent.invoke(what_to_say(job, state), config)
@@ -190,15 +247,24 @@ def run(job: dict) -> None:
 async def arun(job: dict) -> None:
     """Carry one thread on, on an event loop."""
     config = config_of(job)
-    home = Path(job["home"])
-    async with AsyncSqliteSaver.from_conn_string(str(home / "checkpoints.sqlite3")) as plain:
-        saver = StallingAsyncSaver(plain.conn) if job.get("stalling") else plain
-        saver.home = home
-        with Governor.open(POLICY, home, sanitizer=SANITIZER) as governor:
+    async with open_async_saver(job) as saver:
+        with open_governor(job) as governor:
             agent = build(job, governor, saver)
             state = await agent.aget_state(config)
             await agent.ainvoke(what_to_say(job, state), config)
             report(job, await agent.aget_state(config))
+
+
+def grant(job: dict) -> None:
+    """Answer what waits in the ledger with a yes, on a host that has neither the graph nor its state."""
+    with open_governor(job) as governor:
+        waiting = [governor.approvals.find(row.key) for row in governor._ledger.scan(Table.APPROVALS, state="pending")]
+        for record in waiting:
+            governor.approvals.answer(record.binding, Approve(), Approver(id="grace", verified=True))
+    report(job, None)
+    if job.get("then") == "die":
+        Path(job["home"], "granted").touch()
+        signal.pause()
 
 
 def fill_the_disk(job: dict) -> None:
@@ -236,13 +302,18 @@ def fill_the_disk(job: dict) -> None:
 def work(job: dict) -> None:
     if job["action"] == "fill the disk":
         fill_the_disk(job)
+        return
+    if "die_at" in job:
+        die_at(job["die_at"])
+    if job["action"] == "grant":
+        grant(job)
     elif job.get("mode") == "async":
         asyncio.run(arun(job))
     else:
         run(job)
 
 
-def child(job: dict) -> None:
+def child(job: dict, work: Callable[[dict], None]) -> None:
     """Do one job and leave without any farewell to the server's own state."""
     status = 1
     try:
@@ -256,7 +327,8 @@ def child(job: dict) -> None:
         os._exit(status)
 
 
-def serve() -> None:
+def serve(work: Callable[[dict], None] = work) -> None:
+    """Fork a child for each job on standard input, until that ends."""
     print("ready", flush=True)
     for line in sys.stdin:
         job = json.loads(line)
@@ -266,7 +338,7 @@ def serve() -> None:
         pid = os.fork()
         if pid == 0:
             sys.stdin.close()
-            child(job)
+            child(job, work)
         print(pid, flush=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import orjson
 import pytest
 from pydantic import ValidationError
 
@@ -203,3 +204,23 @@ def test_a_label_in_an_event_keeps_its_order_out_of_equality():
 def test_execution_events_name_their_permit():
     """Without it, an intent could not be matched with what allowed it."""
     assert ExecutionStarted.model_fields["permit"].is_required()
+
+
+@pytest.mark.parametrize(
+    ("kind", "facts"),
+    [
+        ("approval_requested", {"expires_at": "2026-01-01T00:00:00Z"}),
+        ("approval_granted", {"approver": {"id": "bob", "verified": True}, "edited": None}),
+        ("approval_rejected", {"approver": {"id": "bob"}, "reason": "no"}),
+        ("approval_expired", {}),
+    ],
+)
+def test_approvals_of_logs_before_there_were_votes_are_read(kind, facts):
+    """What was added since has a value that says nothing more than the log does."""
+    event = {"v": 1, "kind": kind, "id": "1", "time": "2026-01-01T00:00:00Z", "trace": "t", "thread": "t"}
+    about = {"plan": "p", "call_id": "c", "tool": "pay", "call": "sha256:x", "approval": "a", "policy": "sha256:p"}
+    read = parse_event(orjson.dumps({**event, **about, "principal": {"agent": "clerk"}, **facts}))
+    assert getattr(read, "requires", ()) == getattr(read, "voted", ()) == ()
+    assert getattr(read, "waited_seconds", None) is None
+    if "approver" in facts:
+        assert (read.approver.id, read.approver.tenant, read.approver.roles) == ("bob", "", ())

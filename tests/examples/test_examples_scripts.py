@@ -13,6 +13,8 @@ from aisecops_langchain.audit import read_log, verify_log
 
 TESTS = Path(__file__).parents[1]
 EXAMPLES = TESTS.parent / "examples"
+PATHS = [str(TESTS / "demo" / "offline"), str(TESTS.parent)]
+"""Without a network, and the package of this very tree."""
 
 SAYS = {
     "01_quickstart.py": (
@@ -55,6 +57,20 @@ SAYS = {
         "stopped; effects that had run: 1",
         "log verified: True",
     ),
+    "07_create_agent.py": (
+        "asked to approve: warn_everybody",
+        "get_weather: It's always sunny in San Francisco!",
+        "warn_everybody: everybody in San Francisco was told: Sun!",
+        "delete_archive: Not executed. Policy does not allow this call.",
+        "It is sunny in San Francisco, and everybody was warned.",
+        "log verified: True",
+    ),
+    "08_tool_node.py": (
+        "tool: Not executed. Policy does not allow this call.",
+        "tool: 42",
+        "ai: 6 times 7 is 42.",
+        "log verified: True",
+    ),
 }
 
 KINDS = {
@@ -63,6 +79,14 @@ KINDS = {
     "03_retriever.py": {"content_sanitized", "content_admitted"},
     "04_own_graph.py": {"run_started", "policy_blocked", "approval_granted", "execution_completed", "run_finished"},
     "06_delegation.py": {"warrant_issued", "capability_blocked", "execution_completed", "stop_ordered"},
+    "07_create_agent.py": {
+        "run_started",
+        "approval_granted",
+        "execution_completed",
+        "capability_blocked",
+        "run_finished",
+    },
+    "08_tool_node.py": {"plan_created", "execution_completed", "policy_blocked"},
     "05_callbacks.py": {"model_started", "model_finished", "tool_started", "tool_finished"},
 }
 
@@ -72,7 +96,7 @@ def run(name: str, *arguments: str, cwd: Path) -> str:
     result = subprocess.run(
         [sys.executable, str(EXAMPLES / name), *arguments],
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(TESTS / "demo" / "offline"), "TMPDIR": str(cwd)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(PATHS), "TMPDIR": str(cwd)},
         capture_output=True,
         text=True,
         timeout=120,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import orjson
 import pytest
 from trace_factory import (
+    START,
     Story,
     about,
     allowed_story,
@@ -20,9 +23,14 @@ from trace_factory import (
 
 from aisecops_langchain.domain.decision import Effect
 from aisecops_langchain.domain.events import (
+    ApprovalAnswerRefused,
+    ApprovalEscalated,
     ApprovalExpired,
     ApprovalGranted,
     ApprovalRejected,
+    ApprovalRequested,
+    ApprovalResponded,
+    ApprovalVoted,
     ExecutionBlocked,
     ExecutionFailed,
     ExecutionUnknown,
@@ -72,6 +80,8 @@ def effect_after(*kinds: str) -> RecordedState:
         (("permit", "start", "fail"), RecordedState.FAILED),
         (("permit", "start", "lose"), RecordedState.UNKNOWN),
         (("permit", "start", "lose", "complete"), RecordedState.COMPLETED),
+        (("permit", "start", "complete", "lose"), RecordedState.COMPLETED),
+        (("permit", "start", "fail", "lose"), RecordedState.FAILED),
         (("block",), RecordedState.BLOCKED),
         (("permit", "start", "complete", "block"), RecordedState.COMPLETED),
         (("permit", "start", "block"), RecordedState.UNKNOWN),
@@ -133,6 +143,29 @@ def test_a_run_that_waits_for_a_person_is_paused_until_the_answer() -> None:
     assert summary_of(story).approvals.pending == 1
     story.add(RunResumed, answered="approval-1")
     assert summary_of(story).outcome is Outcome.UNFINISHED
+
+
+def test_the_figures_tell_how_people_answered() -> None:
+    """Asked, by whom answered, how fast, and how often with a yes; answers that do not count are counted apart."""
+    story = Story()
+    bob, carol = Approver(id="bob", verified=True), Approver(id="carol", verified=True)
+    for number, seconds in enumerate((1.0, 3.0, 5.0)):
+        about_it = {**about(CALL), "approval": f"a-{number}"}
+        story.add(ApprovalRequested, **about_it, expires_at=START + timedelta(days=1))
+        refused = {"approver": Approver(id="eve"), "answer": "approve", "code": "role_missing"}
+        story.add(ApprovalAnswerRefused, **about_it, **refused)
+        story.add(ApprovalEscalated, **about_it, rule="r", after_seconds=1, roles=("ciso",))
+        story.add(ApprovalVoted, **about_it, approver=carol, missing=1, waited_seconds=0.5)
+        if number:
+            story.add(ApprovalGranted, **about_it, approver=bob, voted=(carol, bob), waited_seconds=seconds)
+        else:
+            story.add(ApprovalResponded, **about_it, approver=bob, response="sha256:x", waited_seconds=seconds)
+    found = summary_of(story).approvals
+    assert (found.asked, found.granted, found.responded, found.pending) == (3, 2, 1, 0)
+    assert (found.median_seconds, found.share_approved) == (0.75, 0.833)
+    figures = [(item.approver, item.answered, item.approved, item.median_seconds) for item in found.approvers]
+    assert figures == [("bob", 3, 2, 3.0), ("carol", 3, 3, 0.5)]
+    assert [(item.refused, item.escalated, item.voted[0].id) for item in found.requests] == [(1, True, "carol")] * 3
 
 
 def test_answers_to_approvals_are_told_apart() -> None:

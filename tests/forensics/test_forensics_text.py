@@ -86,7 +86,7 @@ def test_arguments_that_the_log_does_not_hold_are_not_invented() -> None:
 def _poisoned(value: object, text: str) -> object:
     """Replace every free text in an event's data, keeping what the schema fixes."""
     fixed = {"kind", "v", "time", "expires_at", "effect", "stage", "integrity", "confidentiality", "outcome", "trace"}
-    fixed |= {"stop", "resolver", "access"}
+    fixed |= {"stop", "resolver", "why", "access"}
     if isinstance(value, dict):
         return {key: item if key in fixed else _poisoned(item, text) for key, item in value.items()}
     if isinstance(value, list):
@@ -124,8 +124,17 @@ def every_kind() -> list[AnyEvent]:
     shared: dict[str, object] = {**about(recorded("pay", "call-1", {"amount": 5})), "permit": "p", "approval": "a"}
     for event in made.values():
         shared.update(event.model_dump(mode="json", exclude={"id", "time", "kind", "call", "parents", "edited"}))
-    shared |= {"call": "sha256:x", "error": "E", "reason": "why", "code": "c", "reasons": (), "rules": ("r",)}
-    shared |= {"store": "memory", "memory": "m", "access": "write"}
+    shared |= {
+        "call": "sha256:x",
+        "error": "E",
+        "reason": "why",
+        "code": "c",
+        "checkpoint": "1f",
+        "store": "s",
+        "reasons": (),
+        "rules": ("r",),
+    }
+    shared |= {"memory": "m", "access": "write"}
     counts = dict.fromkeys(("epoch", "stopped", "running", "unknown", "ran", "failed"), 1)
     shared |= {"claims": CLAIMS, "warrant": "w", "stop": "agent", "target": "clerk", "by": "bob", **counts}
     shared |= {"bundle": "b", "previous": "sha256:p", "fault": "why"}
@@ -133,6 +142,11 @@ def every_kind() -> list[AnyEvent]:
     shared |= {"budgets": ["money"], "outcome": "completed", "resolver": "person"}
     endorsed = {"argument": "to", "label": {"integrity": "user", "confidentiality": "internal"}, "method": "verbatim"}
     shared |= {"endorsed": [endorsed]}
+    sums = {"up_to": {"amount": "500"}, "each": {"amount": "9"}, "amounts": {"amount": "5"}}
+    grant = {"grant": "g", "fixed": {"to": "bob"}, "any": ["note"], "uses": 3, "any_thread": False, "why": "expired"}
+    shared |= {**sums, **grant}
+    shared |= {"missing": 1, "answer": "approve", "response": "sha256:x", "rule": "r", "after_seconds": 60}
+    shared |= {"roles": ["ciso"], "votes": 1, "waited_seconds": 2.0}
     for kind in get_args(get_args(AnyEvent)[0]):
         tag = kind.model_fields["kind"].default
         known = made.get(tag)

@@ -20,13 +20,17 @@ from trace_factory import (
     started,
 )
 
+from aisecops_langchain.domain.approval import ApprovalRequirement
 from aisecops_langchain.domain.decision import Effect
 from aisecops_langchain.domain.events import (
     AnyEvent,
     ApprovalExpired,
     ApprovalGranted,
     ApprovalRejected,
+    ApprovalRequested,
+    EffectResolved,
     ExecutionFailed,
+    ExecutionUnknown,
     ModelStarted,
     RunStarted,
     ToolStarted,
@@ -135,6 +139,22 @@ def test_a_rejection_after_a_grant_takes_the_approval_back_and_is_reported() -> 
     assert codes(story) == [ProblemCode.ANSWERED_TWICE, ProblemCode.PERMIT_WITHOUT_APPROVAL]
 
 
+@pytest.mark.parametrize(
+    ("voted", "found"),
+    [((), [ProblemCode.TOO_FEW_APPROVERS]), (("BOB",), [ProblemCode.TOO_FEW_APPROVERS]), (("carol",), [])],
+)
+def test_an_approval_by_fewer_persons_than_it_takes_is_reported(
+    voted: tuple[str, ...], found: list[ProblemCode]
+) -> None:
+    story = begun(Effect.REQUIRE_APPROVAL)
+    two = ApprovalRequirement(rule="r", approvers=2)
+    expires = START + timedelta(days=1)
+    story.add(ApprovalRequested, **about(CALL), approval="approval-1", expires_at=expires, requires=(two,))
+    people = tuple(Approver(id=name, verified=True) for name in voted)
+    story.add(ApprovalGranted, **about(CALL), approval="approval-1", approver=BOB, voted=people)
+    assert codes(story) == found
+
+
 def test_an_approval_after_its_expiry_is_reported() -> None:
     story = begun(Effect.REQUIRE_APPROVAL)
     asked(story, CALL)
@@ -202,6 +222,22 @@ def test_two_ends_of_one_effect_are_reported() -> None:
     started(story, CALL)
     completed(story, CALL)
     story.add(ExecutionFailed, **about(CALL), permit="permit-1", error="ValueError")
+    assert codes(story) == [ProblemCode.CONFLICTING_ENDS]
+
+
+def test_who_did_not_see_an_end_does_not_contradict_who_did() -> None:
+    """Killed between the log and the ledger, a process leaves the end; the next one finds the effect without one."""
+    story = begun()
+    permitted(story, CALL)
+    started(story, CALL)
+    completed(story, CALL)
+    story.add(ExecutionUnknown, **about(CALL), permit="permit-1", reason="whoever started it ended")
+    resolved = {"by": "alice", "resolver": "person", "reason": "seen at the bank"}
+    assert codes(story) == []
+    same = story.add(EffectResolved, **about(CALL), permit="permit-1", outcome="completed", **resolved)
+    assert codes(story) == []
+    story.events.remove(same)
+    story.add(EffectResolved, **about(CALL), permit="permit-1", outcome="failed", **resolved)
     assert codes(story) == [ProblemCode.CONFLICTING_ENDS]
 
 

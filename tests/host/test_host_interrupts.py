@@ -43,6 +43,19 @@ async def test_a_node_reruns_from_its_top_on_every_resume(host: Host) -> None:
     assert ran == ["before"] * 3
 
 
+async def test_going_on_without_an_answer_hands_the_last_one_to_the_next_interrupt(host: Host) -> None:
+    """What one person said to the first question of a node is taken for the next person's answer to the second."""
+
+    def node(_: ChatState) -> dict[str, list[str]]:
+        return {"audit": [interrupt("first"), interrupt("second")]}
+
+    graph = host.compile(one_node(node))
+    await host.run(graph, {"messages": []})
+    await host.run(graph, Command(resume="yes"))
+    done = await host.run(graph, None)
+    assert done["audit"] == ["yes", "yes"]
+
+
 async def test_execution_info_is_the_same_when_an_interrupted_node_runs_again(host: Host) -> None:
     seen: list[tuple[str, str, str]] = []
 

@@ -86,7 +86,7 @@ def build(items):
         return None
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(items=rules(), asked=requests, data=st.data())
 def test_the_order_of_rules_never_matters(items, asked, data):
     policy, shuffled = build(items), build(data.draw(st.permutations(items)))
@@ -96,7 +96,7 @@ def test_the_order_of_rules_never_matters(items, asked, data):
         assert shuffled.decide(asked) == policy.decide(asked)
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(items=rules(), denies=rules(effects=("deny",), name="d"), asked=requests)
 def test_adding_a_deny_never_widens(items, denies, asked):
     before, after = build(items), build(items + denies)
@@ -104,7 +104,7 @@ def test_adding_a_deny_never_widens(items, denies, asked):
         assert STRENGTH[after.decide(asked).effect] >= STRENGTH[before.decide(asked).effect]
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(items=rules(), asked=requests)
 def test_an_allow_needs_an_allow_rule_and_nothing_against_it(items, asked):
     policy = build(items)
@@ -118,7 +118,7 @@ def test_an_allow_needs_an_allow_rule_and_nothing_against_it(items, asked):
         assert {effects[name] for name in decision.rules} == {"allow"}
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(items=rules(), asked=requests)
 def test_explain_agrees_with_decide(items, asked):
     policy = build(items)
@@ -133,7 +133,7 @@ def test_explain_agrees_with_decide(items, asked):
     assert all(rule.condition.outcome is rule.outcome for rule in explanation.rules)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(given_arguments=arguments, agent=st.sampled_from(["buyer", "reader", "idle"]), tool=st.text(max_size=5))
 def test_decide_never_raises(given_arguments, agent, tool):
     policy = parse_policy(PROCUREMENT)
@@ -143,7 +143,7 @@ def test_decide_never_raises(given_arguments, agent, tool):
         assert policy.explain(request(name, given_arguments, agent=agent)).decision == decision
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(items=rules(), asked=requests)
 def test_the_normalised_bundle_reads_back(items, asked):
     policy = build(items)
@@ -153,14 +153,14 @@ def test_the_normalised_bundle_reads_back(items, asked):
         assert again.decide(asked) == policy.decide(asked)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(text=st.text(max_size=60) | st.text("abid: -[]{}&*!|>'\"\n#%?,01", max_size=60))
 def test_arbitrary_text_is_refused_with_our_error(text):
     with pytest.raises(PolicyError):
         parse_policy(text)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(position=st.integers(0, len(PROCUREMENT)), length=st.integers(0, 20), insert=st.text(max_size=4))
 def test_a_mangled_bundle_loads_or_is_refused_with_our_error(position, length, insert):
     with suppress(PolicyError):

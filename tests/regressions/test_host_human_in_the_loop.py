@@ -35,6 +35,7 @@ from tamper_kit import FORGED, GOOD, paused
 
 from aisecops_langchain import Approver, Governor, Principal, StaticIdentity, govern, parse_policy, subagent_tool
 from aisecops_langchain.adapters.identity import warrant_of
+from aisecops_langchain.errors import CheckpointError
 from aisecops_langchain.sealing import Sealer
 from aisecops_langchain.testing import MemoryLedger, MemorySink, ScriptedChatModel, call
 
@@ -52,6 +53,20 @@ async def test_h01_a_malformed_answer_does_not_brick_the_thread(office: Office) 
         result = await office.run(graph, says("and now?"), thread)
         assert result["messages"][-1].content == "later"
     assert office.ran == []
+
+
+async def test_h01_a_malformed_answer_of_a_stranger_does_not_even_use_the_question_up(office: Office) -> None:
+    """Nobody who may not answer can settle a question, however malformed the answer is."""
+    graph, _ = await asked(office, approver=lambda config: named(config["configurable"]["who"]))
+    for bad in BAD:
+        assert "__interrupt__" in await office.run(graph, Command(resume=bad), on_thread("t1", who="mallory@evil"))
+    await office.run(graph, Command(resume=APPROVE), on_thread("t1", who="bob@default"))
+    assert office.ran == ["pay alice 5"]
+
+
+def named(who: str) -> Approver:
+    name, _, tenant = who.partition("@")
+    return Approver(id=name, verified=True, tenant=tenant)
 
 
 async def test_h02_an_edit_may_not_switch_the_tool(office: Office) -> None:
@@ -104,6 +119,20 @@ async def test_h05_parallel_answers_go_to_the_calls_they_name(office: Office, or
     assert sorted(started(office)) == [("pay", "c1"), ("search", "c3")]
 
 
+@pytest.mark.parametrize("order", [0, 1])
+async def test_h05_one_batch_for_all_is_read_by_name_never_by_position(office: Office, order: int) -> None:
+    """Decisions were paired with calls by their position in a list."""
+    graph, result = await asked(office, [PAY_ALICE, PAY_BOB], "done")
+    calls = {item.value["action_requests"][0]["args"]["to"]: item.value for item in result["__interrupt__"]}
+    decisions = [
+        {"type": "approve", "call": calls["alice"]["aisecops"]["call"]},
+        {"type": "reject", "call": calls["bob"]["aisecops"]["call"]},
+    ]
+    batch = {"decisions": decisions[::-1] if order else decisions}
+    await office.run(graph, Command(resume={item.id: batch for item in result["__interrupt__"]}))
+    assert office.ran == ["pay alice 5"]
+
+
 async def test_h06_an_old_checkpoint_runs_nothing_again(office: Office) -> None:
     """Going on from an earlier checkpoint ran the approved action again."""
     await asked(office)
@@ -125,7 +154,6 @@ async def test_h07_another_user_cannot_resume_and_the_log_says_who_approved(offi
 
     graph = office.agent(
         [PAY_BOB],
-        "done",
         [PAY_BOB],
         "done",
         principal=lambda config: Principal(agent="clerk", user=who(config)),
@@ -137,6 +165,8 @@ async def test_h07_another_user_cannot_resume_and_the_log_says_who_approved(offi
     assert office.ran == ["pay bob 7"]
     (granted,) = office.of("approval_granted")
     assert (granted.thread, granted.approver.id) == ("t3", "ann's manager")
+    (refused,) = office.of("approval_answer_refused")
+    assert (refused.thread, refused.approver.id, refused.code) == ("t2", "mallory's manager", "another_requester")
 
 
 TEAM = """
@@ -233,6 +263,19 @@ async def test_h11_a_checkpoint_edited_at_rest_gains_nothing(on_disk: Driver, tm
         await office.run(graph, Command(resume=APPROVE))
         assert office.ran == []
         assert office.of("execution_started") == []
+
+
+async def test_h11_a_sealed_checkpoint_edited_at_rest_is_detected(on_disk: Driver, tmp_path: Path) -> None:
+    """The same edits, with ``seal_checkpoints``: the thread is refused, and the log says so."""
+    with open_governor(tmp_path / "home") as governor:
+        office = Office(on_disk, tmp_path / "home", governor)
+        graph, _ = await asked(office, seal_checkpoints=True)
+        assert edited_at_rest(tmp_path / "checkpoints.sqlite", b"alice", b"malle") > 1
+        with pytest.raises(CheckpointError) as refused:
+            await office.run(graph, Command(resume=APPROVE))
+        assert refused.value.code == "forged"
+        assert office.ran == []
+        assert [event.code for event in office.of("checkpoint_refused")] == ["forged"]
 
 
 async def test_h12_tools_that_policy_does_not_list_do_not_pass(office: Office) -> None:

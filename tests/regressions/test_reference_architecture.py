@@ -18,7 +18,16 @@ from regression_kit import PAY_PROD, TWO_AGENTS, answer_by_id, governed_by, on_t
 from runtime_kit import SANITIZER, FailingSink, World
 from tamper_kit import honest_message, paused
 
-from aisecops_langchain import Approver, Governor, Principal, govern, parse_policy, verify_log, warrant_of
+from aisecops_langchain import (
+    Approver,
+    Governor,
+    Principal,
+    StaticIdentity,
+    govern,
+    parse_policy,
+    verify_log,
+    warrant_of,
+)
 from aisecops_langchain.audit.layout import segment_paths
 from aisecops_langchain.domain.decision import Effect
 from aisecops_langchain.errors import AisecopsError
@@ -68,6 +77,28 @@ async def test_r02_an_approval_survives_a_restart_expires_and_is_used_once(offic
     (granted,) = office.of("approval_granted")
     assert (granted.approver.id, granted.approver.verified) == ("carol", True)
     assert len(office.of("approval_expired")) == 1
+
+
+async def test_r02_half_an_approval_survives_a_restart_and_the_reviewer_is_no_free_text(office: Office) -> None:
+    """The reviewer was whatever text came in; here only a person whom somebody vouches for counts, across processes."""
+
+    def session(config: Any) -> Approver:
+        name = config["configurable"]["session"]
+        return Approver(id=name, verified=name != "free text", tenant="default", roles=("payer",))
+
+    policy = POLICY.replace("tools: [pay]}", "tools: [pay], approval: {approvers: 2, roles: [payer]}}")
+    clock = governed_by(office, policy)
+    graph = office.agent([PAY_ALICE], "done", identity=StaticIdentity("ann"), approver=session)
+    await office.run(graph, says("pay alice 5"), on_thread("t1", session="nobody"))
+    for name in ("bob", "free text", "ann", "Bob", "carol"):
+        assert office.ran == []
+        office.governor.close()
+        office.governor = open_governor(office.home, policy, clock=clock)  # another process, the same home
+        graph = office.agent("done", identity=StaticIdentity("ann"), approver=session)
+        await office.run(graph, Command(resume=APPROVE), on_thread("t1", session=name))
+    assert office.ran == ["pay alice 5"]
+    codes = [event.code for event in office.of("approval_answer_refused")]
+    assert sorted(codes) == ["already_voted", "not_verified", "requester"]
 
 
 async def test_r03_what_nobody_granted_is_denied(office: Office) -> None:

@@ -16,13 +16,13 @@ from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.errors import AisecopsError, AuditWriteError, LedgerError
 from aisecops_langchain.policy import parse_policy
 from aisecops_langchain.provenance import LabelledText
-from aisecops_langchain.runtime.approvals import Approve
-from aisecops_langchain.runtime.case import Proposal
-from aisecops_langchain.runtime.gate import NeedsApproval, Permitted
+from aisecops_langchain.runtime.approvals.service import Approve
+from aisecops_langchain.runtime.decisions.case import Proposal
+from aisecops_langchain.runtime.decisions.gate import NeedsApproval, Permitted
 from aisecops_langchain.runtime.governor import Governor
-from aisecops_langchain.runtime.planning import ProposedCall
+from aisecops_langchain.runtime.ledger.records import EffectRecord, open_row
+from aisecops_langchain.runtime.plans.planner import ProposedCall
 from aisecops_langchain.runtime.ports import ClockError, Row, Table
-from aisecops_langchain.runtime.records import EffectRecord, open_row
 from aisecops_langchain.sanitize import Sanitizer
 from aisecops_langchain.sealing import Sealer
 from aisecops_langchain.testing import FixedClock, MemoryLedger, MemorySink
@@ -133,14 +133,14 @@ class World:
         """Decide, and ask a person as the guard does."""
         verdict = self.decide(proposal)
         assert isinstance(verdict, NeedsApproval)
-        self.governor.approvals.request(verdict.binding, parents=(verdict.event,))
+        self.governor.approvals.request(verdict.binding, verdict.briefing, verdict.requires, parents=(verdict.event,))
         return verdict.binding
 
     def permit(self, proposal: Proposal):
         """Take a step through the gate, with a person's yes where one is needed."""
         verdict = self.decide(proposal)
         if isinstance(verdict, NeedsApproval):
-            self.governor.approvals.request(verdict.binding)
+            self.governor.approvals.request(verdict.binding, verdict.briefing, verdict.requires)
             self.governor.approvals.answer(verdict.binding, Approve(), ALICE)
             verdict = self.decide(proposal)
         assert isinstance(verdict, Permitted)

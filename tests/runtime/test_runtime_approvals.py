@@ -11,10 +11,10 @@ from runtime_kit import ALICE, APPROVAL_SECONDS, MALLORY, FailingClock, World, e
 from aisecops_langchain.domain.permit import ApprovalState
 from aisecops_langchain.domain.plan import CanonicalCall
 from aisecops_langchain.errors import LedgerError, PermitError
-from aisecops_langchain.runtime.approvals import Approve, Edit, Reject
-from aisecops_langchain.runtime.gate import Denied, NeedsApproval, Permitted
+from aisecops_langchain.runtime.approvals.service import Approve, Edit, Reject
+from aisecops_langchain.runtime.decisions.gate import Denied, NeedsApproval, Permitted
+from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger
 from aisecops_langchain.runtime.ports import ClockError, Table
-from aisecops_langchain.runtime.sqlite_ledger import SqliteLedger
 from aisecops_langchain.sealing import Sealer
 
 
@@ -138,17 +138,17 @@ def test_an_answer_for_another_call_or_place_finds_no_request(world, field):
     assert world.governor.approvals.find(binding.approval_key()).state is ApprovalState.PENDING
 
 
-@pytest.mark.parametrize("field", ["user", "agent", "policy", "checkpoint_ns", "tool"])
-@pytest.mark.parametrize("answer", [Approve(), Edit(CanonicalCall.of("pay", {"amount": 6}))])
+YES = [Approve(), Edit(CanonicalCall.of("pay", {"amount": 6}))]
+
+
+@pytest.mark.parametrize("field", ["policy", "checkpoint_ns", "tool"])
+@pytest.mark.parametrize("answer", YES)
 def test_a_yes_from_another_context_is_a_no(world, field, answer):
-    """Resumed under another user, agent, policy or place, the request is rejected and says so."""
+    """Answered under another policy, place or tool, the request is rejected and says so."""
     proposal = pay(world)
     binding = world.ask(proposal)
     scope = binding.scope
-    if field in ("user", "agent"):
-        principal = scope.principal.model_copy(update={field: "mallory"})
-        other = binding.model_copy(update={"scope": scope.model_copy(update={"principal": principal})})
-    elif field == "tool":
+    if field == "tool":
         other = binding.model_copy(update={"tool": "wipe"})
     else:
         other = binding.model_copy(update={"scope": scope.model_copy(update={field: "other"})})
@@ -157,6 +157,21 @@ def test_a_yes_from_another_context_is_a_no(world, field, answer):
     assert "another context" in record.reason
     assert world.only("approval_rejected").principal.user == "ann"
     assert world.decide(proposal).code == "rejected"
+
+
+@pytest.mark.parametrize("field", ["user", "agent", "issuer"])
+@pytest.mark.parametrize("answer", [*YES, Reject("no")])
+def test_an_answer_to_a_run_resumed_for_somebody_else_is_none(world, field, answer):
+    """Whoever resumes in another name can neither say yes nor make the question go away."""
+    proposal = pay(world)
+    binding = world.ask(proposal)
+    principal = binding.scope.principal.model_copy(update={field: "mallory"})
+    other = binding.model_copy(update={"scope": binding.scope.model_copy(update={"principal": principal})})
+    taken = world.governor.approvals.take(other, answer, ALICE)
+    assert (taken.record.state, taken.refused) == (ApprovalState.PENDING, "another_requester")
+    assert world.only("approval_answer_refused").code == "another_requester"
+    assert isinstance(world.decide(proposal), NeedsApproval)
+    assert world.governor.approvals.answer(binding, Approve(), ALICE).state is ApprovalState.GRANTED
 
 
 def test_an_answer_may_come_under_another_trace(world):

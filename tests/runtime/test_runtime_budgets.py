@@ -16,9 +16,9 @@ from runtime_kit import ALICE, CLERK, LAW, FailingSink, World
 from aisecops_langchain.domain.decision import Effect
 from aisecops_langchain.errors import AisecopsError, AuditWriteError, PolicyError
 from aisecops_langchain.policy import parse_policy
-from aisecops_langchain.runtime.approvals import Approve
-from aisecops_langchain.runtime.gate import Denied, NeedsApproval, Permitted
-from aisecops_langchain.runtime.sqlite_ledger import SqliteLedger
+from aisecops_langchain.runtime.approvals.service import Approve
+from aisecops_langchain.runtime.decisions.gate import Denied, NeedsApproval, Permitted
+from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger
 from aisecops_langchain.testing import MemoryLedger
 
 BUNDLE = """
@@ -259,8 +259,8 @@ sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from runtime_kit import World
 from test_runtime_budgets import pay, world
-from aisecops_langchain.runtime.gate import Permitted
-from aisecops_langchain.runtime.sqlite_ledger import SqliteLedger
+from aisecops_langchain.runtime.decisions.gate import Permitted
+from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger
 here = world("budgets: {money: {measure: spend, limit: 100, per: principal}}", ledger=SqliteLedger(Path(sys.argv[2])))
 start = int(sys.argv[3])
 print(sum(isinstance(pay(here, number, 7), Permitted) for number in range(start, start + 10)))

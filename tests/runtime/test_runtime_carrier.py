@@ -14,9 +14,9 @@ from runtime_kit import LAW, World
 from aisecops_langchain.domain.permit import EffectState
 from aisecops_langchain.errors import AisecopsError, AuditWriteError, PermitError
 from aisecops_langchain.policy import parse_policy
-from aisecops_langchain.runtime.carrier import Carrier, NotReturned, Returned
-from aisecops_langchain.runtime.idempotency import idempotency_key
-from aisecops_langchain.runtime.terms import Terms
+from aisecops_langchain.runtime.effects.carrier import Carrier, NotReturned, Returned
+from aisecops_langchain.runtime.effects.idempotency import idempotency_key
+from aisecops_langchain.runtime.effects.terms import Terms
 from aisecops_langchain.sealing import Sealer
 from aisecops_langchain.testing import MemorySink
 

@@ -8,14 +8,15 @@ from hypothesis import strategies as st
 from runtime_kit import LAW, World, labelled
 
 from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect, Stage
+from aisecops_langchain.domain.permit import Binding
 from aisecops_langchain.domain.plan import CanonicalCall
 from aisecops_langchain.domain.principal import Delegator, Principal
 from aisecops_langchain.domain.warrant import Warrant, WarrantLink, chain_fault
 from aisecops_langchain.errors import PermitError, WarrantError
 from aisecops_langchain.policy import parse_policy
-from aisecops_langchain.runtime.budgets import Demand
-from aisecops_langchain.runtime.gate import Denied, NeedsApproval, Permitted
-from aisecops_langchain.runtime.warrants import WarrantSigner
+from aisecops_langchain.runtime.decisions.budgets import Demand
+from aisecops_langchain.runtime.decisions.gate import Denied, NeedsApproval, Permitted
+from aisecops_langchain.runtime.principals.warrants import WarrantSigner
 from aisecops_langchain.sealing import Sealer
 
 AGENTS = ("boss", "clerk", "intern", "temp")
@@ -181,14 +182,24 @@ def test_a_chain_that_nobody_signed_lets_nothing_through(firm):
         assert isinstance(firm.decide(firm.propose("look")), Denied)
 
 
+@pytest.mark.parametrize("nothing", ["", "researcher", "sha256:12", "{}", "sha256:" + "g" * 64])
+def test_revoking_what_is_no_warrant_is_an_error_and_not_a_silence(firm, nothing):
+    """Who believes that a warrant is revoked must not be left in that belief by a slip."""
+    with pytest.raises(WarrantError):
+        firm.delegations.revoke(nothing)
+    assert firm.governor.stops.orders() == ()
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [
         (lambda firm, _: firm.clock.advance(601), "warrant_expired"),
         (lambda firm, _: firm.clock.advance(-3600), "warrant_not_yet_valid"),
         (lambda firm, warrant: firm.delegations.revoke(warrant), "warrant_revoked"),
+        (lambda firm, warrant: firm.delegations.revoke(warrant.model_dump_json()), "warrant_revoked"),
+        (lambda firm, warrant: firm.delegations.revoke(warrant.claims.digest()), "warrant_revoked"),
     ],
-    ids=["expired", "clock set back", "revoked"],
+    ids=["expired", "clock set back", "revoked", "revoked by its text", "revoked by its digest"],
 )
 @pytest.mark.parametrize("whose", ["its own", "its parent's"])
 def test_a_warrant_that_fell_keeps_decisions_and_permits_from_counting(firm, change, code, whose):
@@ -275,7 +286,8 @@ def answers(firm: Firm, principal: Principal) -> list[Decision]:
             POLICY.bounds, Demand(call.tool, call.arguments(), profile, scope, ceilings)
         )
         request = DecisionRequest(principal=principal, call=call, context=labelled("x").label, usage=usage)
-        found.append(firm.governor._authority.narrow(request, POLICY.decide(request), scope))
+        binding = Binding(call_id="c", call=call.digest, tool=call.tool, tool_definition="", plan="p", scope=scope)
+        found.append(firm.governor._authority.narrow(request, POLICY.decide(request), binding))
     return found
 
 

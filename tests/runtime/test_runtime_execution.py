@@ -16,10 +16,10 @@ from runtime_kit import PERMIT_SECONDS, FailingSink, World
 
 from aisecops_langchain.domain.permit import EffectState
 from aisecops_langchain.errors import LedgerError, PermitError
+from aisecops_langchain.runtime.effects.running import Running
+from aisecops_langchain.runtime.ledger.records import close_row
+from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger
 from aisecops_langchain.runtime.ports import Change, Table
-from aisecops_langchain.runtime.records import close_row
-from aisecops_langchain.runtime.running import Running
-from aisecops_langchain.runtime.sqlite_ledger import SqliteLedger
 from aisecops_langchain.testing import MemoryLedger, MemorySink
 
 RESULT = "sha256:" + "0" * 64
@@ -353,7 +353,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from runtime_kit import World
 from aisecops_langchain.errors import PermitError
-from aisecops_langchain.runtime.sqlite_ledger import SqliteLedger
+from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger
 
 path, tool = Path(sys.argv[1]), sys.argv[3]
 with closing(SqliteLedger(path)) as ledger:

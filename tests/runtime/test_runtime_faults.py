@@ -7,8 +7,8 @@ from runtime_kit import ALICE, FailingClock, FailingLedger, FailingSink, World
 
 from aisecops_langchain.domain.permit import EffectState
 from aisecops_langchain.errors import AisecopsError, AuditWriteError, LedgerError, PermitError
-from aisecops_langchain.runtime.approvals import Approve
-from aisecops_langchain.runtime.gate import NeedsApproval, Permitted
+from aisecops_langchain.runtime.approvals.service import Approve
+from aisecops_langchain.runtime.decisions.gate import NeedsApproval, Permitted
 from aisecops_langchain.runtime.ports import ClockError
 
 
@@ -174,6 +174,16 @@ def test_an_intent_that_cannot_be_recorded_spends_the_permit(moment):
     assert refused.value.code == "failed"
 
 
+def ends(world, proposal, running):
+    """The ways in which an effect can end."""
+    execution = world.governor.execution
+    return {
+        "complete": lambda: execution.complete(running, result="sha256:0", label=proposal.context),
+        "fail": lambda: execution.fail(running, error="ValueError"),
+        "lose": lambda: execution.lose(running, reason="cancelled"),
+    }
+
+
 @pytest.mark.parametrize("broken", ["log", "ledger"])
 @pytest.mark.parametrize("outcome", ["complete", "fail", "lose"])
 def test_an_outcome_that_cannot_be_recorded_is_not_recorded_as_done(broken, outcome):
@@ -182,21 +192,47 @@ def test_an_outcome_that_cannot_be_recorded_is_not_recorded_as_done(broken, outc
     proposal = world.propose()
     running = world.begin(proposal)
     faults = world.sink.faults if broken == "log" else world.ledger.faults
-    faults.at = faults.count + 1
-    execution = world.governor.execution
-    end = {
-        "complete": lambda: execution.complete(running, result="sha256:0", label=proposal.context),
-        "fail": lambda: execution.fail(running, error="ValueError"),
-        "lose": lambda: execution.lose(running, reason="cancelled"),
-    }[outcome]
+    faults.at, faults.lasting = faults.count + 1, True
     with pytest.raises((AuditWriteError, LedgerError)):
-        end()
+        ends(world, proposal, running)[outcome]()
+    faults.at = 0
     assert world.effect(proposal).state is EffectState.STARTED
     with pytest.raises(PermitError) as refused:
-        execution.begin(running.permit.id, world.binding(proposal))
+        world.governor.execution.begin(running.permit.id, world.binding(proposal))
     assert refused.value.code == "unknown"
     assert world.effect(proposal).state is EffectState.UNKNOWN
     assert "execution_unknown" in world.kinds()
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize(("outcome", "state"), [("complete", "completed"), ("fail", "failed"), ("lose", "unknown")])
+def test_an_outcome_outlives_one_refusal_of_the_ledger(outcome, state, after):
+    """As after a restart of its server, whether or not the refused write took place: one end, and the same in both."""
+    world = World(ledger=FailingLedger(after=after))
+    proposal = world.propose()
+    running = world.begin(proposal)
+    world.ledger.faults.at = world.ledger.faults.count + 1
+    ends(world, proposal, running)[outcome]()
+    assert world.effect(proposal).state.value == state
+    assert [kind for kind in world.kinds() if kind.startswith("execution_")] == [
+        "execution_started",
+        f"execution_{state}",
+    ]
+
+
+def test_an_outcome_that_comes_too_late_does_not_undo_what_others_found():
+    """Between the refused write and the next somebody took the process for dead: the effect stays unknown."""
+    world = World(ledger=FailingLedger())
+    proposal = world.propose()
+    running = world.begin(proposal)
+    other = world.new_governor()
+    world.ledger.owner = "another"  # so that the first counts as dead to the other
+    with pytest.raises(PermitError):
+        other.execution.begin(running.permit.id, world.binding(proposal))
+    world.ledger.faults.at = world.ledger.faults.count + 1
+    with pytest.raises(LedgerError, match="changed while it ran"):
+        world.governor.execution.complete(running, result="sha256:0", label=proposal.context)
+    assert world.effect(proposal).state is EffectState.UNKNOWN
 
 
 def test_a_refusal_stands_even_if_it_cannot_be_recorded():

@@ -12,11 +12,11 @@ from aisecops_langchain.domain.labels import UNLABELLED
 from aisecops_langchain.domain.permit import ApprovalState, EffectState
 from aisecops_langchain.errors import AisecopsError, LedgerError, PermitError
 from aisecops_langchain.policy import parse_policy
-from aisecops_langchain.runtime.approvals import Approve
-from aisecops_langchain.runtime.gate import Denied, NeedsApproval, Permitted
-from aisecops_langchain.runtime.permits import is_genuine
+from aisecops_langchain.runtime.approvals.service import Approve
+from aisecops_langchain.runtime.decisions.gate import Denied, NeedsApproval, Permitted
+from aisecops_langchain.runtime.decisions.permits import is_genuine
+from aisecops_langchain.runtime.ledger.records import close_row
 from aisecops_langchain.runtime.ports import Change, ClockError, Row, Table
-from aisecops_langchain.runtime.records import close_row
 from aisecops_langchain.sealing import Sealer
 from aisecops_langchain.testing import MemoryLedger
 

@@ -16,8 +16,8 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from runtime_kit import LAW
 
 from aisecops_langchain.errors import ConfigurationError, IdentityError
-from aisecops_langchain.runtime.identity import StaticIdentity
-from aisecops_langchain.runtime.jwt_identity import JwtIdentity
+from aisecops_langchain.runtime.principals.identity import StaticIdentity
+from aisecops_langchain.runtime.principals.jwt import JwtIdentity
 from aisecops_langchain.testing import FixedClock
 
 NOW = 1_800_000_000
@@ -201,3 +201,21 @@ def test_a_static_identity_needs_real_names():
     for user in ("", " ann", "a\nb"):
         with pytest.raises(IdentityError):
             StaticIdentity(user)
+
+
+@pytest.mark.parametrize(
+    ("claim", "roles"),
+    [(["cfo", "auditor"], ("auditor", "cfo")), ("cfo auditor", ("auditor", "cfo")), ([], ()), (None, ())],
+)
+def test_roles_are_read_from_the_claim_that_the_operator_named_and_no_other(path, claim, roles):
+    found = provider(path, roles_claim="groups").identify(present(token(groups=claim)))
+    assert (found.roles, found.approver().roles, found.approver().verified) == (roles, roles, True)
+    assert provider(path).identify(present(token(groups=claim, roles=["cfo"]))).roles == ()
+
+
+@pytest.mark.parametrize(
+    "claim", [{"cfo": True}, 7, True, ["cfo", 7], [["cfo"]], [""], ["x" * 300], ["a"] * 300, ["\u202e"]]
+)
+def test_roles_that_cannot_be_read_name_nobody(path, claim):
+    with pytest.raises(IdentityError):
+        provider(path, roles_claim="groups").identify(present(token(groups=claim)))

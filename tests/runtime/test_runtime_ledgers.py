@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from aisecops_langchain.errors import LedgerError
+from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger
 from aisecops_langchain.runtime.ports import Change, Table
-from aisecops_langchain.runtime.sqlite_ledger import SqliteLedger
 from aisecops_langchain.testing import MemoryLedger
 from aisecops_langchain.testing.conformance import LedgerConformance, row
 
@@ -22,7 +22,7 @@ import os, sys
 from contextlib import closing
 from pathlib import Path
 from aisecops_langchain.runtime.ports import Change, Row, Table
-from aisecops_langchain.runtime.sqlite_ledger import SqliteLedger
+from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger
 from aisecops_langchain.testing.conformance import row
 path = Path(sys.argv[1])
 """
@@ -263,7 +263,7 @@ def test_a_forked_child_refuses_the_inherited_handle(tmp_path):
 
 def test_a_locked_database_is_an_error_not_a_yes(tmp_path, monkeypatch):
     """While somebody else holds the write lock, a write waits and then fails; nothing is half applied."""
-    monkeypatch.setattr("aisecops_langchain.runtime.sqlite_ledger._BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("aisecops_langchain.runtime.ledger.sqlite._BUSY_SECONDS", 0.1)
     path = tmp_path / "ledger.sqlite3"
     with closing(SqliteLedger(path)) as ledger, closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
-from runtime_kit import ALICE, APPROVAL_SECONDS, MALLORY, PERMIT_SECONDS, World, edited
+from runtime_kit import ALICE, APPROVAL_SECONDS, MALLORY, PERMIT_SECONDS, POLICY, World, edited
 
 from aisecops_langchain.errors import LedgerError, PermitError
-from aisecops_langchain.runtime.approvals import Approve, Edit, Reject
-from aisecops_langchain.runtime.case import Proposal
-from aisecops_langchain.runtime.gate import Denied, NeedsApproval, Permitted
+from aisecops_langchain.policy import parse_policy
+from aisecops_langchain.runtime.approvals.service import Approve, Edit, Reject
+from aisecops_langchain.runtime.decisions.case import Proposal
+from aisecops_langchain.runtime.decisions.gate import Denied, NeedsApproval, Permitted
+from aisecops_langchain.runtime.effects.running import Running
 from aisecops_langchain.runtime.ports import Table
-from aisecops_langchain.runtime.running import Running
 
+WITHOUT_PAYING = parse_policy("""
+version: 1
+id: without-paying
+agents: {clerk: {capabilities: [reading, syncing, paying]}}
+capabilities:
+  reading: {tools: [look], risk: low}
+  syncing: {tools: [sync], risk: low, idempotent: true}
+  paying: {tools: [pay], risk: high}
+rules:
+  - {id: look, effect: allow, tools: [look, sync]}
+  - {id: pay, effect: deny, tools: [pay]}
+""")
 RESULT = "sha256:" + "0" * 64
 CLAIMS = ["call", "tool", "tool_definition", "plan", "call_id", "thread", "user", "agent", "tenant", "policy"]
 MOST_STEPS = 4
@@ -58,6 +72,7 @@ class Governance(RuleBasedStateMachine):
         self.world = World()
         self.all: list[Step] = []
         self.process = 0
+        self.stopped: set[tuple[str, str]] = set()
 
     # --- the model proposes, the gate decides ---
 
@@ -106,7 +121,8 @@ class Governance(RuleBasedStateMachine):
         changed = call != step.proposal.step.call.digest
         verdict = self.world.decide(step.now)
         if isinstance(verdict, Permitted):
-            assert step.tool != "wipe"
+            assert not self.stopped
+            self._require_allowed(step)
             assert verdict.permit.binding == self.world.binding(step.now)
             assert self.world.clock.now() < verdict.permit.expires_at
             assert not (step.tool == "pay" or changed) or call in step.granted
@@ -151,7 +167,8 @@ class Governance(RuleBasedStateMachine):
     def _answer(self, step, answer, who, binding=None):
         self.world.governor.approvals.answer(binding or step.asked, answer, who)
         in_time = self.world.clock.now() < step.expires_at
-        if step.answered:
+        stays = binding is not None and binding.same_but_person(step.asked)  # a stranger cannot settle a question
+        if step.answered or (stays and in_time):
             return
         step.answered = True
         if not in_time or binding is not None:
@@ -198,12 +215,17 @@ class Governance(RuleBasedStateMachine):
         assert running.permit == step.permit
         assert running.permit.binding == self.world.binding(step.now)
         assert self.world.clock.now() < running.permit.expires_at
-        assert step.tool != "wipe"
+        assert not self.stopped, "begun in spite of a stop"
+        self._require_allowed(step)
         assert step.tool != "pay" or call in step.granted
         if step.begun:
             assert step.tool == "sync", "a tool that is not idempotent was begun twice"
             assert step.begun[-1] < self.process, "begun twice without a crash between"
         self._require_recorded(step, running, call)
+
+    def _require_allowed(self, step):
+        assert step.tool != "wipe"
+        assert step.tool != "pay" or self.world.policy is POLICY
 
     def _require_recorded(self, step, running, call):
         *before, intent = self.world.sink.events
@@ -234,6 +256,27 @@ class Governance(RuleBasedStateMachine):
         except LedgerError:
             # Only who was taken for dead may find that the effect is not his any more.
             assert step.begun[-1] < self.process
+
+    # --- operators ---
+
+    @rule(what=st.sampled_from([("run", "thread-1"), ("agent", "clerk"), ("agent", "other")]), lift=st.booleans())
+    def stop(self, what, lift):
+        stops = self.world.governor.stops
+        stops.lift(*what) if lift else stops.order(*what)
+        self.stopped = {order.key for order in stops.orders()} - {("agent", "other")}
+
+    @precondition(lambda self: self.stopped)
+    @rule()
+    def lift_all(self):
+        for what in list(self.stopped):
+            self.stop(what, lift=True)
+
+    @rule(policy=st.sampled_from([POLICY, POLICY, WITHOUT_PAYING]))
+    def reload(self, policy):
+        """Another policy comes into force, and whatever is proposed or begun from now on is under that one."""
+        self.world.governor.reload(policy)
+        self.world.policy = policy
+        self.world.scope = self.world.scope.model_copy(update={"policy": policy.digest})
 
     # --- the world goes on ---
 
@@ -272,5 +315,8 @@ def tampered(binding, claim):
 
 TestGovernance = Governance.TestCase
 TestGovernance.settings = settings(
-    max_examples=250, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=5000 if os.environ.get("CHAOS") == "long" else 250,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
 )

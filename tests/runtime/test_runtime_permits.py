@@ -14,9 +14,9 @@ from aisecops_langchain.domain.permit import ApprovalState, Binding, EffectState
 from aisecops_langchain.domain.principal import Delegator, Principal
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.errors import LedgerError
-from aisecops_langchain.runtime.permits import is_genuine, mint
+from aisecops_langchain.runtime.decisions.permits import is_genuine, mint
+from aisecops_langchain.runtime.ledger.records import ApprovalRecord, EffectRecord, close_row, open_row
 from aisecops_langchain.runtime.ports import Table
-from aisecops_langchain.runtime.records import ApprovalRecord, EffectRecord, close_row, open_row
 from aisecops_langchain.sealing import Sealer
 
 SEALER = Sealer(ROOT_KEY)

@@ -12,7 +12,7 @@ from runtime_kit import CLERK, LAW, POLICY, TOOLS, World, labelled
 from aisecops_langchain.domain.labels import Integrity, SourceKind
 from aisecops_langchain.domain.plan import CanonicalCall
 from aisecops_langchain.errors import CanonicalizationError, InvalidCallError
-from aisecops_langchain.runtime.planning import ProposedCall
+from aisecops_langchain.runtime.plans.planner import ProposedCall
 from aisecops_langchain.runtime.ports import ToolContract
 
 json_values = st.recursive(

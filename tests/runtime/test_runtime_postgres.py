@@ -23,16 +23,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.conninfo import make_conninfo
 from runtime_kit import POLICY, World
+from vote_kit import ask, person, voting_world
 
 from aisecops_langchain.cli.main import cli
 from aisecops_langchain.errors import AisecopsError, ConfigurationError, LedgerError, PermitError
 from aisecops_langchain.keyfile import load_or_create_key
+from aisecops_langchain.runtime.approvals.service import Approve
+from aisecops_langchain.runtime.decisions.gate import Permitted
 from aisecops_langchain.runtime.governor import Governor
-from aisecops_langchain.runtime.ledger_choice import open_ledger
+from aisecops_langchain.runtime.ledger.choice import open_ledger
+from aisecops_langchain.runtime.ledger.postgres import PostgresLedger
+from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger
 from aisecops_langchain.runtime.ports import Change, Charge, Table
-from aisecops_langchain.runtime.postgres_ledger import PostgresLedger
-from aisecops_langchain.runtime.sqlite_ledger import SqliteLedger
-from aisecops_langchain.runtime.switch import open_stops
+from aisecops_langchain.runtime.principals.switch import open_stops
 from aisecops_langchain.testing.conformance import LedgerConformance, row
 
 URL = os.environ.get("AISECOPS_TEST_POSTGRES_URL", "")
@@ -48,9 +51,9 @@ from aisecops_langchain.testing.conformance import row
 def opened():
     kind, place = sys.argv[1:3]
     if kind == "sqlite":
-        from aisecops_langchain.runtime.sqlite_ledger import SqliteLedger
+        from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger
         return SqliteLedger(Path(place))
-    from aisecops_langchain.runtime.postgres_ledger import PostgresLedger
+    from aisecops_langchain.runtime.ledger.postgres import PostgresLedger
     return PostgresLedger(os.environ["AISECOPS_TEST_POSTGRES_URL"], schema=place, max_connections=2)
 print("up", flush=True)
 sys.stdin.readline()
@@ -132,7 +135,7 @@ for step in range(20):
         for step in range(20):
             winners = [f"v-{number}" for number in range(4) if won[number][step] == "1"]
             assert winners == [ledger.get(Table.EFFECTS, f"effect-{step}").seal]
-    assert sql(f"SELECT version FROM {schema}.migrations ORDER BY version") == [(1,), (2,), (3,)]
+    assert sql(f"SELECT version FROM {schema}.migrations ORDER BY version") == [(1,), (2,), (3,), (4,)]
 
 
 def test_a_row_and_the_row_that_forbids_it_never_both_stand(schema):
@@ -223,7 +226,7 @@ def test_a_process_killed_between_start_and_end_leaves_an_unknown_effect(schema)
 import sys, time
 sys.path.insert(0, sys.argv[1])
 from runtime_kit import World
-from aisecops_langchain.runtime.postgres_ledger import PostgresLedger
+from aisecops_langchain.runtime.ledger.postgres import PostgresLedger
 ledger = PostgresLedger(sys.argv[2], schema=sys.argv[3])
 world = World(ledger=ledger)
 running = world.begin(world.propose("look"))
@@ -334,7 +337,7 @@ def test_a_forked_child_refuses_and_leaves_the_parent_alive(schema):
     code = """
 import os, sys
 from aisecops_langchain.errors import LedgerError
-from aisecops_langchain.runtime.postgres_ledger import PostgresLedger
+from aisecops_langchain.runtime.ledger.postgres import PostgresLedger
 ledger = PostgresLedger(sys.argv[1], schema=sys.argv[2])
 child = os.fork()
 if child == 0:
@@ -454,3 +457,23 @@ def test_two_hosts_share_one_ledger_and_a_home_keeps_to_it(schema, tmp_path):
     Governor.open(POLICY, tmp_path / "local").close()
     with pytest.raises(ConfigurationError, match="another ledger"):
         Governor.open(POLICY, tmp_path / "local", ledger=URL)
+
+
+def test_votes_from_several_hosts_are_all_kept_and_only_the_needed_ones_count(schema):
+    """Asked on one host, voted on from six at once, permitted on a last one."""
+    with ExitStack() as stack:
+        hosts = [stack.enter_context(closing(PostgresLedger(URL, schema=schema))) for _ in range(6)]
+        worlds = [voting_world(ledger=host) for host in hosts]
+        proposal, binding = ask(worlds[0])
+        people = [person(f"p{number // 2}", "treasurer") for number in range(6)]  # each person from two hosts
+
+        def vote(number):
+            return worlds[number].governor.approvals.take(binding, Approve(), people[number])
+
+        with ThreadPoolExecutor(6) as pool:
+            taken = list(pool.map(vote, range(6)))
+        kept = worlds[3].governor.approvals.find(binding.approval_key())
+        assert (kept.state.value, len(kept.votes)) == ("granted", 2)
+        assert [item.refused for item in taken].count(None) == 2
+        assert len({vote.approver.id for vote in kept.votes}) == 2
+        assert isinstance(worlds[5].decide(proposal), Permitted)

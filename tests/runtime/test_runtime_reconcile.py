@@ -16,10 +16,10 @@ from aisecops_langchain.forensics import summarize
 from aisecops_langchain.forensics.effects import effects_of
 from aisecops_langchain.forensics.problems import ProblemCode
 from aisecops_langchain.forensics.trace import traces_of
-from aisecops_langchain.runtime.gate import Denied
+from aisecops_langchain.runtime.decisions.gate import Denied
+from aisecops_langchain.runtime.effects.reconcile import open_reconciliation
 from aisecops_langchain.runtime.governor import Governor
-from aisecops_langchain.runtime.reconcile import open_reconciliation
-from aisecops_langchain.runtime.sqlite_ledger import SqliteLedger
+from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger
 
 UNEXPLAINED = {ProblemCode.NO_RUN_START, ProblemCode.DECISION_WITHOUT_PLAN}
 """What these worlds lack by their nature: no adapter records the start of a run and its plan in them."""

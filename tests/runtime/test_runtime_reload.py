@@ -10,9 +10,9 @@ from runtime_kit import ALICE, POLICY, World
 
 from aisecops_langchain.errors import AuditWriteError, PermitError, PolicyError
 from aisecops_langchain.policy import parse_policy
-from aisecops_langchain.runtime.approvals import Approve
-from aisecops_langchain.runtime.gate import Denied, NeedsApproval, Permitted
-from aisecops_langchain.runtime.policy_file import PolicyFile
+from aisecops_langchain.runtime.approvals.service import Approve
+from aisecops_langchain.runtime.decisions.gate import Denied, NeedsApproval, Permitted
+from aisecops_langchain.runtime.policies.file import PolicyFile
 
 TEXT = POLICY.bundle_json().decode()
 STRICTER = parse_policy(TEXT.replace('"gt":1000', '"gt":10'))

@@ -14,13 +14,13 @@ from runtime_kit import POLICY, ROOT_KEY, World
 
 from aisecops_langchain.domain.stop import StopRegister
 from aisecops_langchain.errors import AuditWriteError, ConfigurationError, LedgerError, PermitError
-from aisecops_langchain.runtime.gate import Denied, Permitted
+from aisecops_langchain.runtime.decisions.gate import Denied, Permitted
 from aisecops_langchain.runtime.governor import Governor
+from aisecops_langchain.runtime.ledger.records import close_row
+from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger
 from aisecops_langchain.runtime.ports import Change, Table
-from aisecops_langchain.runtime.records import close_row
-from aisecops_langchain.runtime.sqlite_ledger import SqliteLedger
-from aisecops_langchain.runtime.stops import Stops
-from aisecops_langchain.runtime.switch import open_stops
+from aisecops_langchain.runtime.principals.stops import Stops
+from aisecops_langchain.runtime.principals.switch import open_stops
 from aisecops_langchain.sealing import Sealer
 from aisecops_langchain.testing import FixedClock, MemorySink
 
@@ -167,7 +167,7 @@ import sys, time
 sys.path.insert(0, sys.argv[2])
 from runtime_kit import World, POLICY
 from aisecops_langchain.runtime.governor import Governor
-from aisecops_langchain.runtime.gate import Permitted
+from aisecops_langchain.runtime.decisions.gate import Permitted
 world = World()
 with Governor.open(POLICY, sys.argv[1], durability="none") as governor:
     world.governor = governor
@@ -218,7 +218,7 @@ def test_an_older_release_does_not_open_a_ledger_that_may_hold_stops(tmp_path):
     with closing(SqliteLedger(tmp_path / "l")) as ledger:
         ledger.apply([Change(register(1))], durable=True)
     with closing(sqlite3.connect(tmp_path / "l")) as db:
-        assert db.execute("PRAGMA user_version").fetchone()[0] == 3
+        assert db.execute("PRAGMA user_version").fetchone()[0] == 4
         db.execute("PRAGMA user_version=1")
     with closing(SqliteLedger(tmp_path / "l")) as ledger:  # an old file is taken over as it is
         assert ledger.get(Table.STOPS, "register") == register(1)

@@ -13,10 +13,14 @@ import orjson
 from pydantic import Discriminator, ValidationError
 
 from aisecops_langchain.domain.events.authority import (
+    ApprovalAnswerRefused,
+    ApprovalEscalated,
     ApprovalExpired,
     ApprovalGranted,
     ApprovalRejected,
     ApprovalRequested,
+    ApprovalResponded,
+    ApprovalVoted,
     BudgetExhausted,
     CapabilityAllowed,
     CapabilityBlocked,
@@ -36,6 +40,7 @@ from aisecops_langchain.domain.events.content import (
     PromptBlocked,
 )
 from aisecops_langchain.domain.events.control import (
+    CheckpointRefused,
     IdentityRefused,
     StopLifted,
     StopOrdered,
@@ -53,6 +58,7 @@ from aisecops_langchain.domain.events.execution import (
     ExecutionStarted,
     ExecutionUnknown,
 )
+from aisecops_langchain.domain.events.grants import GrantEnded, GrantGiven, GrantRevoked, GrantUsed
 from aisecops_langchain.domain.events.memory import (
     MemoryBlocked,
     MemoryErased,
@@ -110,10 +116,18 @@ AnyEvent: TypeAlias = Annotated[
     | PolicyLoaded
     | DecisionMade
     | ApprovalRequested
+    | ApprovalVoted
     | ApprovalGranted
     | ApprovalRejected
+    | ApprovalResponded
+    | ApprovalAnswerRefused
+    | ApprovalEscalated
     | ApprovalExpired
     | BudgetExhausted
+    | GrantGiven
+    | GrantUsed
+    | GrantEnded
+    | GrantRevoked
     | PermitIssued
     | ExecutionStarted
     | ExecutionCompleted
@@ -137,7 +151,8 @@ AnyEvent: TypeAlias = Annotated[
     | WarrantRefused
     | StopOrdered
     | StopLifted
-    | StopReported,
+    | StopReported
+    | CheckpointRefused,
     Discriminator("kind"),
 ]
 
@@ -185,14 +200,19 @@ def _unknown(where: str, what: str) -> AuditFormatError:
 __all__ = [
     "SCHEMA_VERSION",
     "AnyEvent",
+    "ApprovalAnswerRefused",
+    "ApprovalEscalated",
     "ApprovalExpired",
     "ApprovalGranted",
     "ApprovalRejected",
     "ApprovalRequested",
+    "ApprovalResponded",
+    "ApprovalVoted",
     "ArgumentsEndorsed",
     "BudgetExhausted",
     "CapabilityAllowed",
     "CapabilityBlocked",
+    "CheckpointRefused",
     "ContentAdmitted",
     "ContentBlocked",
     "ContentSanitized",
@@ -207,6 +227,10 @@ __all__ = [
     "ExecutionStarted",
     "ExecutionUnknown",
     "FindingRecord",
+    "GrantEnded",
+    "GrantGiven",
+    "GrantRevoked",
+    "GrantUsed",
     "IdentityRefused",
     "MemoryBlocked",
     "MemoryErased",

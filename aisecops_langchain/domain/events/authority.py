@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import AwareDatetime, Field
 
 from aisecops_langchain.canonical import JsonValue
+from aisecops_langchain.domain.approval import ApprovalRequirement
 from aisecops_langchain.domain.decision import Decision, Reason
 from aisecops_langchain.domain.effects import ToolProfile
 from aisecops_langchain.domain.events.base import Event, RecordedCall
@@ -92,29 +93,77 @@ class ApprovalRequested(_ApprovalEvent):
 
     kind: Literal["approval_requested"] = "approval_requested"
     expires_at: AwareDatetime
+    requires: tuple[ApprovalRequirement, ...] = ()
+    """What a yes takes; none means one person who is not the requester."""
 
 
-class ApprovalGranted(_ApprovalEvent):
-    """A person allowed exactly this call, or edited it into another that policy decides anew."""
+class _AnswerEvent(_ApprovalEvent):
+    """An event of somebody's answer."""
+
+    approver: Approver
+    waited_seconds: float | None = None
+    """From the request to this answer."""
+
+
+class ApprovalVoted(_AnswerEvent):
+    """A person said yes, and more persons must before the call may run."""
+
+    kind: Literal["approval_voted"] = "approval_voted"
+    missing: int
+    """How many more at least."""
+
+
+class ApprovalGranted(_AnswerEvent):
+    """The last person needed allowed exactly this call, or edited it into another that policy decides anew."""
 
     kind: Literal["approval_granted"] = "approval_granted"
-    approver: Approver
     edited: str | None = None
     """Digest of the call that the person put in its place; it, and not the original, may run if policy lets it."""
+    voted: tuple[Approver, ...] = ()
+    """Everybody who said yes, where it took more than one."""
 
 
-class ApprovalRejected(_ApprovalEvent):
+class ApprovalRejected(_AnswerEvent):
     """A person refused the call, or the answer could not be understood as a yes."""
 
     kind: Literal["approval_rejected"] = "approval_rejected"
-    approver: Approver
     reason: str = ""
 
 
+class ApprovalResponded(_AnswerEvent):
+    """A person said something to the model in place of a yes; the call does not run."""
+
+    kind: Literal["approval_responded"] = "approval_responded"
+    response: str
+    """Digest of the words."""
+
+
+class ApprovalAnswerRefused(_AnswerEvent):
+    """Somebody answered whose answer does not count; the question stays as it was."""
+
+    kind: Literal["approval_answer_refused"] = "approval_answer_refused"
+    answer: str
+    """What was answered: ``approve``, ``edit``, ``reject``, ``respond``, or ``elsewhere``: about another call."""
+    code: str
+    """Why it does not count."""
+
+
+class ApprovalEscalated(_ApprovalEvent):
+    """Nobody answered for so long that others may answer as well, or instead."""
+
+    kind: Literal["approval_escalated"] = "approval_escalated"
+    rule: str
+    after_seconds: int
+    roles: tuple[str, ...]
+    """The roles that may answer from now on."""
+
+
 class ApprovalExpired(_ApprovalEvent):
-    """Nobody answered in time; the call is denied."""
+    """Not enough persons said yes in time; the call is denied."""
 
     kind: Literal["approval_expired"] = "approval_expired"
+    votes: int = 0
+    """How many had said yes."""
 
 
 class PermitIssued(_CallEvent):
@@ -126,3 +175,5 @@ class PermitIssued(_CallEvent):
     expires_at: AwareDatetime
     approval: str | None = None
     """The approval that it rests on, where one was needed."""
+    grant: str | None = None
+    """The standing grant that it rests on, where one stood for the approval."""

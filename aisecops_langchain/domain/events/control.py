@@ -36,6 +36,18 @@ class WarrantRefused(Event):
     reason: str
 
 
+class CheckpointRefused(Event):
+    """A stored checkpoint was not what had been stored last, so no run went on from it."""
+
+    kind: Literal["checkpoint_refused"] = "checkpoint_refused"
+    store: str
+    """Name of the store that it lay in."""
+    checkpoint: str
+    """Id of the checkpoint that was asked for or found; empty where there was none."""
+    code: str
+    reason: str
+
+
 class _StopEvent(Event):
     """An event about one stop."""
 

@@ -14,7 +14,7 @@ from langchain_core.messages import ToolCall
 from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ValidationError
 
-from aisecops_langchain.adapters.tools import govern_tools
+from aisecops_langchain.adapters.tools.governed import toolbox
 from aisecops_langchain.domain.plan import CanonicalCall
 from aisecops_langchain.errors import AisecopsError
 
@@ -82,7 +82,7 @@ def approver_for(kind: ApproverKind, calls: Iterable[ToolCall], tools: Iterable[
         return CallApprover()
     calls = tuple(calls)
     needed = {call["name"] for call in calls}
-    governed = govern_tools([tool for tool in tools if tool.name in needed])
+    governed = toolbox([tool for tool in tools if tool.name in needed])
     digests: list[str] = []
     for call in calls:
         try:

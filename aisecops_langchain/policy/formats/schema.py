@@ -1,6 +1,6 @@
-"""``schema``: a JSON Schema that the argument, of whatever kind, must satisfy.
+"""``schema``: a JSON Schema that the argument, of whatever kind, must satisfy; and the schemas that tools come with.
 
-Invariant: everything is settled when the bundle is loaded: no reference leaves the schema, none leads back to itself,
+Invariant: everything is settled when the schema is compiled: no reference leaves the schema, none leads back to itself,
 patterns run in linear time, and nothing is fetched. Needs the extra ``mcp`` (jsonschema-rs).
 """
 
@@ -15,6 +15,7 @@ from aisecops_langchain.policy.values import OperandError
 
 _MAX_UNFOLDED: Final = 10_000
 _LOCAL: Final = "#/$defs/"
+_ANYWHERE: Final = "#/"
 _DYNAMIC: Final = frozenset(
     {"$dynamicRef", "$recursiveRef", "$dynamicAnchor", "$recursiveAnchor", "$anchor", "$id", "id"}
 )
@@ -34,7 +35,23 @@ def schema(operand: JsonValue) -> Accepts:
     """
     if not isinstance(operand, dict) or not operand:
         raise OperandError("schema takes a JSON Schema: a mapping that is not empty")
-    _require_closed(operand)
+    return compile_schema(operand)
+
+
+def compile_schema(operand: dict[str, JsonValue], *, pointers: bool = False) -> Accepts:
+    """Compile a JSON Schema, whoever wrote it.
+
+    Args:
+        operand: The schema.
+        pointers: Whether a ``$ref`` may point anywhere into the schema, and not only below ``$defs``.
+
+    Returns:
+        The test.
+
+    Raises:
+        OperandError: If it is not a sound, closed, non-recursive schema, or the extra is not installed.
+    """
+    _require_closed(operand, pointers=pointers)
     try:
         import jsonschema_rs  # noqa: PLC0415 - an extra, needed only by bundles that name it
     except ImportError:
@@ -52,10 +69,9 @@ def _refuse(uri: str) -> NoReturn:  # noqa: ARG001 - named as its protocol names
     raise OperandError("a schema may not fetch another")
 
 
-def _require_closed(root: dict[str, JsonValue]) -> None:
+def _require_closed(root: dict[str, JsonValue], *, pointers: bool) -> None:
     """Refuse what leaves the schema or leads back, and what would unfold to a giant by references to references."""
-    definitions = root.get("$defs", {})
-    known = definitions if isinstance(definitions, dict) else {}
+    start = _ANYWHERE if pointers else _LOCAL
     sizes: dict[str, int] = {}
 
     def unfolded(value: JsonValue, within: tuple[str, ...]) -> int:
@@ -68,14 +84,23 @@ def _require_closed(root: dict[str, JsonValue]) -> None:
         return size
 
     def referred(target: JsonValue, within: tuple[str, ...]) -> int:
-        name = target.removeprefix(_LOCAL) if isinstance(target, str) and target.startswith(_LOCAL) else ""
-        if name not in known:
-            raise OperandError("schema: a $ref must be '#/$defs/<name>' of the same schema; others are refused")
-        if name in within:
+        if not isinstance(target, str) or not target.startswith(start):
+            raise OperandError(f"schema: a $ref must be '{start}<name>' of the same schema; others are refused")
+        if target in within:
             raise OperandError("schema is recursive, which is refused")
-        if name not in sizes:
-            sizes[name] = unfolded(known[name], (*within, name))
-        return sizes[name]
+        if target not in sizes:
+            sizes[target] = unfolded(_pointed(root, target), (*within, target))
+        return sizes[target]
 
     if unfolded(root, ()) > _MAX_UNFOLDED:
         raise OperandError(f"schema has more than {_MAX_UNFOLDED} entries once its references are unfolded")
+
+
+def _pointed(root: JsonValue, target: str) -> JsonValue:
+    """Follow a JSON pointer (RFC 6901) in its plain spelling; others could be read differently by the validator."""
+    found = root
+    for token in target.removeprefix("#/").split("/"):
+        if not isinstance(found, dict) or token not in found or "%" in token or "~" in token:
+            raise OperandError("schema: a $ref leads nowhere; others are refused")
+        found = found[token]
+    return found

@@ -1,0 +1,1 @@
+"""Sealed checkpoints around any checkpointer of LangGraph."""

@@ -1,0 +1,1 @@
+"""Tools as the governor sees them: names, definitions, canonical arguments, declared effects."""

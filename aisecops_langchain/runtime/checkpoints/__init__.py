@@ -1,0 +1,1 @@
+"""Sealed checkpoints: what is believed of a store that nobody can trust."""

@@ -1,0 +1,1 @@
+"""Effects: begun once under a permit, carried to an account, reconciled where nobody saw the end."""

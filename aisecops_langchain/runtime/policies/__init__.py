@@ -1,0 +1,1 @@
+"""Policies: which one is in force, and how another one comes into force."""

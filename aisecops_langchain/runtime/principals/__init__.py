@@ -1,0 +1,1 @@
+"""Principals: who acts, for whom, under which warrants, and what was stopped."""

@@ -1,0 +1,79 @@
+"""Deadlines, retries, idempotency keys and formats of approvals hold at every door."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from adapter_kit import Office, answers, open_governor, says
+from doors_kit import DOORS, through
+from langchain_core.tools import tool
+from langgraph.types import Command
+
+from aisecops_langchain.testing import call
+
+KEYED = """
+version: 1
+id: keyed
+agents: {clerk: {capabilities: [all]}}
+capabilities: {all: {tools: [pay], risk: low}}
+tools: {pay: {effects: [spend], targets: [to], idempotent: true, idempotency_key: request_id}}
+rules: [{id: all, effect: allow, tools: [pay]}]
+"""
+RETRIED = """
+version: 1
+id: retried
+agents: {clerk: {capabilities: [all]}}
+capabilities: {all: {tools: [pay], risk: low}}
+tools: {pay: {effects: [spend], targets: [to], idempotent: true, retries: {attempts: 3, backoff_seconds: 0}}}
+rules: [{id: all, effect: allow, tools: [pay]}]
+"""
+every_door = pytest.mark.parametrize("door", DOORS)
+
+
+@every_door
+async def test_a_tool_gets_its_key_and_a_model_cannot_choose_it(quick: Office, door: str) -> None:
+    keys: list[str] = []
+
+    @tool
+    def pay(to: str, request_id: str = "") -> str:
+        """Pay somebody."""
+        keys.append(request_id)
+        return f"paid {to}"
+
+    with open_governor(quick.home / "keyed", KEYED) as quick.governor:
+        calls = [call("pay", "a", to="alice"), call("pay", "m", to="mallory", request_id="mine")]
+        result = await quick.run(through(door, quick, calls, "done", tools=[pay]), says("pay"))
+    assert sorted(text[:12] for text in answers(result)) == ["Not executed", "paid alice"]
+    assert len(keys) == 1
+    assert keys[0] not in ("", "mine")
+
+
+@every_door
+async def test_an_idempotent_tool_is_tried_again_as_policy_says(quick: Office, door: str) -> None:
+    tries: list[str] = []
+
+    @tool
+    def pay(to: str) -> str:
+        """Pay somebody."""
+        tries.append(to)
+        if len(tries) < 3:
+            raise ValueError("busy")
+        return f"paid {to}"
+
+    with open_governor(quick.home / "retried", RETRIED) as quick.governor:
+        graph: Any = through(door, quick, [call("pay", "a", to="alice")], "done", tools=[pay])
+        result = await quick.run(graph, says("pay"))
+    assert answers(result) == ["paid alice"]
+    assert tries == ["alice"] * 3
+
+
+@every_door
+async def test_questions_in_the_shape_of_the_agent_inbox(quick: Office, door: str) -> None:
+    graph = through(door, quick, [call("pay", "a", to="alice", amount=5)], "done", approval_format="agent_inbox")
+    result = await quick.run(graph, says("pay alice 5"))
+    (question,) = result["__interrupt__"]
+    assert "action_request" in str(question.value)
+    assert "review_configs" not in str(question.value)
+    await quick.run(graph, Command(resume=[{"type": "accept", "args": None}]))
+    assert quick.ran == ["pay alice 5"]
