@@ -20,6 +20,16 @@ from langgraph.store.base import BaseStore, GetOp, Item, ListNamespacesOp, Op, P
 
 from aisecops_langchain.adapters.core.acting import Acting, call_under_way
 from aisecops_langchain.adapters.core.place import PrincipalSource, principal_in, scope_of_run
+from aisecops_langchain.adapters.memory.results import (
+    Looks,
+    Where,
+    found_at,
+    governed,
+    items_in,
+    looked_again,
+    namespaces,
+    stale,
+)
 from aisecops_langchain.domain.labels import UNLABELLED, Label
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.errors import ConfigurationError, MemoryAccessError
@@ -33,32 +43,7 @@ _RUNTIME: Final = "__pregel_runtime"
 _LOOKS: Final = 5
 """How often a memory is looked at again that was replaced meanwhile."""
 
-_Where = tuple[int, int | None]
-"""Which result, and which of its items."""
-
-_Looks = dict[_Where, tuple[Item, Look]]
-
 _SIMPLE: Final = re.compile(r"\w[\w-]*\Z")
-
-
-class GovernedItem(Item):
-    """A memory that was recognised and inspected.
-
-    Attributes:
-        label: Join of everything that led to it.
-    """
-
-    __slots__ = ("label",)
-
-    label: Label
-
-
-class GovernedSearchItem(SearchItem):
-    """The same, as found by a search."""
-
-    __slots__ = ("label",)
-
-    label: Label
 
 
 class GovernedStore(BaseStore):
@@ -131,10 +116,10 @@ class GovernedStore(BaseStore):
         found = self.inner.batch(work.ops)
         looks = self._look(work, found)
         for _ in range(_LOOKS):
-            again = _stale(looks)
+            again = stale(looks)
             if not again:
                 break
-            found = _looked_again(found, again, self.inner.batch(again.values()))
+            found = looked_again(found, again, self.inner.batch(again.values()))
             looks = self._look(work, found, looks)
         return self._end(work, found, looks)
 
@@ -144,10 +129,10 @@ class GovernedStore(BaseStore):
         found = await self.inner.abatch(work.ops)
         looks = await asyncio.to_thread(self._look, work, found)
         for _ in range(_LOOKS):
-            again = _stale(looks)
+            again = stale(looks)
             if not again:
                 break
-            found = _looked_again(found, again, await self.inner.abatch(again.values()))
+            found = looked_again(found, again, await self.inner.abatch(again.values()))
             looks = await asyncio.to_thread(self._look, work, found, looks)
         return await asyncio.to_thread(self._end, work, found, looks)
 
@@ -182,16 +167,16 @@ class GovernedStore(BaseStore):
         fields = [name for name in value if name != ENVELOPE and _SIMPLE.match(name)]
         return [*(path for path in paths if path != "$"), *fields] or False
 
-    def _look(self, work: _Work, found: Sequence[Result], before: _Looks | None = None) -> _Looks:
+    def _look(self, work: _Work, found: Sequence[Result], before: Looks | None = None) -> Looks:
         """Look at every memory that was read; on a second look, at those that were stale on the first."""
         looks = dict(before or {})
-        for where, item in _items(work.ops, found):
+        for where, item in items_in(work.ops, found):
             if where not in looks or looks[where][1].fault == "stale":
                 place = self._place(item.namespace, item.key)
                 looks[where] = (item, self._governor.memories.look(place, item.value))
-        return {where: seen for where, seen in looks.items() if _at(found, where) is not None}
+        return {where: seen for where, seen in looks.items() if found_at(found, where) is not None}
 
-    def _end(self, work: _Work, found: Sequence[Result], looks: _Looks) -> list[Result]:
+    def _end(self, work: _Work, found: Sequence[Result], looks: Looks) -> list[Result]:
         """Inspect what was read; then what was written is all that counts."""
         try:
             shown = {where: self._recalled(item, look, work.session) for where, (item, look) in looks.items()}
@@ -203,7 +188,7 @@ class GovernedStore(BaseStore):
             self._governor.memories.settle(work.writing)
 
     def _shown(
-        self, op: Op, index: int, result: Result, shown: Mapping[_Where, Item | None], session: _Session
+        self, op: Op, index: int, result: Result, shown: Mapping[Where, Item | None], session: _Session
     ) -> Result:
         match op:
             case GetOp():
@@ -212,7 +197,7 @@ class GovernedStore(BaseStore):
                 items = (shown.get((index, at)) for at in range(len(result) if isinstance(result, list) else 0))
                 return [item for item in items if isinstance(item, SearchItem)]
             case ListNamespacesOp():
-                return [space for space in _namespaces(result) if self._may_show(space, session)]
+                return [space for space in namespaces(result) if self._may_show(space, session)]
             case _:
                 return None
 
@@ -225,7 +210,7 @@ class GovernedStore(BaseStore):
         if recalled is None:
             return None
         session.saw(recalled.label)
-        return _governed(item, recalled.value, recalled.label)
+        return governed(item, recalled.value, recalled.label)
 
     def _place(self, namespace: tuple[str, ...], key: str) -> MemoryPlace:
         return MemoryPlace(self._name, tuple(namespace), key)
@@ -291,65 +276,6 @@ def with_governed_store(
         return dict(configurable)
     governed = GovernedStore(store, governor, principal=principal)
     return {**configurable, _RUNTIME: runtime.override(store=governed)}  # type: ignore[union-attr]
-
-
-def _items(ops: Sequence[Op], found: Sequence[Result]) -> Iterable[tuple[_Where, Item]]:
-    """Yield every memory among some results, with its place there."""
-    for index, (op, result) in enumerate(zip(ops, found, strict=True)):
-        if isinstance(op, GetOp) and isinstance(result, Item):
-            yield (index, None), result
-        elif isinstance(op, SearchOp) and isinstance(result, list):
-            yield from (((index, at), item) for at, item in enumerate(result) if isinstance(item, Item))
-
-
-def _at(found: Sequence[Any], where: _Where) -> Any:
-    index, at = where
-    return found[index] if at is None else found[index][at]
-
-
-def _stale(looks: _Looks) -> dict[_Where, GetOp]:
-    """Name the memories that need a second look, and how to take it."""
-    return {
-        where: GetOp(item.namespace, item.key, refresh_ttl=False)
-        for where, (item, look) in looks.items()
-        if look.fault == "stale"
-    }
-
-
-def _looked_again(found: Sequence[Result], again: Iterable[_Where], fresh: Sequence[Result]) -> list[Result]:
-    """Put what a second look showed into its place among the results."""
-    changed: list[Any] = [list(result) if isinstance(result, list) else result for result in found]
-    for (index, at), item in zip(again, fresh, strict=True):
-        now = item if isinstance(item, Item) else None
-        if at is None:
-            changed[index] = now
-        else:
-            changed[index][at] = None if now is None else _scored(now, changed[index][at].score)
-    return changed
-
-
-def _scored(item: Item, score: float | None) -> SearchItem:
-    return SearchItem(item.namespace, item.key, item.value, item.created_at, item.updated_at, score)
-
-
-def _governed(item: Item, value: dict[str, Any], label: Label) -> Item:
-    made: GovernedItem | GovernedSearchItem
-    if isinstance(item, SearchItem):
-        made = GovernedSearchItem(item.namespace, item.key, value, item.created_at, item.updated_at, item.score)
-    else:
-        made = GovernedItem(
-            value=value,
-            key=item.key,
-            namespace=item.namespace,
-            created_at=item.created_at,
-            updated_at=item.updated_at,
-        )
-    made.label = label
-    return made
-
-
-def _namespaces(result: Any) -> list[tuple[str, ...]]:
-    return [tuple(space) for space in result]
 
 
 def _require_plain(op: Op) -> None:
