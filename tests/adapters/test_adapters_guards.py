@@ -170,6 +170,12 @@ def _first_only(stream: Iterator[Any]) -> None:
     stream.close()  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("parts", [["text", AIMessageChunk(content="x")], [AIMessageChunk(content="x"), b"bytes"]])
+async def test_a_stream_of_mixed_parts_is_refused(bare: Driver, parts: list[Any]) -> None:
+    with pytest.raises(SanitizeError):
+        await streamed(bare, _source(parts) | OutputGuard(), "go")
+
+
 async def test_a_log_that_cannot_be_written_lets_nothing_out(bare: Driver, governor: Governor) -> None:
     chain = model(HONEST * 20) | StrOutputParser() | OutputGuard(governor, hold=64)
     governor.close()

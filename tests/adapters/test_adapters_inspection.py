@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from adapter_kit import Office, allowing, log_bytes, open_governor, read_events, says
+from doors_kit import DOORS, through
 from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
 from langchain_core.tools import tool
@@ -48,6 +49,20 @@ async def test_no_field_of_a_result_reaches_the_model_unseen(quick: Office, resu
 
     graph = quick.agent(call("search", query="x"), "done", tools=[search])
     shown = await quick.run(graph, says("search"))
+    assert MARK not in repr(shown["messages"])
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("result", [RESULTS["json-key"], RESULTS["block-field"], RESULTS["block-id"]])
+async def test_no_other_door_lets_a_field_pass_unseen(quick: Office, door: str, result: Any) -> None:
+    @tool
+    def search(query: str) -> Any:
+        """Search the files."""
+        return result
+
+    graph = through(door, quick, call("search", query="x"), "done", tools=[search])
+    shown = await quick.run(graph, says("search"))
+    assert any(isinstance(message, ToolMessage) for message in shown["messages"])
     assert MARK not in repr(shown["messages"])
 
 

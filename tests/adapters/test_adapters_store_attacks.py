@@ -23,12 +23,12 @@ from langgraph.store.base import BaseStore
 from langgraph.store.memory import InMemoryStore
 from memory_kit import CLERK, HOME, MARK, PLANT, Shelf, any_store, open_sqlite
 
-from aisecops_langchain import GovernanceState, Governor, Principal
+from aisecops_langchain import GovernanceState, Governor, Principal, governed_agent
 from aisecops_langchain.adapters.memory.store import GovernedStore
 from aisecops_langchain.domain.labels import Integrity
 from aisecops_langchain.errors import MemoryAccessError
 from aisecops_langchain.runtime.memory.heads import ERASED, accepts, begun, settled
-from aisecops_langchain.testing import call
+from aisecops_langchain.testing import ScriptedChatModel, call
 
 THERE = ("acme", "other")
 
@@ -319,6 +319,20 @@ async def test_a_store_of_a_parent_graph_is_governed_inside_tools(notes: Office)
     raw = inner.get(HOME, "note")
     assert raw is not None
     assert "aisecops" in raw.value
+
+
+async def test_an_agent_of_langchains_gets_a_governed_store_too(notes: Office) -> None:
+    inner = InMemoryStore()
+    model = ScriptedChatModel(script=[call("keep", text="tea"), call("recall"), "done"])
+    graph = governed_agent(model, Notes.tools(), governor=notes.governor, store=inner, checkpointer=notes.driver.saver)
+    result = await notes.run(graph, says("Keep a note about tea"))
+    assert _last_result(result) == "tea"
+    raw = inner.get(HOME, "note")
+    assert raw is not None
+    assert "aisecops" in raw.value
+    (written,), (read,) = notes.of("memory_written"), notes.of("memory_read")
+    assert written.label.integrity is Integrity.USER
+    assert written.label.sources <= read.label.sources
 
 
 async def test_a_node_of_ones_own_writes_as_untrusted(notes: Office) -> None:

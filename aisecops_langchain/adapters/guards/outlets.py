@@ -17,7 +17,7 @@ from aisecops_langchain.adapters.guards.rewriting import CALLS, rewritten
 from aisecops_langchain.adapters.translate import OPAQUE
 from aisecops_langchain.domain.labels import Label, SourceKind
 from aisecops_langchain.domain.scope import Scope
-from aisecops_langchain.errors import ContentBlockedError
+from aisecops_langchain.errors import ContentBlockedError, SanitizeError
 from aisecops_langchain.runtime.admission import Admission
 from aisecops_langchain.sanitize import Sanitized, Sanitizer
 from aisecops_langchain.sanitize.flow import TextFlow
@@ -165,7 +165,9 @@ class TextOutlet(Outlet):
 
     def feed(self, part: Any) -> list[Any]:
         """Take in the next string."""
-        shown = self._feed((), str(part))
+        if not isinstance(part, str):
+            raise _mixed(part)
+        shown = self._feed((), part)
         return [shown] if shown else []
 
     def end(self) -> list[Any]:
@@ -182,8 +184,9 @@ class MessageOutlet(Outlet):
 
     def feed(self, part: Any) -> list[Any]:
         """Take in the next chunk."""
-        chunk: BaseMessageChunk = part
-        self._last = chunk
+        if not isinstance(part, BaseMessageChunk):
+            raise _mixed(part)
+        chunk = self._last = part
         shown = chunk.model_copy(update={"content": self._content(chunk), "additional_kwargs": self._extras(chunk)})
         if not isinstance(shown, AIMessageChunk) or shown.chunk_position != _LAST:
             return [] if _is_bare(shown) else [shown]
@@ -239,6 +242,12 @@ def outlet_for(first: Any, release: Release) -> Outlet | None:
     if isinstance(first, str):
         return TextOutlet(release)
     return MessageOutlet(release) if isinstance(first, BaseMessageChunk) else None
+
+
+def _mixed(part: object) -> SanitizeError:
+    return SanitizeError(
+        "a stream cannot be inspected", expected="parts of one kind: text, or message chunks", got=type(part).__name__
+    )
 
 
 def _holding(key: tuple[Any, ...], text: str) -> dict[str, Any]:

@@ -271,11 +271,24 @@ def with_governed_store(
         The same settings, with LangGraph's runtime changed if it has a store that nobody governs.
     """
     runtime = configurable.get(_RUNTIME)
-    store = runtime.store if isinstance(runtime, Runtime) else None
-    if store is None or isinstance(store, GovernedStore):
+    if not isinstance(runtime, Runtime) or runtime.store is None:
         return dict(configurable)
-    governed = GovernedStore(store, governor, principal=principal)
-    return {**configurable, _RUNTIME: runtime.override(store=governed)}  # type: ignore[union-attr]
+    store = as_governed(runtime.store, governor, principal)
+    return {**configurable, _RUNTIME: runtime.override(store=store)}
+
+
+def as_governed(store: BaseStore, governor: Governor, principal: PrincipalSource | None) -> GovernedStore:
+    """Govern a store, unless it is governed already.
+
+    Args:
+        store: Any store.
+        governor: Governs.
+        principal: Who acts outside a governed call.
+
+    Returns:
+        The store, or one around it.
+    """
+    return store if isinstance(store, GovernedStore) else GovernedStore(store, governor, principal=principal)
 
 
 def _require_plain(op: Op) -> None:
