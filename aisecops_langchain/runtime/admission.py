@@ -21,6 +21,7 @@ from aisecops_langchain.domain.events import (
     OutputBlocked,
     PromptAllowed,
     PromptBlocked,
+    RemovalRecord,
 )
 from aisecops_langchain.domain.labels import Label, Source, SourceKind, label_for
 from aisecops_langchain.domain.scope import Scope
@@ -114,7 +115,7 @@ class Admission:
         found = self.sanitizer.sanitize_text(text, channel=kind, redact_pii=redact_pii)
         source = Source(kind=kind, name=name, digest=found.raw_digest)
         label = _label(source, results, found) if carried is None else _through(carried, source)
-        facts: dict[str, Any] = {"source": source, "label": label, "size": len(text), "findings": _findings(found)}
+        facts: dict[str, Any] = {"source": source, "label": label, "size": len(text), **_seen(found)}
         self._remember(source, facts["findings"])
         record = self._recorder.record
         facts["uninspected"] = uninspected
@@ -199,7 +200,7 @@ class Admission:
         """
         found = self.sanitizer.sanitize_text(text, channel=SourceKind.AGENT_MESSAGE)
         source = Source(kind=SourceKind.AGENT_MESSAGE, name=name, digest=found.raw_digest)
-        facts: dict[str, Any] = {"source": source, "label": label, "size": len(text), "findings": _findings(found)}
+        facts: dict[str, Any] = {"source": source, "label": label, "size": len(text), **_seen(found)}
         identity = (found.raw_digest, context_name(label))  # the same words on other grounds are another fact
         if found.blocked:
             event = self._recorder.record(OutputBlocked, scope, *identity, reason=_why(found), **facts)
@@ -251,8 +252,12 @@ def _label(source: Source, results: ResultProfile | None, found: Sanitized) -> L
     return label if suspicious else label.model_copy(update={"integrity": results.integrity})
 
 
-def _findings(found: Sanitized) -> tuple[FindingRecord, ...]:
-    return tuple(finding.record() for finding in found.findings)
+def _seen(found: Sanitized) -> dict[str, tuple[FindingRecord, ...] | tuple[RemovalRecord, ...]]:
+    """Return what events say of an inspection."""
+    return {
+        "findings": tuple(finding.record() for finding in found.findings),
+        "removals": tuple(removal.record() for removal in found.removals),
+    }
 
 
 def _why(found: Sanitized) -> str:

@@ -7,18 +7,23 @@ reading comes back as offsets into the raw text. What is hidden from readers and
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import islice
 from typing import Final, Protocol
 
 from aisecops_langchain.domain.labels import SourceKind
 from aisecops_langchain.errors import ConfigurationError
-from aisecops_langchain.sanitize.finding import Finding, Severity
-from aisecops_langchain.sanitize.normalize import View
-from aisecops_langchain.sanitize.patterns import PatternSet, compile_pattern
+from aisecops_langchain.sanitize.finding import MAX_EXCERPT, Finding, Severity
+from aisecops_langchain.sanitize.patterns import Match, Pattern, PatternSet, compile_pattern
+from aisecops_langchain.sanitize.readings import View
 from aisecops_langchain.sanitize.rules import Rule
+from aisecops_langchain.sanitize.squeeze import squeeze_pattern
 
 _MAX_SPANS: Final = 50
 """Matches of one pattern that are located in one reading; the pipeline withholds a text that holds more."""
+
+_MAX_FINDINGS: Final = 200
+"""Findings of one text that are kept apart; whatever is beyond is found again when the text is cut."""
 
 _HIDDEN_LETTERS: Final = 4
 """Fewer hidden characters than this spell no instruction."""
@@ -55,47 +60,65 @@ class RuleDetector:
             raise ConfigurationError("a detector without rules finds nothing", expected="at least one rule")
         if len({rule.id for rule in rules}) != len(rules):
             raise ConfigurationError("two rules share an id", expected="ids that are unique across packs")
-        sources = [(rule, source) for rule in rules for source in rule.sources()]
-        self._patterns = [(rule, compile_pattern(source)) for rule, source in sources]
-        self._prefilter = PatternSet([source for _, source in sources])
+        self._rules = [(rule, source) for rule in rules for source in rule.sources()]
+        self._spaced = _Matcher([source for _, source in self._rules])
+
+    @cached_property
+    def _squeezed(self) -> _Matcher:
+        """Compiled when it is first needed, which for most processes is never."""
+        return _Matcher([squeeze_pattern(source) for _, source in self._rules])
 
     def scan(self, views: Sequence[View], channel: SourceKind) -> list[Finding]:
         """Inspect one text; see ``Detector.scan``."""
         findings: list[Finding] = []
         for view in views:
-            hits = self._prefilter.hits(view.text)
+            matcher = self._squeezed if view.squeezed else self._spaced
+            hits = matcher.prefilter.hits(view.text)
             if hits:
-                self._locate(view, hits, channel, findings)
+                self._locate(view, matcher, hits, channel, findings)
         return findings
 
-    def _locate(self, view: View, hits: list[int], channel: SourceKind, findings: list[Finding]) -> None:
-        positions: Sequence[int] | None = None
+    def _locate(
+        self, view: View, matcher: _Matcher, hits: list[int], channel: SourceKind, findings: list[Finding]
+    ) -> None:
         for index in hits:
-            rule, pattern = self._patterns[index]
+            rule = self._rules[index][0]
             if rule.channels is not None and channel not in rule.channels:
                 continue
-            for match in islice(pattern.finditer(view.text), _MAX_SPANS):
-                positions = view.positions() if positions is None else positions
-                finding = _finding(rule, view.name, positions[match.start()], positions[match.end() - 1] + 1)
+            for match in islice(matcher.patterns[index].finditer(view.text), _MAX_SPANS):
+                if len(findings) >= _MAX_FINDINGS:
+                    return
+                finding = _finding(rule, view, match)
                 if not any(_same(finding, other) for other in findings):
                     findings.append(finding)
 
 
+class _Matcher:
+    """Patterns one by one, and all of them at once."""
+
+    def __init__(self, sources: list[str]) -> None:
+        self.patterns: list[Pattern] = [compile_pattern(source) for source in sources]
+        self.prefilter = PatternSet(sources)
+
+
 class HiddenTextDetector:
-    """Reports that a text carries hidden letters at all, whatever they say."""
+    """Reports that a text carries letters that no reader sees, whatever they say."""
 
     def scan(self, views: Sequence[View], channel: SourceKind) -> list[Finding]:  # noqa: ARG002 - any channel
         """Inspect one text; see ``Detector.scan``."""
         for view in views:
-            if view.name == "hidden" and len(view.text) >= _HIDDEN_LETTERS:
-                positions = view.positions()
-                return [Finding("hidden-text", "hidden", Severity.MEDIUM, positions[0], positions[-1] + 1, view.name)]
+            if view.steps == ("smuggled",) and len(view.text) >= _HIDDEN_LETTERS:
+                start, end = view.span(0, len(view.text))
+                excerpt = view.text[:MAX_EXCERPT]
+                return [Finding("hidden-text", "hidden", Severity.MEDIUM, start, end, view.name, view.steps, excerpt)]
         return []
 
 
-def _finding(rule: Rule, view: str, start: int, end: int) -> Finding:
-    severity = Severity.HIGH if view == "hidden" else rule.severity
-    return Finding(rule.id, rule.category, severity, start, end, view)
+def _finding(rule: Rule, view: View, match: Match) -> Finding:
+    severity = Severity.HIGH if view.name == "hidden" else rule.severity
+    start, end = view.span(match.start(), match.end())
+    excerpt = match.group()[:MAX_EXCERPT] if view.steps else ""
+    return Finding(rule.id, rule.category, severity, start, end, view.name, view.steps, excerpt)
 
 
 def _same(finding: Finding, other: Finding) -> bool:

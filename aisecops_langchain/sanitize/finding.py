@@ -1,15 +1,21 @@
 """What a detector reports.
 
-Invariant: a finding says which rule matched and where, never what the text was; offsets count characters of the raw
-text, whatever reading of it the rule matched.
+Invariant: a finding says which rule matched, where, and in which reading; offsets count characters of the raw text,
+whatever reading of it the rule matched. Of the text itself it shows at most a short excerpt of what was decoded, since
+nobody could find that by looking at the offsets; an excerpt that holds secrets or personal data does not reach events.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from aisecops_langchain.domain.events.base import FindingRecord
+from aisecops_langchain.sanitize.recognizers import sensitive_kind
+
+MAX_EXCERPT: Final = 120
+"""Characters of the longest excerpt."""
 
 
 class Severity(StrEnum):
@@ -32,14 +38,19 @@ class Finding:
     end: int
     """Offset behind the last character in the raw text."""
     view: str
-    """The reading that matched: ``text``, ``normalized``, ``hidden`` or ``nested`` (JSON inside the text)."""
+    """The reading that matched: ``text``, ``normalized``, ``hidden`` or ``decoded``."""
+    steps: tuple[str, ...] = ()
+    """How that reading was made from the raw text, step by step."""
+    excerpt: str = ""
+    """What matched, where it was decoded: at most ``MAX_EXCERPT`` characters."""
 
     def record(self) -> FindingRecord:
         """Return the finding in the form that events carry.
 
         Returns:
-            The record.
+            The record, its excerpt withheld if it would give something away.
         """
+        kind = sensitive_kind(self.excerpt) if self.excerpt else None
         return FindingRecord(
             rule=self.rule,
             category=self.category,
@@ -47,4 +58,6 @@ class Finding:
             start=self.start,
             end=self.end,
             view=self.view,
+            decoded_by=self.steps,
+            excerpt=self.excerpt if kind is None else f"[withheld: {kind}]",
         )

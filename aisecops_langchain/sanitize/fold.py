@@ -1,49 +1,39 @@
-"""The detection reading of text: what a person or a model would take it for, however it is spelt.
+"""The detection alphabet: what a person or a model would take a text for, however it is spelt.
 
-Invariant: folding works character by character (compatibility decomposition, case folding, marks dropped, look-alikes
-and Markdown emphasis folded), then collapses white space, so that every folded character has exactly one raw position.
-The folded text is only matched against, never passed on.
+Invariant: folding works character by character (compatibility decomposition, marks dropped, look-alikes mapped), so
+that every folded character has exactly one raw position. Case stays, since some encodings depend on it and matching
+does not. Folded text is only matched against, never passed on. Patterns go through the same table.
 
 Composition (NFKC) would need neighbours and blur positions, so the decomposed form (NFKD) without its combining marks
-stands in for it: ``e`` and an accented ``e`` read alike. Patterns go through the same table. The look-alikes are a
-small part of Unicode Technical Standard 39 (confusables), those that pass for Latin letters in common typefaces.
+stands in for it: ``e`` and an accented ``e`` read alike.
 """
-
-# ruff: noqa: RUF001 - look-alikes are the subject of this file
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from array import array
-from collections.abc import Sequence
 from typing import Final
 
-_MARKDOWN: Final = "*_~`"
-_FILLERS: Final = "\u115f\u1160"
+from aisecops_langchain.sanitize.confusables import look_alike
+from aisecops_langchain.sanitize.steps import Edit, Locate, Substitution, edits_trace, same_span
+
+_FILLERS: Final = "\u115f\u1160\u3164\uffa0"
 """Hangul fillers: letters that show nothing."""
 _BRAILLE_BLANK: Final = "\u2800"
-_LINE_BREAKS: Final = "\n\r\v\f\x85\u2028\u2029"
-_REVEALING: Final = (*_MARKDOWN, "    ", "\n\n\n", "\t\t")
-"""ASCII text without any of these reads the same folded, but for case, which patterns ignore."""
+_LINE_BREAKS: Final = "\x85\u2028\u2029"
+_MARKDOWN: Final = str.maketrans("", "", "*_~`")
+_REVEALING: Final = ("*", "_", "~", "`", "    ", "\n\n\n", "\t\t")
+"""A skeleton without any of these is folded already."""
 
-_RUN: Final = re.compile(r"[ \n]{2,}")
+_BREAK: Final = re.compile(r"[\r\n\v\f]")
+_RARE: Final = re.compile(r"[^\x00-\x7f]")
+_ASCII: Final = bytes(range(128))
+_FEW: Final = 16
+"""So many different characters are replaced one by one."""
+_LONGEST: Final = 6
+"""Characters that one character may decompose into; the few ligatures that hold whole phrases are cut short."""
 _CACHE_LIMIT: Final = 20_000
 """Folds remembered at most; hostile text may hold every character there is."""
-
-_LOOKALIKES: Final = {
-    # Cyrillic
-    **dict(zip("авекмнорстухіјѕһԁԛԝӏ", "abekmhopctyxijshdqwl", strict=True)),
-    # Greek, whose capitals and small letters resemble different Latin ones
-    **dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "abezhikmnoptyx", strict=True)),
-    **dict(zip("αβεικνορτυχ", "abeikvoptux", strict=True)),
-    # Armenian, small capitals, and Latin letters that do not decompose
-    **dict(zip("օսհո", "ouhn", strict=True)),
-    **dict(zip("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnoprstuvwyz", strict=True)),
-    **dict(zip("ɑɡıɩłøđ", "agiilod", strict=True)),
-    # Quotation marks and dashes
-    **dict(zip("‘’‚‛′“”„″‐‑‒–—―−", "'''''\"\"\"\"-------", strict=True)),
-}
 
 
 class _FoldTable(dict[int, str | None]):
@@ -57,43 +47,92 @@ class _FoldTable(dict[int, str | None]):
 
 
 def _fold_character(character: str) -> str:
+    if character.isascii():
+        return character
     if character in _LINE_BREAKS:
         return "\n"
     if character.isspace() or character == _BRAILLE_BLANK:
         return " "
-    if character in _LOOKALIKES:
-        return _LOOKALIKES[character]
-    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", character).casefold())
-    return "".join(_LOOKALIKES.get(part, part) for part in plain if _is_visible(part))
+    known = look_alike(character)
+    if known != character:
+        return known
+    plain = unicodedata.normalize("NFKD", character)[:_LONGEST]
+    return "".join(look_alike(part) for part in plain if _is_visible(part))
 
 
 def _is_visible(character: str) -> bool:
-    return character not in _MARKDOWN + _FILLERS and unicodedata.category(character) not in {"Mn", "Me", "Cf"}
+    return character not in _FILLERS and unicodedata.category(character) not in {"Mn", "Me", "Cf"}
 
 
 _TABLE: Final = _FoldTable()
 
 
-def reads_differently(text: str) -> bool:
-    """Tell whether folding may show something that the text itself, matched without case, does not.
+def is_emphasized(plain: str) -> bool:
+    """Tell whether folding a skeleton shows something that the skeleton itself, matched without case, does not.
+
+    Args:
+        plain: A skeleton.
+
+    Returns:
+        False only if folding is certain to reveal nothing.
+    """
+    # A plain loop: this runs for every text, and a generator costs more than the searches.
+    for mark in _REVEALING:  # noqa: SIM110
+        if mark in plain:
+            return True
+    return False
+
+
+def rare_characters(text: str) -> str:
+    """Pick out the characters beyond ASCII.
 
     Args:
         text: Any text.
 
     Returns:
-        False only if folding is certain to reveal nothing.
+        Those characters, in order; this takes a fraction of the time of looking at all of the text.
     """
-    if not text.isascii():
-        return True
-    # A plain loop: this runs for every text, and a generator costs more than the searches.
-    for mark in _REVEALING:  # noqa: SIM110
-        if mark in text:
-            return True
-    return False
+    return text.encode("utf-8", "surrogatepass").translate(None, _ASCII).decode("utf-8", "surrogatepass")
+
+
+def skeleton(text: str) -> str:
+    """Write a text in the detection alphabet.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The text with every character beyond ASCII folded; ASCII stays, white space and marks included.
+    """
+    if text.isascii():
+        return text
+    rare = set(rare_characters(text))
+    if len(rare) > _FEW:
+        plain = text.translate(_TABLE)
+    else:
+        plain = text
+        for character in rare:  # a few replacements are much faster than a look at every character
+            plain = plain.replace(character, _TABLE[ord(character)] or "")
+    return text if plain == text else plain
+
+
+def skeleton_trace(text: str) -> Locate:
+    """Say where the characters of ``skeleton(text)`` come from.
+
+    Args:
+        text: The text that was folded.
+
+    Returns:
+        The way back.
+    """
+    if text.isascii():
+        return same_span
+    folds = ((match.start(), _TABLE[ord(match[0])] or "") for match in _RARE.finditer(text))
+    return edits_trace(Edit(position, position + 1, folded) for position, folded in folds if len(folded) != 1)
 
 
 def fold(text: str) -> str:
-    """Fold text into its detection reading.
+    """Fold text into its detection reading: the skeleton without Markdown emphasis, white space collapsed.
 
     Args:
         text: Any text.
@@ -101,30 +140,8 @@ def fold(text: str) -> str:
     Returns:
         The folded text.
     """
-    return _RUN.sub(_one_space, text.translate(_TABLE))
-
-
-def fold_positions(text: str, positions: Sequence[int]) -> array[int]:
-    """Say where every character of ``fold(text)`` comes from.
-
-    Args:
-        text: The text that was folded.
-        positions: Raw position of every character of it.
-
-    Returns:
-        Raw position of every folded character.
-    """
-    flat = array("I")
-    for position, character in zip(positions, text, strict=True):
-        folded = _TABLE[ord(character)]
-        if folded is not None:
-            flat.extend([position] * len(folded))
-    collapsed, last = array("I"), 0
-    for run in _RUN.finditer(text.translate(_TABLE)):
-        collapsed.extend(flat[last : run.start() + 1])
-        last = run.end()
-    collapsed.extend(flat[last:])
-    return collapsed
+    plain = skeleton(text)
+    return SPACES.apply(plain.translate(_MARKDOWN)) if is_emphasized(plain) else plain
 
 
 def fold_pattern(pattern: str) -> str:
@@ -136,8 +153,14 @@ def fold_pattern(pattern: str) -> str:
     Returns:
         The expression that matches folded text.
     """
-    return "".join(part if part.isascii() else _TABLE[ord(part)] or "" for part in pattern)
+    return skeleton(pattern)
 
 
 def _one_space(run: re.Match[str]) -> str:
-    return "\n" if "\n" in run[0] else " "
+    return "\n" if _BREAK.search(run[0]) else " "
+
+
+EMPHASIS: Final = Substitution("folded", re.compile("[*_~`]+"), lambda _: "")
+"""Emphasis of Markdown, taken out."""
+SPACES: Final = Substitution("folded", re.compile(r"[ \t\r\n\v\f]{2,}"), _one_space)
+"""Runs of white space, made one."""

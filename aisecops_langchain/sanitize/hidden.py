@@ -1,14 +1,20 @@
-"""Text that rides along unseen: Unicode tag characters and runs of variation selectors.
+"""Text that rides along unseen, and text whose order on the screen is not that of its characters.
 
-Invariant: whatever these carriers spell is read before they are stripped, and every character read has the position
-of the carrier that held it. The three flags that Unicode recommends to be spelt with tags carry nothing.
+Invariant: whatever these carriers spell is read before they are stripped, and is traced to the run that held it. The
+three flags that Unicode recommends to be spelt with tags carry nothing.
+
+Carriers: Unicode tag characters, runs of variation selectors (a byte each), and runs of two kinds of zero-width
+characters (a bit each).
 """
 
 from __future__ import annotations
 
 import re
-from array import array
+from collections.abc import Iterator
+from itertools import islice
 from typing import Final
+
+from aisecops_langchain.sanitize.steps import Alphabet, Edit, Editing, Extraction, Substitution
 
 FLAG: Final = (
     "\U0001f3f4\U000e0067\U000e0062"
@@ -16,45 +22,61 @@ FLAG: Final = (
 )
 """Pattern of the flags of England, Scotland and Wales: the only tag sequences in general use."""
 
-_CARRIERS: Final = re.compile(f"(?P<flag>{FLAG})|[\U000e0000-\U000e007f]+|[\ufe00-\ufe0f\U000e0100-\U000e01ef]{{4,}}")
-_TAG_BASE: Final = 0xE0000
-_TAG_LAST: Final = 0xE007F
+_ZERO_WIDTH: Final = "\u200b\u200c\u200d\u2060-\u2064\ufeff\u200e\u200f\u180e"
+_CARRIERS: Final = re.compile(
+    f"(?P<flag>{FLAG})|(?P<tags>[\U000e0000-\U000e007f]+)"
+    f"|(?P<bytes>[\ufe00-\ufe0f\U000e0100-\U000e01ef]{{4,}})|(?P<bits>[{_ZERO_WIDTH}]{{16,}})"
+)
+_BIDI: Final = re.compile("[\u202e\u202b\u2067]([^\u202c\u2069]*)[\u202c\u2069]?")
+_TAGS: Final = {0xE0000 + code: code for code in (10, *range(32, 127))}
+_MAX_RUNS: Final = 20_000
+_MAX_BITS: Final = 65_536
 _SELECTOR_BASE: Final = 0xFE00
 _SUPPLEMENT_BASE: Final = 0xE0100
 
 
-def read_hidden(raw: str) -> tuple[str, array[int]]:
-    """Read what invisible carriers spell.
-
-    Args:
-        raw: The raw text, nothing stripped.
-
-    Returns:
-        The hidden text, separate runs on separate lines, and the raw position of each of its characters.
-    """
-    letters: list[str] = []
-    positions = array("I")
-    for run in _CARRIERS.finditer(raw):
-        if run["flag"] is not None:
+def _carried(raw: str) -> Iterator[Edit]:
+    """Yield what is carried, run by run; a text that holds more runs is read in its place all the same."""
+    for run in islice(_CARRIERS.finditer(raw), _MAX_RUNS):
+        if run["flag"]:
             continue
-        if letters:
-            letters.append("\n")
-            positions.append(run.start())
-        for offset, carrier in enumerate(run[0]):
-            letter = _decode(ord(carrier))
-            if letter is not None:
-                letters.append(letter)
-                positions.append(run.start() + offset)
-    return "".join(letters), positions
+        if run["tags"]:
+            text = run[0].translate(_TAGS)
+        elif run["bytes"]:
+            text = _readable(bytes(map(_byte, run[0])).decode("utf-8", "ignore"))
+        else:
+            text = _from_bits(run[0][:_MAX_BITS])
+        if text:
+            yield Edit(run.start(), run.end(), text)
 
 
-def _decode(code: int) -> str | None:
-    """Return the ASCII character that a carrier stands for: a tag shifts it, a selector numbers its byte."""
-    if _TAG_BASE <= code <= _TAG_LAST:
-        value = code - _TAG_BASE
-    elif code >= _SUPPLEMENT_BASE:
-        value = code - _SUPPLEMENT_BASE + 16
-    else:
-        value = code - _SELECTOR_BASE
-    letter = chr(value)
-    return letter if letter == "\n" or (letter.isascii() and letter.isprintable()) else None
+def _byte(selector: str) -> int:
+    code = ord(selector)
+    return code - _SUPPLEMENT_BASE + 16 if code >= _SUPPLEMENT_BASE else code - _SELECTOR_BASE
+
+
+def _from_bits(run: str) -> str:
+    """Read two kinds of characters as bits, either way round; a third kind only separates."""
+    kinds = sorted(set(run), key=lambda kind: -run.count(kind))[:2]
+    if len(kinds) < 2:
+        return ""
+    bits = "".join(character for character in run if character in kinds)
+    for zero, one in (kinds, kinds[::-1]):
+        digits = bits.translate({ord(zero): "0", ord(one): "1"})
+        for width in (8, 7):
+            letters = "".join(chr(int(digits[at : at + width], 2)) for at in range(0, len(digits) - width + 1, width))
+            if letters and _readable(letters) == letters:
+                return letters
+    return ""
+
+
+def _readable(text: str) -> str:
+    return "".join(letter for letter in text if letter == "\n" or letter.isprintable())
+
+
+SMUGGLED: Final = (Alphabet("smuggled", _TAGS), Editing("smuggled", _carried))
+"""What is carried unseen, read in its place."""
+SMUGGLED_ALONE: Final = Extraction("smuggled", _carried)
+"""What is carried unseen, without what is seen."""
+DISPLAYED: Final = Substitution("bidi", _BIDI, lambda run: run[1][::-1])
+"""What runs from right to left, in the order of the screen."""

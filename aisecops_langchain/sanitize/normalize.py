@@ -1,4 +1,4 @@
-"""Normalising: remove what no reader sees, and offer the readings that detectors look at.
+"""Normalising: remove what no reader sees.
 
 Invariant: the text that is passed on differs from the raw text only by invisible characters, controls and lone
 surrogates; visible text is never rewritten. ``normalize`` is idempotent, and clean ASCII comes back as it is.
@@ -8,12 +8,20 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
+from io import StringIO
+from itertools import islice
 from typing import Final, NamedTuple
 
-from aisecops_langchain.sanitize.fold import fold, fold_positions, reads_differently
-from aisecops_langchain.sanitize.hidden import FLAG, read_hidden
+from aisecops_langchain.domain.events.base import RemovalRecord
+from aisecops_langchain.sanitize.fold import rare_characters
+from aisecops_langchain.sanitize.hidden import FLAG
+from aisecops_langchain.sanitize.steps import Edit, Locate, Span, edits_trace
+
+MAX_REMOVALS: Final = 1_000
+"""Removals of one text that are recorded one by one."""
+_MAX_RUNS: Final = 50_000
+"""Runs that are looked at for them; neighbouring runs are one removal."""
 
 _ASCII_CONTROLS: Final = bytes(code for code in [*range(32), 127] if code not in b"\t\n\r")
 _GROUPS: Final = {
@@ -38,6 +46,17 @@ _GROUP_CHOICE: Final = "|".join(f"(?P<{group}>[{members}]+)" for group, members 
 _SUSPECT: Final = re.compile(f"(?={_ANY_SUSPECT.pattern})(?:{_GROUP_CHOICE})|(?P<flag>{FLAG})")
 """The look-ahead passes over ordinary characters before the groups are tried one by one."""
 
+_TRANSLATION: Final = {0x0B: "\n", 0x0C: "\n", 0x85: "\n"} | dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
+_ALWAYS: Final = re.compile(
+    f"[{_GROUPS['control']}{_GROUPS['bidi']}{_GROUPS['zero_width']}{_GROUPS['joiner']}{_GROUPS['tag']}]+"
+)
+_IN_CONTEXT: Final = re.compile(f"[{_GROUPS['joiner']}{_GROUPS['variation']}\U0001f3f4]")
+_SOFT_HYPHEN: Final = "\u00ad"
+_SELECTING: Final = re.compile(f"[{_GROUPS['variation']}\U0001f3f4]")
+_UNSEEN: Final = re.compile(
+    f"[{_GROUPS['bidi']}{_GROUPS['zero_width']}{_GROUPS['joiner']}{_GROUPS['variation']}{_GROUPS['tag']}]"
+)
+
 _JOINING: Final = re.compile(
     "[\u0600-\u08ff\u0900-\u0dff\u0e80-\u109f\u1780-\u18af\ua840-\ua9ff\ufb50-\ufdff\ufe70-\ufefc]"
 )
@@ -54,20 +73,19 @@ class Removal(NamedTuple):
     """One run of raw characters that is not passed on as it was."""
 
     kind: str
-    """What it was: ``control``, ``bidi``, ``zero_width``, ``variation``, ``tag`` or ``surrogate``."""
+    """``control``, ``bidi``, ``zero_width``, ``variation``, ``tag`` or ``surrogate``; or a kind of markup."""
     start: int
     end: int
     replacement: str = ""
     """What stands in its place."""
 
+    def record(self) -> RemovalRecord:
+        """Return the removal in the form that events carry.
 
-class View(NamedTuple):
-    """One reading of a raw text."""
-
-    name: str
-    text: str
-    positions: Callable[[], Sequence[int]]
-    """Raw position of every character of ``text``; computed on demand, since most texts match nothing."""
+        Returns:
+            The record.
+        """
+        return RemovalRecord(kind=self.kind, start=self.start, end=self.end)
 
 
 class Normalized(NamedTuple):
@@ -79,34 +97,22 @@ class Normalized(NamedTuple):
 
     @property
     def removals(self) -> tuple[Removal, ...]:
-        """What was removed or replaced, in order, neighbours of one kind as one record."""
+        """What was removed or replaced, in order, neighbours of one kind as one record; the first of very many."""
         if self.raw is self.text:
             return ()
-        return tuple(_merged(_removals(self.raw)))
+        return tuple(islice(_merged(islice(_removals(self.raw), _MAX_RUNS)), MAX_REMOVALS))
 
-    def views(self) -> tuple[View, ...]:
-        """Return every reading that a detector should see.
+    def span(self, start: int, end: int) -> Span:
+        """Return where a span of the text comes from.
+
+        Args:
+            start: Offset of its first character.
+            end: Offset behind its last one.
 
         Returns:
-            ``text``; ``normalized`` if folding may reveal more; the same two of hidden text, both named ``hidden``.
+            The span of the raw text.
         """
-        views = [View("text", self.text, self._positions)]
-        if reads_differently(self.text):
-            views.append(View("normalized", fold(self.text), lambda: fold_positions(self.text, self._positions())))
-        if self.raw is not self.text:
-            views += _hidden_views(self.raw)
-        return tuple(views)
-
-    def _positions(self) -> Sequence[int]:
-        if self.raw is self.text:
-            return range(len(self.raw))
-        positions, last = array("I"), 0
-        for removal in _removals(self.raw):
-            if not removal.replacement:  # what is replaced keeps its place, character for character
-                positions.extend(range(last, removal.start))
-                last = removal.end
-        positions.extend(range(last, len(self.raw)))
-        return positions
+        return (start, end) if self.raw is self.text else strip_trace(self.raw)(start, end)
 
 
 def normalize(text: str) -> Normalized:
@@ -116,34 +122,66 @@ def normalize(text: str) -> Normalized:
         text: Any string, lone surrogates included.
 
     Returns:
-        The raw text, the text to pass on, and on demand what was removed and the readings to inspect.
+        The raw text, the text to pass on, and on demand what was removed.
     """
-    if text.isascii():
-        data = text.encode()
-        if len(data.translate(None, _ASCII_CONTROLS)) == len(data):
-            return Normalized(text, text)
-    elif not _ANY_SUSPECT.search(text):
+    rare = text if text.isascii() else rare_characters(text)
+    data = text.encode("ascii", "ignore")
+    if len(data.translate(None, _ASCII_CONTROLS)) == len(data) and (rare is text or not _ANY_SUSPECT.search(rare)):
         return Normalized(text, text)
-    pieces: list[str] = []
-    last = 0
-    for removal in _removals(text):
-        pieces += (text[last : removal.start], removal.replacement)
-        last = removal.end
-    if not pieces:
+    if rare is text or not _depends_on_neighbours(text, rare):
+        return Normalized(text, _ALWAYS.sub("", text.translate(_TRANSLATION)))
+    kept, last = StringIO(), 0
+    for group, start, end in _runs(text):
+        kept.write(text[last:start])
+        kept.write(_REPLACEMENTS.get(group, "") * (end - start))
+        last = end
+    if last == 0:
         return Normalized(text, text)
-    pieces.append(text[last:])
-    return Normalized(text, "".join(pieces))
+    kept.write(text[last:])
+    return Normalized(text, kept.getvalue())
 
 
-def _removals(text: str) -> Iterator[Removal]:
-    """Yield every run to remove; whether it is legitimate depends on the last character kept and the next one.
+def strip_trace(raw: str) -> Locate:
+    """Say where the characters of a normalised text come from.
+
+    Args:
+        raw: The raw text.
+
+    Returns:
+        The way back; what is replaced keeps its place, character for character.
+    """
+    return edits_trace(Edit(start, end, "") for group, start, end in _runs(raw) if group not in _REPLACEMENTS)
+
+
+def is_smuggler(text: str) -> bool:
+    """Tell whether a text holds characters that no reader sees, and that are not just debris of an encoding.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        Whether there are any, of use to honest text or not.
+    """
+    return not text.isascii() and _UNSEEN.search(rare_characters(text).replace(_SOFT_HYPHEN, "")) is not None
+
+
+def _depends_on_neighbours(text: str, rare: str) -> bool:
+    """Tell whether a joiner, a selector or a tag may be legitimate: there are some, and something that takes them."""
+    if not _IN_CONTEXT.search(rare):
+        return False
+    return _SELECTING.search(rare) is not None or "^" in text or "`" in text or _UNSEEN.sub("", rare) != ""
+
+
+def _runs(text: str) -> Iterator[tuple[str, int, int]]:
+    """Yield group, start and end of every run to remove; neighbours may make it legitimate.
 
     A legitimate run is one selector or joiner: of more, the first selector or the last joiner stays.
     """
     after = 0
     kept = ""
     for run in _SUSPECT.finditer(text):
-        group, start, end = run.lastgroup or "", run.start(), run.end()
+        group = run.lastgroup or ""
+        start, end = run.span()
         kept = text[start - 1] if start > after else kept
         after = end
         if group == "flag":
@@ -154,9 +192,13 @@ def _removals(text: str) -> Iterator[Removal]:
         elif group == "joiner" and _may_join(kept, text[end : end + 1]):
             kept, end = text[end - 1], end - 1
         if start < end:
-            replacement = _REPLACEMENTS.get(group, "") * (end - start)
-            kept = replacement[-1:] or kept
-            yield Removal(_KINDS.get(group, group), start, end, replacement)
+            kept = _REPLACEMENTS.get(group, kept)
+            yield group, start, end
+
+
+def _removals(text: str) -> Iterator[Removal]:
+    for group, start, end in _runs(text):
+        yield Removal(_KINDS.get(group, group), start, end, _REPLACEMENTS.get(group, "") * (end - start))
 
 
 def _may_join(before: str, following: str) -> bool:
@@ -182,13 +224,3 @@ def _merged(removals: Iterator[Removal]) -> Iterator[Removal]:
         current = removal
     if current:
         yield current
-
-
-def _hidden_views(raw: str) -> list[View]:
-    text, positions = read_hidden(raw)
-    if not text:
-        return []
-    views = [View("hidden", text, lambda: positions)]
-    if reads_differently(text):
-        views.append(View("hidden", fold(text), lambda: fold_positions(text, positions)))
-    return views

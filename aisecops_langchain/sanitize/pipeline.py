@@ -7,22 +7,24 @@ because changed text is inspected once more and withheld if anything shows.
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from pydantic import JsonValue
 
-from aisecops_langchain.canonical import digest_text
+from aisecops_langchain.canonical import digest_bytes, digest_text
 from aisecops_langchain.domain.labels import SourceKind
 from aisecops_langchain.errors import SanitizeError
-from aisecops_langchain.sanitize.config import Action, SanitizeConfig
+from aisecops_langchain.sanitize.config import PASS_ALL, Action, SanitizeConfig
 from aisecops_langchain.sanitize.detect import Detector, HiddenTextDetector, RuleDetector
-from aisecops_langchain.sanitize.embedded import embedded_texts, may_embed
 from aisecops_langchain.sanitize.finding import Finding, Severity
-from aisecops_langchain.sanitize.normalize import Normalized, normalize
+from aisecops_langchain.sanitize.inspection import Inspected, inspect_text, structural
+from aisecops_langchain.sanitize.normalize import Removal, normalize
 from aisecops_langchain.sanitize.pii import PiiRedactor
 from aisecops_langchain.sanitize.rules import core_rules
+from aisecops_langchain.sanitize.structure import STRUCTURE_RULES
 from aisecops_langchain.sanitize.values import (
     KeyCollisionError,
     digest_value,
@@ -58,6 +60,8 @@ class Sanitized:
     """What was done: ``normalized``, ``cleaned``, ``redacted``, ``quarantined``, ``blocked``."""
     changed: bool
     blocked: bool
+    removals: tuple[Removal, ...] = ()
+    """What was not passed on, whatever it says: invisible characters, markup that readers do not see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,7 @@ class _Outcome(NamedTuple):
     text: str
     findings: tuple[Finding, ...] = ()
     actions: tuple[str, ...] = ()
+    removals: tuple[Removal, ...] = ()
 
 
 class Sanitizer:
@@ -87,7 +92,7 @@ class Sanitizer:
 
     Args:
         config: Actions by door and severity, and limits.
-        detectors: What looks at the text; the core rule pack and the hidden-text detector by default.
+        detectors: What looks at the text; by default the core rule pack, the rules of form, and what finds hidden text.
         redactor: What redacts personal data, where asked; Presidio without a language model by default.
     """
 
@@ -99,7 +104,7 @@ class Sanitizer:
         redactor: PiiRedactor | None = None,
     ) -> None:
         self._config = config or SanitizeConfig()
-        default = (RuleDetector(core_rules().rules), HiddenTextDetector())
+        default = (RuleDetector(core_rules().rules), RuleDetector(STRUCTURE_RULES), HiddenTextDetector())
         self._detectors = default if detectors is None else tuple(detectors)
         self._redactor = redactor or PiiRedactor()
 
@@ -130,7 +135,32 @@ class Sanitizer:
             actions=outcome.actions,
             changed=changed,
             blocked="blocked" in outcome.actions,
+            removals=outcome.removals,
         )
+
+    def sanitize_bytes(self, data: bytes, *, channel: SourceKind, redact_pii: bool = False) -> Sanitized:
+        """Inspect bytes that claim to be text in UTF-8, or in what their byte order mark says.
+
+        Args:
+            data: Any bytes.
+            channel: The door that they came through.
+            redact_pii: Whether personal data is replaced by markers.
+
+        Returns:
+            What may be passed on; a notice alone if they are not text.
+
+        Raises:
+            SanitizeError: If they are not bytes, or personal data was to be redacted and cannot be.
+        """
+        if not isinstance(data, bytes):
+            raise SanitizeError("content is not bytes", expected="bytes", got=type(data).__name__)
+        try:
+            text = data.decode(_encoding(data))
+        except UnicodeDecodeError:
+            raw, clean = digest_bytes("content", data), digest_text("content", UNREADABLE_NOTICE)
+            findings = (structural("not-text", len(data)),)
+            return Sanitized(UNREADABLE_NOTICE, raw, clean, findings, ("quarantined",), changed=True, blocked=False)
+        return self.sanitize_text(text, channel=channel, redact_pii=redact_pii)
 
     def sanitize_value(self, value: JsonValue, *, channel: SourceKind, redact_pii: bool = False) -> SanitizedValue:
         """Inspect a structured value, every text and every key of it.
@@ -152,7 +182,7 @@ class Sanitizer:
             value, max_depth=config.max_depth, max_nodes=config.max_nodes, max_chars=config.max_chars
         )
         if bound is not None:
-            return _withheld_value(value, UNREADABLE_NOTICE, (_structural(bound),), ("quarantined",))
+            return _withheld_value(value, UNREADABLE_NOTICE, (structural(bound),), ("quarantined",))
         outcomes: list[_Outcome] = []
 
         def clean_text(text: str) -> str:
@@ -162,7 +192,7 @@ class Sanitizer:
         try:
             clean = map_texts(value, clean_text)
         except KeyCollisionError:
-            findings = (*_findings(outcomes), _structural("key-collision"))
+            findings = (*_findings(outcomes), structural("key-collision"))
             return _withheld_value(value, UNREADABLE_NOTICE, findings, ("quarantined",))
         done = {action for outcome in outcomes for action in outcome.actions}
         findings, actions = _findings(outcomes), tuple(name for name in _OUTCOMES if name in done)
@@ -175,62 +205,46 @@ class Sanitizer:
     def _inspect(self, text: str, channel: SourceKind, *, redact_pii: bool) -> _Outcome:
         """Inspect one text without hashing it."""
         if len(text) > self._config.max_chars:
-            return _Outcome(UNREADABLE_NOTICE, (_structural("size", len(text)),), ("quarantined",))
+            return _Outcome(UNREADABLE_NOTICE, (structural("size", len(text)),), ("quarantined",))
         if text in _NOTICES:
             return _Outcome(text)
-        normalized = normalize(text)
-        findings = self._scan(normalized, channel)
-        action = self._config.strictest(findings, channel) if findings else Action.PASS
+        seen = self._look(text, channel)
+        action = self._config.strictest(seen.findings, channel) if seen.findings else Action.PASS
         if action is Action.BLOCK:
-            return _Outcome(NOTICE, findings, ("blocked",))
-        nested = any(f.view == "nested" and self._config.action(f, channel) is Action.CLEAN for f in findings)
-        if action is Action.QUARANTINE or nested:  # what is escaped inside JSON has no span that could be cut
-            return _Outcome(NOTICE, findings, ("quarantined",))
-        return self._change(normalized, findings, channel, redact_pii=redact_pii)
+            return _Outcome(NOTICE, seen.findings, ("blocked",))
+        if action is Action.QUARANTINE:
+            return _Outcome(NOTICE, seen.findings, ("quarantined",))
+        return self._change(seen, channel, redact_pii=redact_pii)
 
-    def _change(
-        self, normalized: Normalized, findings: tuple[Finding, ...], channel: SourceKind, *, redact_pii: bool
-    ) -> _Outcome:
+    def _change(self, seen: Inspected, channel: SourceKind, *, redact_pii: bool) -> _Outcome:
         """Cut and redact, then look again at what that left."""
-        actions = [] if normalized.text is normalized.raw else ["normalized"]
-        text = normalized.text
-        spans = self._spans_to_cut(findings, channel)
-        if spans:
-            text = normalize(_cut(normalized.raw, spans)).text
-            actions.append("cleaned")
+        raw, text = seen.normalized.raw, seen.normalized.text
+        actions = ["normalized"] if seen.unshown or text is not raw else []
+        spans = self._spans_to_cut(seen.findings, channel)
+        if spans or seen.unshown:
+            unshown = [(removal.start, removal.end, "") for removal in seen.unshown]
+            text = normalize(_cut(raw, sorted([*unshown, *((start, end, CUT) for start, end in spans)]))).text
+            actions += ["cleaned"] if spans else []
         if redact_pii:
             redacted = self._redactor.redact(text)
             actions += ["redacted"] if redacted != text else []
             text = redacted
-        if text != normalized.text:
-            again = normalize(text)
-            residue = self._config.strictest(self._scan(again, channel), channel)
-            if residue is not Action.PASS or again.text != text:
-                finding = Finding("residue", "structure", Severity.HIGH, 0, len(normalized.raw), "text")
-                return _Outcome(NOTICE, (*findings, finding), ("quarantined",))
-        return _Outcome(text, findings, tuple(actions))
+        removals = seen.removals
+        if text != seen.normalized.text and not self._is_settled(text, channel):
+            findings = (*seen.findings, Finding("residue", "structure", Severity.HIGH, 0, len(raw), "text"))
+            return _Outcome(NOTICE, findings, ("quarantined",), removals)
+        return _Outcome(text, seen.findings, tuple(actions), removals)
 
-    def _scan(self, normalized: Normalized, channel: SourceKind) -> tuple[Finding, ...]:
-        views = normalized.views()
-        findings: list[Finding] = []
-        for detector in self._detectors:
-            findings += detector.scan(views, channel)
-        findings += self._scan_embedded(normalized, channel, findings)
-        return tuple(findings)
+    def _is_settled(self, text: str, channel: SourceKind) -> bool:
+        """Tell whether a changed text would pass as it is now."""
+        again = self._look(text, channel)
+        quiet = self._config.strictest(again.findings, channel) is Action.PASS
+        return quiet and again.normalized.text == text and not again.unshown
 
-    def _scan_embedded(self, normalized: Normalized, channel: SourceKind, findings: Sequence[Finding]) -> list[Finding]:
-        """Look at the texts of JSON inside the text; only what the text itself did not show is new."""
-        if not may_embed(normalized.text):
-            return []
-        texts = embedded_texts(normalized.text)
-        whole = len(normalized.raw)
-        known = {finding.rule for finding in findings}
-        if texts is None:
-            return [_structural("depth", whole)]
-        inner = normalize("\n".join(texts))
-        seen = [finding for detector in self._detectors for finding in detector.scan(inner.views(), channel)]
-        new = {finding.rule: finding for finding in reversed(seen) if finding.rule not in known}
-        return [Finding(f.rule, f.category, f.severity, 0, whole, "nested") for f in new.values()]
+    def _look(self, text: str, channel: SourceKind) -> Inspected:
+        """Look at a text; those who may instruct the model may also show it markup."""
+        cut_markup = self._config.channels.get(channel, self._config.default) != PASS_ALL
+        return inspect_text(text, channel, self._detectors, cut_markup=cut_markup)
 
     def _spans_to_cut(self, findings: Sequence[Finding], channel: SourceKind) -> list[tuple[int, int]]:
         """Return the raw spans to cut; hidden text is gone already."""
@@ -241,22 +255,26 @@ class Sanitizer:
         )
 
 
+def _encoding(data: bytes) -> str:
+    """Name the encoding that a byte order mark announces; UTF-8 without one."""
+    marks = ((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"))
+    more = ((codecs.BOM_UTF16_BE, "utf-16"), (codecs.BOM_UTF8, "utf-8-sig"))
+    return next((name for mark, name in (*marks, *more) if data.startswith(mark)), "utf-8")
+
+
 def _findings(outcomes: Sequence[_Outcome]) -> tuple[Finding, ...]:
     return tuple(finding for outcome in outcomes for finding in outcome.findings)
 
 
-def _cut(text: str, spans: Sequence[tuple[int, int]]) -> str:
+def _cut(text: str, spans: Sequence[tuple[int, int, str]]) -> str:
+    """Put something else in the place of spans, which may overlap; the first of those that do has its way."""
     pieces: list[str] = []
     last = 0
-    for start, end in spans:
+    for start, end, replacement in spans:
         if start >= last:
-            pieces += (text[last:start], CUT)
+            pieces += (text[last:start], replacement)
         last = max(last, end)
     return "".join((*pieces, text[last:]))
-
-
-def _structural(rule: str, end: int = 0) -> Finding:
-    return Finding(rule, "structure", Severity.HIGH, 0, end, "text")
 
 
 def _withheld_value(

@@ -132,7 +132,7 @@ async def test_pictures_and_files_come_through_with_the_words_inspected(office: 
 @pytest.mark.parametrize("tool", ["hangs", "dies"])
 async def test_a_server_that_does_not_answer_leaves_an_unknown_effect(empty: Office, mode: str, tool: str) -> None:
     empty.serve()  # over stdio, in a process of its own
-    tools = await empty.tools(empty.guard(timeout_seconds=3, trust_seconds=60))
+    tools = await empty.tools(empty.guard(timeout_seconds=10, trust_seconds=60))
     graph = agent_of(empty, mode, tools, [call(tool, "c8", what="x")], "done")
     result = await graph.ainvoke(says("go"), THREAD)
     assert empty.book() == [f"{tool} x"]

@@ -8,7 +8,7 @@ import yaml
 from aisecops_langchain.domain.labels import SourceKind
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.sanitize import RuleDetector, core_rules, load_rules
-from aisecops_langchain.sanitize.normalize import normalize
+from aisecops_langchain.sanitize.readings import read
 from aisecops_langchain.sanitize.rules import parse_rules
 
 DETECTOR = RuleDetector(core_rules().rules)
@@ -24,7 +24,7 @@ RULE = {
 
 
 def found(text):
-    return {finding.rule for finding in DETECTOR.scan(normalize(text).views(), SourceKind.TOOL_RESULT)}
+    return {finding.rule for finding in DETECTOR.scan(read(text), SourceKind.TOOL_RESULT)}
 
 
 def pack(**changes):
@@ -52,7 +52,7 @@ def test_a_space_in_a_pattern_stands_for_any_white_space():
     rules = parse_rules(pack(patterns=["hello ?world[ !]"]), name="p.yaml").rules
     detector = RuleDetector(rules)
     for text in ("hello world!", "hello \n\t world ", "helloworld!"):
-        assert detector.scan(normalize(text).views(), SourceKind.MEMORY)
+        assert detector.scan(read(text), SourceKind.MEMORY)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_missing_or_binary_file_is_refused(tmp_path):
 def test_a_pack_of_the_user_is_loaded_from_a_file(tmp_path):
     (tmp_path / "own.yaml").write_text(pack(channels=["memory"]))
     detector = RuleDetector(load_rules(tmp_path / "own.yaml").rules)
-    views = normalize("Hello World").views()
+    views = read("Hello World")
     assert [finding.rule for finding in detector.scan(views, SourceKind.MEMORY)] == ["greeting"]
     assert detector.scan(views, SourceKind.TOOL_RESULT) == []
 

@@ -29,7 +29,7 @@ from aisecops_langchain.domain.events.authority import (
     PolicyAllowed,
     PolicyBlocked,
 )
-from aisecops_langchain.domain.events.base import SCHEMA_VERSION, Event, FindingRecord, RecordedCall
+from aisecops_langchain.domain.events.base import SCHEMA_VERSION, Event, FindingRecord, RecordedCall, RemovalRecord
 from aisecops_langchain.domain.events.content import (
     ContentAdmitted,
     ContentBlocked,
@@ -252,6 +252,7 @@ __all__ = [
     "PromptBlocked",
     "RecordedCall",
     "RecordedStep",
+    "RemovalRecord",
     "RetrievalFailed",
     "RetrievalFinished",
     "RetrievalStarted",

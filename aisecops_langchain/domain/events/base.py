@@ -53,7 +53,7 @@ class RecordedCall(Frozen):
 
 
 class FindingRecord(Frozen):
-    """One thing that a detector saw; the matched text itself stays out of the log."""
+    """One thing that a detector saw; of the text itself the log holds at most an excerpt of what was decoded."""
 
     rule: str
     category: str
@@ -62,4 +62,18 @@ class FindingRecord(Frozen):
     """Offset into the raw text, in characters."""
     end: int = Field(ge=0)
     view: str = "text"
-    """In which reading of the text it was seen: ``text``, ``normalized``, ``hidden`` ..."""
+    """In which reading of the text it was seen: ``text``, ``normalized``, ``hidden``, ``decoded`` ..."""
+    decoded_by: tuple[str, ...] = ()
+    """How that reading was made from the raw text, step by step."""
+    excerpt: str = ""
+    """What was decoded and matched, at most 120 characters; ``[withheld: KIND]`` where that is secret or personal."""
+
+
+class RemovalRecord(Frozen):
+    """Characters of the raw text that were not passed on, whatever they said."""
+
+    kind: str
+    """What they were: ``zero_width``, ``bidi``, ``tag``, ``comment``, ``script``, ``hidden`` ..."""
+    start: int = Field(ge=0)
+    """Offset into the raw text, in characters."""
+    end: int = Field(ge=0)

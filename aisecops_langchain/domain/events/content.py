@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from aisecops_langchain.domain.events.base import Event, FindingRecord
+from aisecops_langchain.domain.events.base import Event, FindingRecord, RemovalRecord
 from aisecops_langchain.domain.labels import Label, Source
 
 
@@ -18,6 +18,8 @@ class ContentEvent(Event):
     findings: tuple[FindingRecord, ...] = ()
     uninspected: tuple[str, ...] = ()
     """Types of what came along and cannot be read as text, such as ``image``: it passed as it was."""
+    removals: tuple[RemovalRecord, ...] = ()
+    """What was not passed on whatever it said, in order; the first of very many."""
 
 
 class ContentAdmitted(ContentEvent):

@@ -1,0 +1,129 @@
+"""Leaving out of a reading what another reading shows already.
+
+Invariant: what is left out stands, word for word, in the text that the reading was made from; what is kept has its
+neighbours on both sides with it. So no reading of a long text is long only because one word of it was encoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from aisecops_langchain.sanitize.steps import Edit, Locate, Span, edits_trace
+
+_SHORTEST: Final = 400
+"""Characters of the shortest text that is worth clipping."""
+_LONG_LINE: Final = 300
+"""Characters of a line that is taken sentence by sentence."""
+_FEW: Final = 3
+"""Parts of the smallest text of which some are worth leaving out."""
+_MANY: Final = 16
+"""Fewer characters for each line are too many lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """Keeps some parts of a text, each on a line of its own; a step without a name of its own."""
+
+    kept: tuple[Span, ...]
+    name: str = ""
+
+    def apply(self, text: str) -> str:
+        """Clip; see ``Step.apply``."""
+        return "\n".join(text[start:end] for start, end in self.kept)
+
+    def trace(self, text: str) -> Locate:
+        """Make the way back; see ``Step.trace``."""
+        return edits_trace(self._gaps(len(text)))
+
+    def _gaps(self, length: int) -> Iterator[Edit]:
+        last = 0
+        for index, (start, end) in enumerate(self.kept):
+            yield Edit(last, start, "\n" if index else "")
+            last = end
+        yield Edit(last, length, "")
+
+
+def clip(source: str, text: str) -> Clip | None:
+    """Find what is new in a reading.
+
+    Args:
+        source: What it was made from.
+        text: The reading.
+
+    Returns:
+        What keeps its new parts and their neighbours, or nothing where that is not worth while.
+    """
+    if len(source) < _SHORTEST or len(text) < _SHORTEST:
+        return None
+    known = {source[start:end] for start, end in _segments(source)}
+    return _keep(text, lambda segment: segment not in known) if len(known) >= _FEW else None
+
+
+def clip_around(text: str, is_odd: Callable[[str], bool]) -> Clip | None:
+    """Find the parts of a text that are odd.
+
+    Args:
+        text: Any text.
+        is_odd: Tells whether a part is.
+
+    Returns:
+        What keeps the odd parts and their neighbours, or nothing where that is not worth while.
+    """
+    return _keep(text, is_odd) if len(text) >= _SHORTEST else None
+
+
+def chunks(text: str, size: int, overlap: int) -> Iterator[Clip]:
+    """Divide a long text where its lines end.
+
+    Args:
+        text: Any text.
+        size: Characters of a part, at most.
+        overlap: Characters that neighbouring parts share, at least.
+
+    Yields:
+        What keeps one part.
+    """
+    start = 0
+    while start < len(text):
+        end = start + size
+        if end < len(text):
+            end = max(text.rfind("\n", start + size // 2, end) + 1, text.rfind(" ", start + size // 2, end) + 1) or end
+        yield Clip(((start, min(end, len(text))),))
+        if end >= len(text):
+            return
+        start = end - overlap
+
+
+def _keep(text: str, is_new_part: Callable[[str], bool]) -> Clip | None:
+    kept: list[Span] = []
+    previous, was_new = (0, 0), False
+    for segment in _segments(text):
+        is_new = is_new_part(text[segment[0] : segment[1]])
+        if is_new or was_new:
+            start = previous[0] if is_new else segment[0]
+            if kept and start <= kept[-1][1] + 2:
+                kept[-1] = (kept[-1][0], segment[1])
+            else:
+                kept.append((start, segment[1]))
+        previous, was_new = segment, is_new
+    size = sum(end - start for start, end in kept)
+    return Clip(tuple(kept)) if size * 4 < len(text) * 3 else None
+
+
+def _segments(text: str) -> Iterator[Span]:
+    """Yield lines, and the sentences of long lines."""
+    if text.count("\n") * _MANY > len(text):
+        yield 0, len(text)
+        return
+    start = 0
+    for line in text.split("\n"):
+        if len(line) > _LONG_LINE and line.count(". ") * _MANY < len(line):
+            for sentence in line.split(". "):
+                yield start, start + len(sentence)
+                start += len(sentence) + 2
+            start -= 1
+        else:
+            yield start, start + len(line)
+            start += len(line) + 1

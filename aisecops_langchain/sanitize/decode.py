@@ -1,0 +1,105 @@
+"""Encodings inside a text, decoded where they stand.
+
+Invariant: what is decoded counts only where it yields readable text; anything else stays as it is. Nothing is
+decompressed. Every decoder looks at each character a bounded number of times.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Final
+
+from aisecops_langchain.sanitize.readable import decode_promising_token, decode_token, readable
+from aisecops_langchain.sanitize.steps import Substitution
+
+_ESCAPED: Final = re.compile(
+    r"&(?:#[xX][0-9a-fA-F]{1,8}|#[0-9]{1,8}|[a-zA-Z][a-zA-Z0-9]{1,31});?"
+    r"|(?:%[0-9a-fA-F]{2})+"
+    r"|(?:\\u[0-9a-fA-F]{4})+|\\u\{[0-9a-fA-F]{1,6}\}|(?:\\x[0-9a-fA-F]{2})+|(?:\\[0-7]{3})+|\\[nrt\"'/\\]"
+)
+_SHORT: Final = {"n": "\n", "r": "\r", "t": "\t"}
+_QUOTED: Final = re.compile(r"(?:=[0-9A-Fa-f]{2})+|=\r?\n")
+_HEX_NUMBERS: Final = re.compile(
+    r"(?<![0-9a-zA-Z])(?:0[xX])?[0-9a-fA-F]{2}(?:[ ,:;\t\r\n-]{1,2}(?:0[xX])?[0-9a-fA-F]{2}){5,}(?![0-9a-zA-Z])"
+)
+_HEX_PAIR: Final = re.compile(r"(?:0[xX])?([0-9a-fA-F]{2})")
+_DECIMAL_NUMBERS: Final = re.compile(r"(?<![0-9a-zA-Z])[0-9]{2,3}(?:[ ,;\t\r\n]{1,2}[0-9]{2,3}){5,}(?![0-9a-zA-Z])")
+_BINARY_NUMBERS: Final = re.compile(r"(?<![0-9a-zA-Z])[01]{7,8}(?:[ ,;\t\r\n]{0,2}[01]{7,8}){3,}(?![0-9a-zA-Z])")
+_TOKEN: Final = re.compile(r"[A-Za-z0-9+/_-]{16,}+(?:\r?\n[A-Za-z0-9+/_-]++={0,2}(?![^\r\n]))*+={0,6}")
+_PARTS: Final = re.compile(r"(\r?\n|[/_+-])")
+_SHORTEST_TOKEN: Final = 16
+_SHORT_TOKEN: Final = 512
+"""Of the parts of longer ones, only those are decoded that promise text."""
+
+
+def _unescape(match: re.Match[str]) -> str:
+    coded = match[0]
+    if coded[0] == "&":
+        return html.unescape(coded)
+    if coded[0] == "%":
+        return bytes.fromhex(coded.replace("%", "")).decode("utf-8", "replace")
+    kind = coded[1]
+    if kind == "u":
+        return _from_utf16(coded)
+    if kind == "x":
+        return bytes.fromhex(coded.replace("\\x", "")).decode("utf-8", "replace")
+    if kind in "01234567":
+        return "".join(chr(int(digits, 8)) for digits in coded.split("\\")[1:])
+    return _SHORT.get(kind, kind)
+
+
+def _from_utf16(coded: str) -> str:
+    """The detour through UTF-16 joins pairs of surrogates."""
+    if coded[2] == "{":
+        code = int(coded[3:-1], 16)
+        return chr(code) if code <= 0x10FFFF else coded
+    return bytes.fromhex(coded.replace("\\u", "")).decode("utf-16-be", "replace")
+
+
+def _unquote(match: re.Match[str]) -> str:
+    coded = match[0]
+    return "" if "\n" in coded else bytes.fromhex(coded.replace("=", "")).decode("utf-8", "replace")
+
+
+def _from_hex_numbers(match: re.Match[str]) -> str:
+    return readable(bytes(int(pair, 16) for pair in _HEX_PAIR.findall(match[0]))) or match[0]
+
+
+def _from_decimal_numbers(match: re.Match[str]) -> str:
+    codes = [int(code) for code in re.findall("[0-9]+", match[0])]
+    return (readable(bytes(codes)) or match[0]) if max(codes) < 256 else match[0]
+
+
+def _from_binary_numbers(match: re.Match[str]) -> str:
+    digits = re.sub("[^01]", "", match[0])
+    for width in (8, 7):
+        if len(digits) % width == 0:
+            text = readable(bytes(int(digits[at : at + width], 2) for at in range(0, len(digits), width)))
+            if text:
+                return text
+    return match[0]
+
+
+def _from_token(match: re.Match[str]) -> str:
+    """Decode one run of an alphabet that encodings use: as a whole, or else its lines and parts one by one."""
+    token = match[0]
+    whole = decode_token(token)
+    if whole:
+        return whole
+    parts = _PARTS.split(token)
+    if len(parts) == 1:
+        return token
+    decode = decode_token if len(token) <= _SHORT_TOKEN else decode_promising_token
+    return "".join((len(part) >= _SHORTEST_TOKEN and decode(part)) or part for part in parts)
+
+
+ESCAPES: Final = Substitution("escapes", _ESCAPED, _unescape)
+"""Entities, percent encoding and the escapes of JSON and of programming languages."""
+QUOTED_PRINTABLE: Final = Substitution("quoted-printable", _QUOTED, _unquote)
+BINARY_CODES: Final = Substitution("codes", _BINARY_NUMBERS, _from_binary_numbers)
+DECIMAL_CODES: Final = Substitution("codes", _DECIMAL_NUMBERS, _from_decimal_numbers)
+HEX_CODES: Final = Substitution("codes", _HEX_NUMBERS, _from_hex_numbers)
+"""Characters written as numbers, one by one."""
+TOKENS: Final = Substitution("base64", _TOKEN, _from_token)
+"""Base64, base32 and hexadecimal digits, whole or wrapped, backwards or in rot13."""

@@ -1,0 +1,146 @@
+"""Telling text from noise in what was decoded, and decoding what has no syntax but an alphabet.
+
+Invariant: the answer is readable text or nothing. Noise around readable text is left out, so that an attacker gains
+nothing by adding some.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import codecs
+import re
+from typing import Final
+
+from aisecops_langchain.sanitize.respell import ROT13
+
+_SAMPLE: Final = 64
+"""Characters of base64 that are tried before all of it is, where it is unlikely to be text."""
+
+_HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2}){8,}")
+_BASE32: Final = re.compile(r"[A-Z2-7]{16,}")
+_STANDARD: Final = str.maketrans("-_", "+/", "\r\n=")
+_READABLE_RUN: Final = re.compile(r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd]{6,}")
+_ASCII_RUN: Final = re.compile(rb"[\t\n\r\x20-\x7e]{12,}")
+_ASCII_TEXT: Final = bytes([9, 10, 13, *range(32, 127)])
+
+
+def readable(data: bytes) -> str:
+    """Return the text in some bytes.
+
+    Args:
+        data: Any bytes.
+
+    Returns:
+        The readable runs in them; of bytes that are mostly not text, only longer runs of ASCII.
+    """
+    others = len(data.translate(None, _ASCII_TEXT))
+    if others * 4 > len(data) and not _is_utf8(data):
+        return "\n".join(run.decode("ascii") for run in _ASCII_RUN.findall(data))
+    text = data.decode("utf-8", "replace")
+    runs = _READABLE_RUN.findall(text)
+    return text if sum(map(len, runs)) == len(text) else "\n".join(runs)
+
+
+def decode_token(token: str) -> str:
+    """Decode base64, base32 or hexadecimal digits, also written backwards or in rot13.
+
+    Args:
+        token: Characters of the alphabets, white space and padding.
+
+    Returns:
+        The text, or nothing if there is none.
+    """
+    plain = token.translate(_STANDARD)
+    text = _decode_plain(plain)
+    if text:
+        return text
+    for reading in (plain[::-1], ROT13.apply(plain)):
+        text = _decode_plain(reading) if _promises(reading) else ""
+        if text:
+            return text
+    return ""
+
+
+def decode_promising_token(token: str) -> str:
+    """Decode base64 or hexadecimal digits if a few samples of them are text.
+
+    Args:
+        token: Characters of the alphabets.
+
+    Returns:
+        The text, or nothing if there is none.
+    """
+    plain = token.translate(_STANDARD)
+    return _decode_plain(plain) if _promises(plain) else ""
+
+
+def _decode_plain(token: str) -> str:
+    text = _from_hex(token) or _from_base32(token)
+    if text or token.islower() or token.isupper():  # base64 of any text has letters of both cases
+        return text
+    return _from_base64(token)
+
+
+def _from_hex(token: str) -> str:
+    if not _HEX.fullmatch(token):
+        return ""
+    data = bytes.fromhex(token)
+    return _from_wide(data) or readable(data)
+
+
+def _from_base32(token: str) -> str:
+    if not _BASE32.fullmatch(token):
+        return ""
+    try:
+        return readable(base64.b32decode(token + "=" * (-len(token) % 8)))
+    except binascii.Error:
+        return ""
+
+
+def _from_base64(token: str) -> str:
+    """Decode at each of the four places where a group may begin, since other letters may stand before it."""
+    data = _bytes_of(token)
+    text = _from_wide(data) or readable(data)
+    if text:
+        return text
+    for shift in (1, 2, 3):
+        text = readable(_bytes_of(token[shift:])) if _promises(token[shift:]) else ""
+        if text:
+            return text
+    return ""
+
+
+def _bytes_of(token: str) -> bytes:
+    usable = len(token) - (len(token) % 4 == 1)
+    return binascii.a2b_base64(token[:usable] + "=" * (-usable % 4))
+
+
+def _promises(token: str) -> bool:
+    """Tell by samples from start, middle and end whether a token may hold text."""
+    if _HEX.fullmatch(token):
+        return True
+    if token.islower() or token.isupper():
+        return False
+    middle, last = len(token) // 8 * 4, (len(token) - _SAMPLE) // 4 * 4
+    for begin in (0, middle, max(0, last)):
+        data = _bytes_of(token[begin : begin + _SAMPLE])
+        if len(data.translate(None, _ASCII_TEXT)) * 4 <= len(data):
+            return True
+    return False
+
+
+def _is_utf8(data: bytes) -> bool:
+    """Tell whether bytes are a text in UTF-8, but perhaps for a character that is cut off at the end."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(data)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _from_wide(data: bytes) -> str:
+    """Read UTF-16, as PowerShell encodes its commands."""
+    if len(data) < 12 or data[1::2].count(0) * 2 < len(data) // 2:
+        return ""
+    return readable(data[: len(data) & ~1].decode("utf-16-le", "replace").encode("utf-8", "replace"))

@@ -1,0 +1,390 @@
+"""Every reading of a text that detectors look at: as it is, folded, unhidden, decoded, respelt, and all of these again.
+
+Invariant: each reading can be traced to a span of the raw text, no text is taken up twice, and together they are
+bounded in depth, number and size. Where a bound is met, the readings are incomplete and say so.
+
+A reading is made where a trigger saw a reason for it. Encodings that show their own syntax are decoded in one go;
+spellings that change the whole text branch off, each by itself.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from aisecops_langchain.sanitize.clip import chunks, clip, clip_around
+from aisecops_langchain.sanitize.decode import BINARY_CODES, DECIMAL_CODES, ESCAPES, HEX_CODES, QUOTED_PRINTABLE, TOKENS
+from aisecops_langchain.sanitize.fold import EMPHASIS, SPACES, fold, is_emphasized, skeleton, skeleton_trace
+from aisecops_langchain.sanitize.hidden import DISPLAYED, SMUGGLED, SMUGGLED_ALONE
+from aisecops_langchain.sanitize.markup import COMMENTED, SHOWN, UNSEEN, has_too_many_tags
+from aisecops_langchain.sanitize.normalize import Normalized, is_smuggler, normalize, strip_trace
+from aisecops_langchain.sanitize.respell import (
+    LEETSPEAK,
+    LEETSPEAK_L,
+    REVERSED,
+    ROT13,
+    SQUEEZED_LETTERS,
+    SQUEEZED_LINES,
+    SQUEEZED_WORDS,
+    UNBROKEN,
+    UNSPACED,
+)
+from aisecops_langchain.sanitize.steps import Extraction, Locate, Path, Span, Step, same_span
+from aisecops_langchain.sanitize.triggers import SPELT, mixes_scripts, triggered
+
+_DEPTH: Final = 7
+"""Steps from the raw text to a reading, at most."""
+_COUNT: Final = 160
+"""Readings of one text, at most; a long one may have one more for each so many characters."""
+_COUNT_EVERY: Final = 800
+_ALLOWANCE: Final = 500_000
+"""Characters of readings that any text may have; beyond, so many times its own length."""
+_TIMES: Final = 6
+_LONGEST_ODD: Final = 65_536
+"""Characters of the longest text that may be odd as a whole."""
+_CHUNK: Final = 16_384
+_OVERLAP: Final = 512
+_ATTEMPT: Final = 6
+"""A look for a reading costs the budget this fraction of what it looks at."""
+
+
+class View(NamedTuple):
+    """One reading of a raw text."""
+
+    name: str
+    """``text``, ``normalized`` (folded), ``hidden`` (not seen by readers) or ``decoded``."""
+    text: str
+    span: Locate
+    """From a non-empty span of ``text`` to one of the raw text."""
+    steps: tuple[str, ...] = ()
+    """How it was made, step by step."""
+    squeezed: bool = False
+    """Whether the spaces between words are lost."""
+
+
+class Readings(NamedTuple):
+    """The readings of one text."""
+
+    views: tuple[View, ...]
+    complete: bool
+    """False if there were more than the bounds allow."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Strip:
+    """Takes invisible characters out."""
+
+    name: str = "stripped"
+
+    def apply(self, text: str) -> str:
+        return normalize(text).text
+
+    def trace(self, text: str) -> Locate:
+        return strip_trace(text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Skeleton:
+    """Writes a text in the detection alphabet."""
+
+    name: str = "look-alikes"
+
+    def apply(self, text: str) -> str:
+        return skeleton(text)
+
+    def trace(self, text: str) -> Locate:
+        return skeleton_trace(text)
+
+
+_STRIP: Final = _Strip()
+_SKELETON: Final = _Skeleton()
+_FOLD: Final = (EMPHASIS, SPACES)
+
+
+_WITHIN_LINES: Final = frozenset({"markup", "comment", "escapes", "quoted", "codes", "token", "spaced", "joined"})
+"""Triggers that have nothing to say of lines that were joined, unless what is joined there was torn apart."""
+
+
+class _Item(NamedTuple):
+    """A text that is still to be read."""
+
+    text: str
+    span: Locate
+    steps: tuple[str, ...] = ()
+    hidden: bool = False
+    squeezed: bool = False
+    odd: bool = False
+    """Whether it is so unusual that spellings are tried for which there is no trigger."""
+    torn: bool = True
+    """False where words may have been broken over lines, but nothing else was: then all else was read before."""
+    depth: int = 0
+    rank: int = 0
+    """That of the spelling which was undone last; none since something was decoded."""
+
+    @property
+    def name(self) -> str:
+        if self.hidden:
+            return "hidden"
+        return "decoded" if self.steps else "text"
+
+
+def readings(text: Normalized) -> Readings:
+    """Make the readings of a text.
+
+    Args:
+        text: The raw text, and what is passed on of it.
+
+    Returns:
+        The readings; the first is what is passed on.
+    """
+    reader = _Reader(len(text.raw))
+    reader.read(text)
+    return Readings(tuple(reader.views), reader.complete)
+
+
+def read(text: str) -> tuple[View, ...]:
+    """Make the readings of a raw text.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The readings, as far as the bounds allow.
+    """
+    return readings(normalize(text)).views
+
+
+class _Reader:
+    """Makes the readings of one text, the plainest first."""
+
+    def __init__(self, length: int) -> None:
+        self.views: list[View] = []
+        self.complete = True
+        self._budget = _ALLOWANCE + _TIMES * length
+        self._count = _COUNT + length // _COUNT_EVERY
+        self._queue: deque[_Item] = deque()
+        self._seen: set[str] = set()
+
+    def read(self, root: Normalized) -> None:
+        """Make every reading within the bounds."""
+        self._seen.add(root.raw)
+        self._expand(_Item(root.raw, same_span), root)
+        while self._queue:
+            item = self._queue.popleft()
+            self._expand(item, normalize(item.text))
+
+    def _expand(self, item: _Item, shown: Normalized) -> None:
+        raw = _Base(item.text, item.span, item.steps)
+        text = raw.then(shown.text, _STRIP)
+        plain = text.then(skeleton(text.text), _SKELETON)
+        emphasized = is_emphasized(plain.text)
+        folds = emphasized or plain is not text
+        if not folds or not item.steps:
+            self._view(item, text.text, text.span, item.steps)
+        if folds:
+            folded, span = (fold(plain.text), _Way(plain, _FOLD).span) if emphasized else (plain.text, plain.span)
+            self._view(item, folded, span, (*item.steps, EMPHASIS.name))
+        if item.depth >= _DEPTH:
+            return
+        if text is not raw:
+            self._unhide(item, raw)
+        odd = item.odd or self._is_odd(item, raw, text, plain)
+        if odd and len(plain.text) > _LONGEST_ODD:
+            self.complete = False
+            return
+        found = self._reasons(item, text, plain)
+        if found or odd:
+            self._decode(item, plain, found)
+            if len(plain.text) <= _CHUNK:
+                self._respell(item, text, plain, found, odd=odd)
+            else:
+                self._respell_chunks(item, raw, odd=odd)
+
+    def _reasons(self, item: _Item, text: _Base, plain: _Base) -> frozenset[str]:
+        """Name the triggers that fire, but for those that look-alikes or line breaks alone made fire."""
+        found = triggered(plain.text)
+        if plain is not text and not found.isdisjoint(SPELT):
+            found -= SPELT - triggered(text.text)
+        return found if item.torn else found - _WITHIN_LINES
+
+    def _is_odd(self, item: _Item, raw: _Base, text: _Base, plain: _Base) -> bool:
+        """Tell whether a text is odd as a whole; where only parts of it are, these are read by themselves."""
+        if _SKELETON.name in item.steps:  # look-alikes were read before: what is left of other scripts is their own
+            return False
+        strange = text is not raw and is_smuggler(raw.text) and bool(text.text.strip())
+        if not strange and (plain is text or not mixes_scripts(text.text)):
+            return False
+        part = clip_around(raw.text, lambda segment: is_smuggler(segment) or mixes_scripts(normalize(segment).text))
+        if part is None:
+            return True
+        self._push(item, raw, (part,), part.apply(raw.text), item.steps, odd=True)
+        return False
+
+    def _unhide(self, item: _Item, raw: _Base) -> None:
+        self._follow(item, raw, (SMUGGLED_ALONE,), hidden=True)
+        self._follow(item, raw, SMUGGLED, hidden=True)
+        self._follow(item, raw, (DISPLAYED,))
+
+    def _decode(self, item: _Item, plain: _Base, found: frozenset[str]) -> None:
+        """Decode whatever shows its own syntax, markup first, since tags may stand inside of the others."""
+        if "markup" in found and has_too_many_tags(plain.text):
+            self.complete, found = False, found - {"markup"}
+        if "markup" in found:
+            self._follow(item, plain, (UNSEEN,), hidden=True)
+        if "comment" in found:
+            self._follow(item, plain, (COMMENTED,), hidden=True)
+        steps = [step for trigger, chosen in _DECODERS for step in chosen if trigger in found]
+        if steps:
+            self._follow(item, plain, steps)
+
+    def _respell(self, item: _Item, text: _Base, plain: _Base, found: frozenset[str], *, odd: bool) -> None:
+        for spelling in _SPELLINGS:
+            tried = not found.isdisjoint(spelling.triggers) or (odd and "odd" in spelling.triggers)
+            if tried and spelling.rank >= item.rank and not (spelling.squeezed and item.squeezed):
+                torn = spelling.steps is not UNBROKEN or "torn" in found
+                self._follow(item, plain, spelling.steps, spelling=spelling, torn=torn)
+        if odd and plain is not text and item.rank < _ROTATED.rank:
+            self._follow(item, text, _ROTATED.steps, spelling=_ROTATED)
+
+    def _respell_chunks(self, item: _Item, raw: _Base, *, odd: bool) -> None:
+        """Look for spellings part by part, since few parts of a long text will give reason to."""
+        for part in chunks(raw.text, _CHUNK, _OVERLAP):
+            piece = _Base(part.apply(raw.text), _Way(raw, (part,)).span, raw.steps)
+            text = piece.then(normalize(piece.text).text, _STRIP)
+            plain = text.then(skeleton(text.text), _SKELETON)
+            found = self._reasons(item, text, plain)
+            if found or odd:
+                self._respell(item, text, plain, found, odd=odd)
+
+    def _follow(
+        self,
+        item: _Item,
+        base: _Base,
+        steps: Sequence[Step],
+        *,
+        hidden: bool = False,
+        spelling: _Spelling | None = None,
+        torn: bool = True,
+    ) -> None:
+        """Take steps from a text, and read what comes out."""
+        self._budget -= len(base.text) // _ATTEMPT
+        path = Path(base.text, steps)
+        if not path.names or not path.text:
+            return
+        text, taken = path.text, steps
+        part = None if isinstance(steps[-1], Extraction) else clip(base.text, text)
+        if part:
+            text, taken = part.apply(text), (*steps, part)
+        names = _distinct((*base.steps, *path.names))
+        self._push(
+            item, base, taken, text, names, hidden=hidden, spelling=spelling, odd=SQUEEZED_LETTERS in steps, torn=torn
+        )
+
+    def _push(
+        self,
+        item: _Item,
+        base: _Base,
+        taken: Sequence[Step],
+        text: str,
+        names: tuple[str, ...],
+        *,
+        hidden: bool = False,
+        spelling: _Spelling | None = None,
+        odd: bool = False,
+        torn: bool = True,
+    ) -> None:
+        """Put a new text into the queue, if the bounds allow it."""
+        if text in self._seen:
+            return
+        if len(self.views) + len(self._queue) >= self._count or len(text) > self._budget:
+            self.complete = False
+            return
+        self._seen.add(text)
+        self._budget -= len(text)
+        child = _Item(
+            text,
+            _Way(base, taken).span,
+            names,
+            hidden=item.hidden or hidden,
+            squeezed=item.squeezed or (spelling is not None and spelling.squeezed),
+            odd=odd,
+            torn=torn,
+            depth=item.depth + 1,
+            rank=spelling.rank if spelling else 0,
+        )
+        self._queue.append(child)
+
+    def _view(self, item: _Item, text: str, span: Locate, steps: tuple[str, ...]) -> None:
+        if not item.steps or text.strip():
+            name = "normalized" if steps and not item.steps else item.name
+            self.views.append(View(name, text, span, steps, item.squeezed))
+
+
+class _Base(NamedTuple):
+    """A text that steps start from, and the way back from it."""
+
+    text: str
+    span: Locate
+    steps: tuple[str, ...]
+
+    def then(self, text: str, step: Step) -> _Base:
+        """Return what one step makes of it: itself, if nothing changed."""
+        return self if text is self.text else _Base(text, _Way(self, (step,)).span, (*self.steps, step.name))
+
+
+class _Way:
+    """The way from a reading back to the raw text, made when it is first asked for."""
+
+    __slots__ = ("_base", "_path", "_steps")
+
+    def __init__(self, base: _Base, steps: Sequence[Step]) -> None:
+        self._base = base
+        self._steps = steps
+        self._path: Path | None = None
+
+    def span(self, start: int, end: int) -> Span:
+        if self._path is None:
+            self._path = Path(self._base.text, self._steps)
+        return self._base.span(*self._path.span(start, end))
+
+
+def _distinct(names: Sequence[str]) -> tuple[str, ...]:
+    """Drop repeated neighbours that are parts of one step."""
+    return tuple(name for index, name in enumerate(names) if index == 0 or names[index - 1] != name or name == "base64")
+
+
+_DECODERS: Final[tuple[tuple[str, tuple[Step, ...]], ...]] = (
+    ("markup", (SHOWN,)),
+    ("escapes", (ESCAPES,)),
+    ("quoted", (QUOTED_PRINTABLE,)),
+    ("codes", (BINARY_CODES, HEX_CODES, DECIMAL_CODES)),
+    ("token", (TOKENS,)),
+)
+
+
+class _Spelling(NamedTuple):
+    """A spelling, what makes it worth trying, and where it stands among the others."""
+
+    triggers: frozenset[str]
+    steps: tuple[Step, ...]
+    rank: int
+    """Spellings are undone in the order of their ranks, which loses nothing, since most of them commute."""
+    squeezed: bool = False
+
+
+_SPELLINGS: Final = (
+    _Spelling(frozenset({"broken"}), UNBROKEN, 1),
+    _Spelling(frozenset({"spaced"}), UNSPACED, 2),
+    _Spelling(frozenset({"spaced"}), (SQUEEZED_LETTERS,), 3, squeezed=True),
+    _Spelling(frozenset({"lines"}), (SQUEEZED_LINES,), 3, squeezed=True),
+    _Spelling(frozenset({"joined"}), (SQUEEZED_WORDS,), 3, squeezed=True),
+    _Spelling(frozenset({"codes"}), (DECIMAL_CODES,), 3),
+    _Spelling(frozenset({"reversed", "odd"}), (REVERSED,), 4),
+    _Spelling(frozenset({"leet", "odd"}), LEETSPEAK, 5),
+    _Spelling(frozenset({"leet"}), LEETSPEAK_L, 5),
+    _Spelling(frozenset({"rot13", "odd"}), (ROT13,), 5),
+)
+_ROTATED: Final = _Spelling(frozenset({"odd"}), (ROT13,), 4)
+"""Taken before look-alikes are read, since letters of other scripts do not rotate."""

@@ -1,0 +1,113 @@
+"""What a text must hold for another reading of it to be worth making.
+
+Invariant: one pass over the text answers for all readings. A trigger may fire for nothing, which costs time; where it
+does not fire, the reading would show nothing that the text itself does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from aisecops_langchain.sanitize.patterns import PatternSet
+from aisecops_langchain.sanitize.respell import LEET, ROT13
+
+_COMMON: Final = (
+    "the you your all and not for with this that from have ignore previous instructions system prompt user send "
+    "die der das alle und nicht sie mit ist bitte les des vous tout toutes est pas que los las todas todo por para "
+    "usted suas como tutte tutti che per con sono tool file mail call email please data password forget disregard "
+    "reveal tell make must now"
+)
+"""Words of which a sentence in a language with Latin letters holds at least one."""
+_SIGNS: Final = {letter: sign for sign, letter in LEET.items() if sign.isdigit()}
+
+
+def _signed(word: str, letter_form: Callable[[str], str] = str) -> str:
+    """Write a word so that each letter may also be a digit that stands for it, unless it would be all digits."""
+    if all(letter in _SIGNS for letter in word):
+        return "".join(map(letter_form, word))
+    return "".join(f"[{letter_form(x)}{_SIGNS[x]}]" if x in _SIGNS else letter_form(x) for x in word)
+
+
+def _words(forms: list[str]) -> str:
+    return rf"(?:^|[^\w+/=-])(?:{'|'.join(sorted(set(forms)))})(?:$|[^\w+/=-])"
+
+
+_COMMON_WORDS: Final = _COMMON.split()
+_PALINDROMES: Final = frozenset({"las", "los", "mit", "now", "der", "sed", "and", "das", "mail"})
+"""Words that are others when they are reversed: sal, sol, tim, won, red, des, DNA, sad, Liam."""
+_ROTATED: Final = _words([_signed(word, ROT13.apply) for word in _COMMON_WORDS])
+_REVERSED: Final = _words([_signed(word[::-1]) for word in _COMMON_WORDS if word not in _PALINDROMES])
+
+_SOURCES: Final = {
+    "markup": r"<[a-z/!?]",
+    "comment": r"(?:^|\n) {0,3}\[[^\]\n]*\]:[ \t]*(?:#|<>)",
+    "escapes": r"&(?:#x?[0-9a-f]|[a-z]{2})|%[0-9a-f]{2}|\\[uxnrt0-7\"'/\\]",
+    "quoted": r"=[0-9a-f]{2}=[0-9a-f]{2}|=\r?\n",
+    "codes": r"(?:(?:0x)?[0-9a-f][0-9a-f][0-9a-f]?[ ,:;\t\n-][ ,:;\t\n-]?){7}|[01]{8}[ ,;\t\n]?[01]{8}",
+    "token": r"[a-z0-9+/_-]{16}",
+    "spaced": r"(?:^|\s)\S(?:\s+\S){3}(?:\s|$)|(?:[0-9\pL][._*|/,;:+~\x{b7}\x{2022}-]{1,3}){4}",
+    "joined": r"(?:\pL+[-_.+/]){3}\pL|\pL{20}",
+    "lines": r"(?:\n(?:[^\n]?){12}){4}",
+    "broken": r"[^\r\n]\r?\n[^\r\n]",
+    "leet": (
+        r"(?:^|[^\w+/=-])(?:[a-z0-9@$]?){8}[a-z][013457$!]+[a-z](?:[a-z0-9@$]?){12}(?:$|[^\w+/=@-])"
+        r"|\b[13457][a-z]{4}[a-z]*\b"
+    ),
+    "torn": r"[^\s]{3}\n[^\s]+\n[^\s]{3}|[0-9a-z+/_-]{16}\n[0-9a-z+/_-]|<[^<> \n]*\n[^<>\n]*>",
+    "rot13": rf"{_ROTATED}|%[0-7][n-s]|\\h00|\\k[0-9]|&#k[0-9]|(?:[0-7][0-9n-s][ ,:]){{6}}",
+    "reversed": _REVERSED,
+}
+_GROUPS: Final = (
+    ("markup", "comment", "escapes", "quoted", "codes", "spaced", "broken"),
+    ("token",),
+    ("joined",),
+    ("lines", "torn"),
+    ("leet",),
+    ("rot13", "reversed"),
+)
+"""Triggers that are looked for together: the states of an automaton multiply where patterns count."""
+_SETS: Final = tuple((names, PatternSet([_SOURCES[name] for name in names])) for names in _GROUPS)
+
+_NONE: Final = frozenset[str]()
+_OTHERS: Final = r"\x{370}-\x{58f}\x{13a0}-\x{13ff}\x{a4d0}-\x{a4ff}\x{ab70}-\x{abbf}\x{2c80}-\x{2cff}"
+_MIXED: Final = PatternSet(
+    [
+        rf"[a-z][\x{{300}}-\x{{36f}}]?[{_OTHERS}]|[{_OTHERS}][a-z]",
+        r"[\x{1d00}-\x{1d7f}\x{a730}-\x{a7ff}\x{24b6}-\x{24e9}]",
+        r"[\x{ff10}-\x{ff19}\x{ff21}-\x{ff3a}\x{ff41}-\x{ff5a}\x{1d400}-\x{1d7ff}\x{1f110}-\x{1f189}\x{1f1e6}-\x{1f1ff}]",
+        r"[\x{334}-\x{338}\x{363}-\x{36f}]|[\x{300}-\x{36f}]{2}",
+    ]
+)
+
+SPELT: Final = frozenset({"leet", "rot13", "reversed"})
+"""Triggers that go by letters, and so may be misled by look-alikes."""
+
+
+def triggered(text: str) -> frozenset[str]:
+    """Name the readings that are worth making.
+
+    Args:
+        text: A text in the detection alphabet.
+
+    Returns:
+        Names of triggers.
+    """
+    found: list[str] = []
+    for names, patterns in _SETS:
+        hits = patterns.hits(text)
+        if hits:
+            found += [names[index] for index in hits]
+    return frozenset(found) if found else _NONE
+
+
+def mixes_scripts(text: str) -> bool:
+    """Tell whether a text spells words with letters that are made to be taken for others.
+
+    Args:
+        text: Any text without lone surrogates.
+
+    Returns:
+        Whether words mix scripts, or use letters of mathematics, emblems or small capitals.
+    """
+    return bool(_MIXED.hits(text))
