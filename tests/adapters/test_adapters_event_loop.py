@@ -157,5 +157,5 @@ async def test_memory_guards_and_guarded_streams_do_not_block(governor: Governor
     assert await (PromptGuard(governor) | guard).ainvoke("fine") == "fine"
     model = GenericFakeChatModel(messages=(AIMessage("The invoice was paid. " * 20) for _ in range(2)))
     assert len([part async for part in (model | guard).astream("go")]) > 3
-    graph = govern(model, [], governor=governor)
+    graph = govern(model, [], governor=governor, principal=CLERK)
     assert [part async for part in guarded_astream(graph, says("go"), guard=guard)]
