@@ -1,7 +1,7 @@
 """``aisecops eval``: judge the governance layer with published suites.
 
-Invariant: exit code 0 only if the log of the run verifies and the bounds are met, by default that no honest task fails
-under the benign planner; with ``--json``, standard output holds exactly one object.
+Invariant: exit code 0 only if the bounds are met and, where agents ran, the log verifies; by default no honest task may
+fail under the benign planner. With ``--json``, standard output holds exactly one object.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from aisecops_langchain.cli.scan import RULES
 
 if TYPE_CHECKING:
     from aisecops_langchain.evals.agentdojo.report import Report
@@ -116,6 +118,49 @@ def agentdojo(
 
         print_report(report)
     context.exit(0 if report.succeeded else 1)
+
+
+@eval_group.command("scanner")
+@click.option(
+    "--data",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="JSON lines {id, source, channel, label, text}; label is attack or benign.",
+)
+@click.option("--pack", "packs", multiple=True, type=RULES, help="Rule pack: a file or a folder.")
+@click.option("--yara", multiple=True, type=RULES, help="YARA rules: a file or a folder.")
+@click.option(
+    "--jobs", type=click.IntRange(min=1), default=os.cpu_count() or 1, show_default="CPU count", help="Processes."
+)
+@click.option("--min-found", type=click.FloatRange(0, 1), help="Exit with 1 if a smaller share of attacks is found.")
+@click.option("--max-false", type=click.FloatRange(0, 1), help="Exit with 1 if more benign texts raise an alarm.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for programs.")
+@click.pass_context
+def scanner(
+    context: click.Context,
+    *,
+    data: Path,
+    packs: tuple[Path, ...],
+    yara: tuple[Path, ...],
+    jobs: int,
+    min_found: float | None,
+    max_false: float | None,
+    as_json: bool,
+) -> None:
+    """Judge the scanner with labelled texts: what it finds of attacks, and its false alarms."""
+    from aisecops_langchain.evals.scanner.run import Bounds, evaluate
+    from aisecops_langchain.sanitize.bulk import ScanSetup
+
+    found = evaluate(data, ScanSetup(packs=packs, yara=yara), jobs=jobs, bounds=Bounds(min_found, max_false))
+    if as_json:
+        from aisecops_langchain.cli.output import print_json
+
+        print_json(found.to_json())
+    else:
+        from aisecops_langchain.cli.render_scanner import print_scanner
+
+        print_scanner(found)
+    context.exit(0 if found.succeeded else 1)
 
 
 def _new_home() -> Path:

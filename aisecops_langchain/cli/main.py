@@ -29,6 +29,7 @@ _COMMANDS: Final = {
     ),
     "policy": LazyCommand("aisecops_langchain.cli.policy:policy_group", "Check, test and compare policy bundles."),
     "replay": LazyCommand("aisecops_langchain.cli.replay:replay_group", "Tell from the log what a run did, and why."),
+    "scan": LazyCommand("aisecops_langchain.cli.scan:scan_command", "Inspect texts as untrusted content."),
     "stop": LazyCommand("aisecops_langchain.cli.stop:stop_group", "Stop a run, an agent or a tenant."),
     "tools": LazyCommand("aisecops_langchain.cli.tools:tools_group", "Pin tool definitions, and see what changed."),
 }

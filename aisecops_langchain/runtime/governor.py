@@ -15,7 +15,6 @@ from typing import Self
 from aisecops_langchain.audit import Durability
 from aisecops_langchain.canonical import JsonValue
 from aisecops_langchain.domain.effects import ToolProfile
-from aisecops_langchain.domain.events import BudgetExhausted
 from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.policy import PolicyEngine
@@ -28,7 +27,10 @@ from aisecops_langchain.runtime.decisions.authority import Authority
 from aisecops_langchain.runtime.decisions.budgets import Budgets
 from aisecops_langchain.runtime.decisions.gate import Gate
 from aisecops_langchain.runtime.decisions.insistence import Insistence
+from aisecops_langchain.runtime.decisions.issuing import Issuing
+from aisecops_langchain.runtime.decisions.oversight import Oversight
 from aisecops_langchain.runtime.decisions.pins import Pins, load_pins
+from aisecops_langchain.runtime.decisions.spending import Spending
 from aisecops_langchain.runtime.effects.execution import Execution
 from aisecops_langchain.runtime.effects.reconcile import (
     EffectReconciler,
@@ -88,6 +90,7 @@ class Governor:
         stops: The kill switch.
         checkpoints: Seals checkpoints and judges what comes back of them.
         delegations: Gives and judges warrants.
+        oversight: Tells how far a run may still go.
         terms: Tells how long is waited for a tool, and how often it may be tried: ``TermSheet.of``.
         delegate: Lets another agent act in an agent's place: ``delegations.delegate``.
     """
@@ -150,20 +153,30 @@ class Governor:
             ledger, effects, self.recorder, sealer, clock, is_running=self.execution.claims.is_carried_out
         )
         self._change = PolicyChange(self._policy, self.recorder, adopt=self._adopt)
-        self._insistence = Insistence(ledger)
-        self._budgets = Budgets(ledger, clock)
-        self.terms = TermSheet(self._policy, self._budgets).of
-        self.gate = Gate(
+        budgets = Budgets(ledger, clock)
+        self.terms = TermSheet(self._policy, budgets).of
+        self.oversight = Oversight(self._policy, self._authority, Insistence(ledger), budgets, self.recorder)
+        spending = Spending(self._policy, effects, budgets, self._authority)
+        issuing = Issuing(
             policy=self._policy,
             effects=effects,
             approvals=self.approvals,
             claims=self.execution.claims,
+            spending=spending,
             recorder=self.recorder,
             sealer=sealer,
             clock=clock,
+        )
+        self.gate = Gate(
+            policy=self._policy,
+            effects=effects,
+            approvals=self.approvals,
+            recorder=self.recorder,
+            clock=clock,
             environment=environment or {},
             authority=self._authority,
-            budgets=self._budgets,
+            spending=spending,
+            issuing=issuing,
             grants=self.grants,
             briefings=Briefings(self._policy, effects, self.admission.findings_on),
         )
@@ -302,52 +315,6 @@ class Governor:
         return Scope(
             trace=trace, thread=thread, checkpoint_ns=checkpoint_ns, principal=principal, policy=self.policy.digest
         )
-
-    def must_stop(self, scope: Scope, call: str) -> bool:
-        """Count a denied call, and tell whether the run has insisted too often.
-
-        Args:
-            scope: Where it was denied.
-            call: Digest of the call, or of what was proposed in its place.
-
-        Returns:
-            Whether the same call, or calls of this run altogether, were denied more often than policy bears, or a
-            person stopped it.
-
-        Raises:
-            LedgerError: If it could not be counted.
-        """
-        return self._authority.stopped(scope) or self._insistence.is_too_much(scope, call, self.policy.limits)
-
-    def may_ask_model(self, scope: Scope) -> bool:
-        """Tell whether the model may be asked once more, and record it if not.
-
-        Args:
-            scope: Where.
-
-        Returns:
-            Whether no budget of tokens is used up.
-
-        Raises:
-            LedgerError: If that cannot be told.
-            AuditWriteError: If it could not be recorded.
-        """
-        spent = self._budgets.metered_out(self._policy.bounds, scope)
-        if spent:
-            self.recorder.record(BudgetExhausted, scope, *spent, budgets=spent)
-        return not spent
-
-    def meter(self, scope: Scope, tokens: int) -> None:
-        """Count what the model used.
-
-        Args:
-            scope: Where.
-            tokens: How many tokens, as the model reports them.
-
-        Raises:
-            LedgerError: If they could not be counted.
-        """
-        self._budgets.meter(self._policy.bounds, scope, tokens)
 
     def reconcile(self) -> ReconcileReport:
         """Ask the reconcilers about every effect of which nobody saw the end; nothing is run again.

@@ -254,8 +254,13 @@ class Ledger(Protocol):
         """
         ...
 
-    def scan(self, table: Table, *, state: str | None = None) -> Iterator[Row]:
-        """Yield the rows of a table, of one state if given.
+    def scan(self, table: Table, *, state: str | None = None, trace: str | None = None) -> Iterator[Row]:
+        """Yield the rows of a table.
+
+        Args:
+            table: The table.
+            state: Only rows of this state.
+            trace: Only rows whose bodies name this run first, as ``ledger.marks`` finds it; others may be among them.
 
         Raises:
             LedgerError: If the ledger cannot be read.

@@ -61,3 +61,16 @@ class Finding:
             decoded_by=self.steps,
             excerpt=self.excerpt if kind is None else f"[withheld: {kind}]",
         )
+
+
+def detector_failed(detector: str, reason: str) -> Finding:
+    """Report that a detector could not judge a text.
+
+    Args:
+        detector: Which one.
+        reason: Why, in a word or two; nothing of the text.
+
+    Returns:
+        A finding of high severity without a span, so that policy decides what becomes of the text.
+    """
+    return Finding(f"detector-failed:{detector}:{reason}", "detector", Severity.HIGH, 0, 0, "text")

@@ -32,8 +32,8 @@ _FEW: Final = 16
 """So many different characters are replaced one by one."""
 _LONGEST: Final = 6
 """Characters that one character may decompose into; the few ligatures that hold whole phrases are cut short."""
-_CACHE_LIMIT: Final = 20_000
-"""Folds remembered at most; hostile text may hold every character there is."""
+_CACHE_LIMIT: Final = 160_000
+"""Folds remembered at most: room for every character there is, since hostile text may hold them all."""
 
 
 class _FoldTable(dict[int, str | None]):

@@ -10,12 +10,16 @@ import base64
 import binascii
 import codecs
 import re
+from functools import lru_cache
 from typing import Final
 
 from aisecops_langchain.sanitize.respell import ROT13
 
 _SAMPLE: Final = 64
 """Characters of base64 that are tried before all of it is, where it is unlikely to be text."""
+
+_SHORT: Final = 256
+"""Characters of tokens whose reading is remembered: most readings of a text hold the same ones."""
 
 _HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2}){8,}")
 _BASE32: Final = re.compile(r"[A-Z2-7]{16,}")
@@ -51,6 +55,17 @@ def decode_token(token: str) -> str:
     Returns:
         The text, or nothing if there is none.
     """
+    if token.isdigit():  # base64 has letters, and hexadecimal digits without letters spell no word with j to o
+        return ""
+    return _remembered(token) if len(token) <= _SHORT else _decode_token(token)
+
+
+@lru_cache(maxsize=8192)
+def _remembered(token: str) -> str:
+    return _decode_token(token)
+
+
+def _decode_token(token: str) -> str:
     plain = token.translate(_STANDARD)
     text = _decode_plain(plain)
     if text:

@@ -21,6 +21,7 @@ from functools import partial
 from threading import Barrier
 from typing import Final
 
+import orjson
 import pytest
 
 from aisecops_langchain.errors import LedgerError
@@ -35,7 +36,7 @@ _STEPS: Final = 25
 def row(
     key: str = "key", version: str = "v1", *, table: Table = Table.EFFECTS, state: str = "reserved", body: bytes = b"{}"
 ) -> Row:
-    """Make a row; a ledger never looks into its body.
+    """Make a row; a ledger looks into its body for nothing but the run that it names.
 
     Args:
         key: Its key.
@@ -186,6 +187,25 @@ class LedgerConformance:
         assert [found.key for found in ledger.scan(Table.EFFECTS, state="reserved")] == ["a"]
         assert list(ledger.scan(Table.EFFECTS, state="start%")) == []
         assert list(ledger.scan(Table.APPROVALS)) == []
+
+    @pytest.mark.parametrize("run", ["ab" * 16, "", 'a "quoted" one', "back\\slash", "zwölf", "\U0001f600", "100%"])
+    def test_scan_finds_the_rows_of_a_run_by_their_bodies(self, ledger: Ledger, run: str) -> None:
+        """Whatever the run is called, and whatever other texts of a body say of themselves."""
+        forged = f'"trace":"{run}"'
+        bodies = {
+            "mine": {"permit": {"scope": {"thread": "t", "trace": run}}},
+            "mine-2": {"call": f'x"trace":"other"{run}', "scope": {"trace": run}, "later": {"trace": "other"}},
+            "other": {"call": forged, "scope": {"trace": "of somebody else"}, "later": {"trace": run}},
+            "none": {"call": forged},
+        }
+        rows = [row(key, body=orjson.dumps(body)) for key, body in bodies.items()]
+        rows += [row("empty", body=b""), row("broken", body=b'\xff"trac'), row("moved", state="started")]
+        assert ledger.apply([Change(each) for each in rows], durable=True)
+        moved = row("moved", "v2", state="started", body=rows[0].body)
+        assert ledger.apply([Change(moved, replaces="v1")], durable=True)
+        assert [found.key for found in ledger.scan(Table.EFFECTS, trace=run)] == ["mine", "mine-2", "moved"]
+        assert list(ledger.scan(Table.EFFECTS, trace=run, state="started")) == [moved]
+        assert list(ledger.scan(Table.APPROVALS, trace=run)) == []
 
     def test_rows_may_be_written_while_they_are_scanned(self, ledger: Ledger) -> None:
         """A scan holds no lock and shows what was there when it began."""

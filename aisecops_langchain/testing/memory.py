@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from aisecops_langchain.domain.events import Event, parse_event
+from aisecops_langchain.runtime.ledger.marks import mark_of, marked
 from aisecops_langchain.runtime.ports import Change, Charge, Row, Table
 
 
@@ -59,11 +60,13 @@ class MemoryLedger:
             self._rows, self._counters = pending, counters
         return True
 
-    def scan(self, table: Table, *, state: str | None = None) -> Iterator[Row]:
-        """Yield the rows of a table, of one state if given, in the order of their keys."""
+    def scan(self, table: Table, *, state: str | None = None, trace: str | None = None) -> Iterator[Row]:
+        """Yield the rows of a table, of one state or one run if given, in the order of their keys."""
         with self._lock:
             rows = [row for (kind, _), row in sorted(self._rows.items()) if kind is table]
-        return (row for row in rows if state is None or row.state == state)
+        wanted = None if trace is None else mark_of(trace)
+        of_run = (row for row in rows if wanted is None or marked(row.body) == wanted)
+        return (row for row in of_run if state is None or row.state == state)
 
     def balances(self, counters: Sequence[str]) -> dict[str, int]:
         """Read counters."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from doors_kit import DOORS, through
 from langchain_core.tools import tool
 from langgraph.types import Command
 
+from aisecops_langchain.domain.permit import EffectState
 from aisecops_langchain.testing import call
 
 KEYED = """
@@ -77,3 +79,36 @@ async def test_questions_in_the_shape_of_the_agent_inbox(quick: Office, door: st
     assert "review_configs" not in str(question.value)
     await quick.run(graph, Command(resume=[{"type": "accept", "args": None}]))
     assert quick.ran == ["pay alice 5"]
+
+
+SLOW = """
+version: 1
+id: slow
+agents: {clerk: {capabilities: [all]}}
+capabilities: {all: {tools: [pay], risk: low}}
+tools: {pay: {effects: [spend], targets: [to], timeout_seconds: 0.1}}
+rules: [{id: all, effect: allow, tools: [pay]}]
+"""
+
+
+@every_door
+async def test_past_its_deadline_a_call_is_unknown_and_not_run_again(quick: Office, door: str) -> None:
+    go, ran = threading.Event(), []
+
+    @tool
+    def pay(to: str) -> str:
+        """Pay somebody."""
+        ran.append(to)
+        go.wait(20)
+        return f"paid {to}"
+
+    with open_governor(quick.home / "slow", SLOW) as quick.governor:
+        graph: Any = through(door, quick, [call("pay", "a", to="alice")], "done", "done", tools=[pay])
+        result = await quick.run(graph, says("pay"))
+        go.set()
+        assert "did not answer in time" in answers(result)[0]
+        assert result["messages"][-1].content == "done"
+        assert [effect.tool for effect in quick.governor.effects.find(EffectState.UNKNOWN)] == ["pay"]
+        before = next(state for state in await quick.driver.history(graph) if state.next == ("tools",))
+        await quick.run(graph, None, before.config)
+    assert ran == ["alice"]

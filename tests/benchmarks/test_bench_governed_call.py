@@ -24,7 +24,7 @@ from aisecops_langchain.domain.permit import Binding
 from aisecops_langchain.domain.plan import CanonicalCall
 from aisecops_langchain.provenance import LabelledText
 from aisecops_langchain.runtime.decisions.case import Proposal
-from aisecops_langchain.runtime.decisions.gate import Permitted
+from aisecops_langchain.runtime.decisions.verdicts import Permitted
 from aisecops_langchain.runtime.plans.planner import ProposedCall
 
 ROUNDS = 400

@@ -42,7 +42,6 @@ HONEST_GAPS = {
     "restarted_without_end: execution_started",  # an idempotent call, begun again after a kill
     "end_without_start: execution_unknown",  # killed after the permit was used up and before the intent was written
     "end_without_start: effect_resolved",  # the same, settled
-    "conflicting_event: approval_requested",  # hosts that ask at the same moment; the ledger keeps one of the questions
 }
 """What kills and races may leave in the story; anything else that forensics calls a problem is one."""
 

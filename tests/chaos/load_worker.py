@@ -25,7 +25,7 @@ from aisecops_langchain.domain.principal import Approver, Principal
 from aisecops_langchain.errors import PermitError
 from aisecops_langchain.runtime.approvals.service import Approve
 from aisecops_langchain.runtime.decisions.case import Proposal
-from aisecops_langchain.runtime.decisions.gate import NeedsApproval, Permitted
+from aisecops_langchain.runtime.decisions.verdicts import NeedsApproval, Permitted
 from aisecops_langchain.runtime.ledger.postgres import PostgresLedger
 from aisecops_langchain.runtime.plans.planner import ProposedCall
 

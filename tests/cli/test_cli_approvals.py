@@ -19,7 +19,7 @@ from jwt.algorithms import OKPAlgorithm
 from aisecops_langchain.audit import read_log, verify_log
 from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.policy import parse_policy
-from aisecops_langchain.runtime.decisions.gate import NeedsApproval, Permitted
+from aisecops_langchain.runtime.decisions.verdicts import NeedsApproval, Permitted
 from aisecops_langchain.runtime.governor import Governor
 from aisecops_langchain.testing import FixedClock
 

@@ -1,4 +1,4 @@
-"""Kills its own process at the n-th moment around a write of a checkpoint, to the store or to the ledger."""
+"""Kills its own process at the n-th moment around a write: of a checkpoint, to store or ledger, or of an effect."""
 
 from __future__ import annotations
 
@@ -13,21 +13,33 @@ from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger
 from aisecops_langchain.runtime.ports import Table
 
 
-def die_at(moment: int) -> None:
-    """Arm this process: before and after each write there is one moment, counted from 0."""
+def die_at(moment: int, around: str = "checkpoints") -> None:
+    """Arm this process: before and after each write there is one moment, counted from 0.
+
+    Args:
+        moment: When to die.
+        around: Which writes count: ``checkpoints``, or ``effects`` in the ledger.
+    """
     moments = count()
 
     def pass_by() -> None:
         if next(moments) == moment:
             os.kill(os.getpid(), signal.SIGKILL)
 
+    if around == "effects":
+        _watch_ledger(Table.EFFECTS, pass_by)
+        return
     for name in ("put", "put_writes"):
         setattr(SqliteSaver, name, _watched(getattr(SqliteSaver, name), pass_by))
         setattr(AsyncSqliteSaver, f"a{name}", _async_watched(getattr(AsyncSqliteSaver, f"a{name}"), pass_by))
+    _watch_ledger(Table.CHECKPOINTS, pass_by)
+
+
+def _watch_ledger(table: Table, pass_by) -> None:
     honest = SqliteLedger.apply
 
     def apply(self, changes, **how):
-        if not any(change.row.table is Table.CHECKPOINTS for change in changes):
+        if not any(change.row.table is table for change in changes):
             return honest(self, changes, **how)
         return _watched(honest, pass_by)(self, changes, **how)
 

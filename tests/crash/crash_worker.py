@@ -20,6 +20,7 @@ from pathlib import Path
 os.environ["LANGGRAPH_STRICT_MSGPACK"] = "true"
 
 from crash_deaths import die_at
+from crash_doors import build, durable
 from langchain_core.messages import AIMessage
 from langchain_core.tools import tool
 from langgraph.checkpoint.postgres import PostgresSaver
@@ -29,7 +30,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.types import Command
 from psycopg.conninfo import make_conninfo
 
-from aisecops_langchain import Governor, govern, parse_policy
+from aisecops_langchain import Governor, parse_policy
 from aisecops_langchain.domain.events import RunStarted
 from aisecops_langchain.domain.principal import Approver, Principal
 from aisecops_langchain.policy import PolicyEngine
@@ -124,16 +125,9 @@ def model_for(scenario: str) -> ScriptedChatModel:
     return ScriptedChatModel(script=[turn], repeat_last=True)
 
 
-def build(job: dict, governor: Governor, checkpointer):
+def agent_of(job: dict, governor: Governor, checkpointer):
     tools = tools_for(Path(job["world"]), job["thread"])
-    return govern(
-        model_for(job["scenario"]),
-        tools,
-        governor=governor,
-        checkpointer=checkpointer,
-        seal_checkpoints=job.get("sealed", False),
-        spans=False,
-    )
+    return build(job, model_for(job["scenario"]), tools, governor, checkpointer)
 
 
 def what_to_say(job: dict, state):
@@ -238,9 +232,9 @@ def run(job: dict) -> None:
     """Carry one thread on, synchronously."""
     config = config_of(job)
     with open_saver(job) as saver, open_governor(job) as governor:
-        agent = build(job, governor, saver)
+        agent = agent_of(job, governor, saver)
         state = agent.get_state(config)
-        agent.invoke(what_to_say(job, state), config)
+        agent.invoke(what_to_say(job, state), config, **durable(job))
         report(job, agent.get_state(config))
 
 
@@ -249,9 +243,9 @@ async def arun(job: dict) -> None:
     config = config_of(job)
     async with open_async_saver(job) as saver:
         with open_governor(job) as governor:
-            agent = build(job, governor, saver)
+            agent = agent_of(job, governor, saver)
             state = await agent.aget_state(config)
-            await agent.ainvoke(what_to_say(job, state), config)
+            await agent.ainvoke(what_to_say(job, state), config, **durable(job))
             report(job, await agent.aget_state(config))
 
 
@@ -285,7 +279,7 @@ def fill_the_disk(job: dict) -> None:
         hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
         for number, space in enumerate(range(0, job["most"], job["step"])):
             named = {**job, "thread": f"thread-{number}"}
-            agent = build(named, governor, saver)
+            agent = agent_of(named, governor, saver)
             error, messages = "", []
             resource.setrlimit(resource.RLIMIT_FSIZE, (segment.stat().st_size + space, hard))
             try:
@@ -304,7 +298,7 @@ def work(job: dict) -> None:
         fill_the_disk(job)
         return
     if "die_at" in job:
-        die_at(job["die_at"])
+        die_at(job["die_at"], job.get("around", "checkpoints"))
     if job["action"] == "grant":
         grant(job)
     elif job.get("mode") == "async":

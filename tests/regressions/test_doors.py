@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from adapter_kit import APPROVE, REJECT, THREAD, Driver, Office, allowing, answers, edit, open_governor, says
 from blockbuster import blockbuster_ctx
-from doors_kit import DOORS, answered, asked_about, through, verdicts
+from doors_kit import DOORS, answered, asked_about, loop, through, verdicts
 from langchain.agents import create_agent
 from langchain.agents.middleware import AgentMiddleware, hook_config
 from langchain_core.messages import AIMessage, ToolMessage
@@ -16,7 +16,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command, Send
 from regression_kit import governed_by, on_thread, started
 
-from aisecops_langchain import Approver, GovernanceMiddleware, Principal, govern_tools
+from aisecops_langchain import Approver, GovernanceMiddleware, GovernedToolNode, Principal, govern_tools
 from aisecops_langchain.testing import ScriptedChatModel, call
 
 ALICE = call("pay", "a", to="alice", amount=5)
@@ -234,6 +234,30 @@ async def test_h08_a_subagent_that_is_given_wrapped_tools_is_guarded(office: Off
     outer = create_agent(ScriptedChatModel(script=[[call("ask", "k", task="x")], "done"]), [ask])
     await office.run(outer, says("go"))
     assert office.ran == ["search rates"]
+
+
+@pytest.mark.parametrize("door", ["tool_node", "middleware"])
+async def test_h08_a_subagent_behind_the_same_door_is_guarded(office: Office, door: str) -> None:
+    """A tool of a governed agent asks another agent, whose dangerous call is decided on like any other."""
+    governed_by(office, allowing("search", "ask"))
+    tools = office.tools()
+
+    def behind(model: Any, given: Any, saver: Any = None) -> Any:
+        if door == "tool_node":
+            return loop(model, GovernedToolNode(given, governor=office.governor), saver)
+        return create_agent(model, given, middleware=[GovernanceMiddleware(office.governor, given)], checkpointer=saver)
+
+    inner = behind(ScriptedChatModel(script=[[call("wipe", "w", path="/"), SEARCH], "found"]), tools)
+
+    def ask(task: str) -> str:
+        """Ask a helper."""
+        return str(inner.invoke(says(task), on_thread("inner"))["messages"][-1].content)
+
+    model = ScriptedChatModel(script=[[call("ask", "k", task="x")], "done"])
+    result = await office.run(behind(model, [ask], office.driver.saver), says("go"))
+    assert answers(result) == ["found"]
+    assert office.ran == ["search rates"]
+    assert {event.call.tool: event.decision.effect for event in office.of("decision_made")}["wipe"] == "deny"
 
 
 @every_door

@@ -10,7 +10,7 @@ from aisecops_langchain.domain.grant import GrantRequest
 from aisecops_langchain.policy import parse_policy
 from aisecops_langchain.runtime.approvals.service import Approve
 from aisecops_langchain.runtime.decisions.case import Proposal
-from aisecops_langchain.runtime.decisions.gate import Permitted
+from aisecops_langchain.runtime.decisions.verdicts import Permitted
 from aisecops_langchain.runtime.grants.bounds import read_wish
 from aisecops_langchain.runtime.ledger.records import Briefing
 from aisecops_langchain.runtime.plans.planner import ProposedCall

@@ -18,7 +18,7 @@ from aisecops_langchain.policy import parse_policy
 from aisecops_langchain.provenance import LabelledText
 from aisecops_langchain.runtime.approvals.service import Approve
 from aisecops_langchain.runtime.decisions.case import Proposal
-from aisecops_langchain.runtime.decisions.gate import NeedsApproval, Permitted
+from aisecops_langchain.runtime.decisions.verdicts import NeedsApproval, Permitted
 from aisecops_langchain.runtime.governor import Governor
 from aisecops_langchain.runtime.ledger.records import EffectRecord, open_row
 from aisecops_langchain.runtime.plans.planner import ProposedCall

@@ -12,7 +12,7 @@ from aisecops_langchain.domain.permit import ApprovalState
 from aisecops_langchain.domain.plan import CanonicalCall
 from aisecops_langchain.errors import LedgerError, PermitError
 from aisecops_langchain.runtime.approvals.service import Approve, Edit, Reject
-from aisecops_langchain.runtime.decisions.gate import Denied, NeedsApproval, Permitted
+from aisecops_langchain.runtime.decisions.verdicts import Denied, NeedsApproval, Permitted
 from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger
 from aisecops_langchain.runtime.ports import ClockError, Table
 from aisecops_langchain.sealing import Sealer

@@ -17,7 +17,7 @@ from aisecops_langchain.domain.decision import Effect
 from aisecops_langchain.errors import AisecopsError, AuditWriteError, PolicyError
 from aisecops_langchain.policy import parse_policy
 from aisecops_langchain.runtime.approvals.service import Approve
-from aisecops_langchain.runtime.decisions.gate import Denied, NeedsApproval, Permitted
+from aisecops_langchain.runtime.decisions.verdicts import Denied, NeedsApproval, Permitted
 from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger
 from aisecops_langchain.testing import MemoryLedger
 
@@ -172,9 +172,9 @@ def test_seconds_run_from_the_first_call():
 def test_tokens_stop_the_model_and_the_calls():
     here = world("budgets: {tokens: {measure: tokens, limit: 100, per: tenant, window: day}}")
     governor = here.governor
-    assert governor.may_ask_model(here.scope)
-    governor.meter(here.scope, 100)
-    assert not governor.may_ask_model(here.scope)
+    assert governor.oversight.may_ask_model(here.scope)
+    governor.oversight.meter(here.scope, 100)
+    assert not governor.oversight.may_ask_model(here.scope)
     assert here.only("budget_exhausted").budgets == ("tokens",)
     assert isinstance(pay(here, 1), Denied)
 
@@ -259,7 +259,7 @@ sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from runtime_kit import World
 from test_runtime_budgets import pay, world
-from aisecops_langchain.runtime.decisions.gate import Permitted
+from aisecops_langchain.runtime.decisions.verdicts import Permitted
 from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger
 here = world("budgets: {money: {measure: spend, limit: 100, per: principal}}", ledger=SqliteLedger(Path(sys.argv[2])))
 start = int(sys.argv[3])

@@ -15,7 +15,7 @@ from aisecops_langchain.domain.warrant import Warrant, WarrantLink, chain_fault
 from aisecops_langchain.errors import PermitError, WarrantError
 from aisecops_langchain.policy import parse_policy
 from aisecops_langchain.runtime.decisions.budgets import Demand
-from aisecops_langchain.runtime.decisions.gate import Denied, NeedsApproval, Permitted
+from aisecops_langchain.runtime.decisions.verdicts import Denied, NeedsApproval, Permitted
 from aisecops_langchain.runtime.principals.warrants import WarrantSigner
 from aisecops_langchain.sealing import Sealer
 

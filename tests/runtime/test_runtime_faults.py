@@ -8,7 +8,7 @@ from runtime_kit import ALICE, FailingClock, FailingLedger, FailingSink, World
 from aisecops_langchain.domain.permit import EffectState
 from aisecops_langchain.errors import AisecopsError, AuditWriteError, LedgerError, PermitError
 from aisecops_langchain.runtime.approvals.service import Approve
-from aisecops_langchain.runtime.decisions.gate import NeedsApproval, Permitted
+from aisecops_langchain.runtime.decisions.verdicts import NeedsApproval, Permitted
 from aisecops_langchain.runtime.ports import ClockError
 
 

@@ -13,8 +13,8 @@ from aisecops_langchain.domain.permit import ApprovalState, EffectState
 from aisecops_langchain.errors import AisecopsError, LedgerError, PermitError
 from aisecops_langchain.policy import parse_policy
 from aisecops_langchain.runtime.approvals.service import Approve
-from aisecops_langchain.runtime.decisions.gate import Denied, NeedsApproval, Permitted
 from aisecops_langchain.runtime.decisions.permits import is_genuine
+from aisecops_langchain.runtime.decisions.verdicts import Denied, NeedsApproval, Permitted
 from aisecops_langchain.runtime.ledger.records import close_row
 from aisecops_langchain.runtime.ports import Change, ClockError, Row, Table
 from aisecops_langchain.sealing import Sealer
@@ -128,7 +128,8 @@ def test_a_step_that_was_begun_gets_no_permit_again(end, tool):
         execution.lose(running, reason="test")
     verdict = world.decide(proposal)
     assert isinstance(verdict, Denied)
-    assert verdict.code == "already_used"
+    told = {"running": "already_running", "unknown": "outcome_unknown"}
+    assert verdict.code == told.get(end, "already_used")
 
 
 @pytest.mark.parametrize("tool", ["look", "sync"])
@@ -145,6 +146,7 @@ def test_a_step_whose_process_died_is_accounted_for_when_the_gate_meets_it(tool)
         world.begin(proposal, verdict.permit.id)
         return
     assert isinstance(verdict, Denied)
+    assert verdict.code == "outcome_unknown"
     assert world.effect(proposal).state is EffectState.UNKNOWN
     assert world.only("execution_unknown").permit == running.permit.id
 
@@ -312,25 +314,64 @@ def test_two_workers_that_reserve_a_step_at_once_hold_one_permit():
     assert len([kind for kind in world.kinds() if kind == "permit_issued"]) == 1
 
 
-def test_a_row_that_another_worker_puts_in_between_is_a_denial():
-    """A reservation that appears after the row was looked for, and before it is written, is never written over."""
+class Raced(MemoryLedger):
+    """A ledger in which somebody acts once between the look at an effect and the write of it."""
 
-    class Raced(MemoryLedger):
-        def get(self, table, key):
-            row = super().get(table, key)
-            if table is Table.EFFECTS and key in waiting:
-                waiting.remove(key)
-                assert super().apply([Change(Row(table, key, "reserved", b"{}", "another worker's"))], durable=False)
-            return row
+    def __init__(self):
+        super().__init__()
+        self.meanwhile = None
 
-    waiting = []
+    def get(self, table, key):
+        row = super().get(table, key)
+        if table is Table.EFFECTS and self.meanwhile is not None:
+            act, self.meanwhile = self.meanwhile, None
+            act(key)
+        return row
+
+
+def approved_in_a_race():
+    """A step with its yes, and the ledger that it is about to be permitted on."""
     world = World(ledger=Raced())
     proposal = world.propose("pay", amount=5)
     world.governor.approvals.answer(world.ask(proposal), Approve(), ALICE)
-    waiting.append(world.binding(proposal).effect_key())
+    return world, proposal
+
+
+def test_a_row_that_is_forged_in_between_is_an_error_and_no_permit():
+    """A reservation that appears after the row was looked for, and before it is written, is never written over."""
+    world, proposal = approved_in_a_race()
+
+    def forge(key):
+        row = Row(Table.EFFECTS, key, "reserved", b"{}", "another worker's")
+        assert world.ledger.apply([Change(row)], durable=False)
+
+    world.ledger.meanwhile = forge
+    with pytest.raises(LedgerError):
+        world.decide(proposal)
+    assert "permit_issued" not in world.kinds()
+
+
+def test_whoever_comes_second_gets_the_permit_of_whoever_came_first():
+    """The first one may die with it unused: then the second one carries the call out, under the same single permit."""
+    world, proposal = approved_in_a_race()
+    other, won = world.new_governor(), []
+    world.ledger.meanwhile = lambda key: won.append(other.gate.decide(proposal, world.scope))
     verdict = world.decide(proposal)
-    assert isinstance(verdict, Denied)
-    assert verdict.code == "conflict"
+    assert [verdict] == won
+    world.begin(proposal, verdict.permit.id)
+    with pytest.raises(PermitError):
+        other.execution.begin(verdict.permit.id, world.binding(proposal))
+    assert world.only("permit_issued").permit == verdict.permit.id
+
+
+def test_whoever_comes_after_the_start_is_told_that_it_runs():
+    world, proposal = approved_in_a_race()
+
+    def carry_out(key):
+        world.begin(proposal)
+
+    world.ledger.meanwhile = carry_out
+    assert world.decide(proposal).code == "already_running"
 
 
 @pytest.mark.parametrize("tells", [None, 0, -1])
@@ -414,15 +455,15 @@ def test_insisting_on_denied_calls_stops_a_run():
     """The same call is denied so often and no more; other runs are not affected."""
     world = World()
     limit = POLICY.limits.max_repeated_denials
-    answers = [world.governor.must_stop(world.scope, "sha256:call") for _ in range(limit)]
+    answers = [world.governor.oversight.must_stop(world.scope, "sha256:call") for _ in range(limit)]
     assert answers == [False] * (limit - 1) + [True]
     other = world.scope.model_copy(update={"trace": "cd" * 16})
-    assert world.governor.must_stop(other, "sha256:call") is False
+    assert world.governor.oversight.must_stop(other, "sha256:call") is False
 
 
 def test_insisting_with_ever_new_calls_stops_a_run_too():
     """A model that varies its arguments is stopped by the bound on all denials."""
     world = World()
     limit = POLICY.limits.max_denials_per_run
-    answers = [world.governor.must_stop(world.scope, f"sha256:{number}") for number in range(limit)]
+    answers = [world.governor.oversight.must_stop(world.scope, f"sha256:{number}") for number in range(limit)]
     assert answers == [False] * (limit - 1) + [True]

@@ -17,7 +17,7 @@ from aisecops_langchain.errors import AuditWriteError, GrantError, LedgerError, 
 from aisecops_langchain.forensics import summarize, traces_of
 from aisecops_langchain.policy import parse_policy
 from aisecops_langchain.runtime.approvals.service import Approve, Reject
-from aisecops_langchain.runtime.decisions.gate import Denied, NeedsApproval, Permitted
+from aisecops_langchain.runtime.decisions.verdicts import Denied, NeedsApproval, Permitted
 from aisecops_langchain.runtime.grants.bounds import read_wish
 from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger
 from aisecops_langchain.runtime.ports import Change, Charge, Table
@@ -287,7 +287,7 @@ def test_the_permit_is_single_use_and_expires_with_the_grant(world):
     grant = world.give(for_seconds=90)
     step = world.step(**CALL)
     world.begin(step)
-    assert world.decide(step).code == "already_used"
+    assert world.decide(step).code == "already_running"
     world.clock.advance(70)
     late = world.decide(world.step(**CALL))
     assert isinstance(late, Permitted)
@@ -299,7 +299,7 @@ def test_nobody_is_asked_about_a_call_that_ran_on_a_grant(world):
     world.give(uses=1)
     step = world.step(**CALL)
     running = world.begin(step)
-    assert world.decide(step).code == "already_used"
+    assert world.decide(step).code == "already_running"
     world.governor.execution.complete(running, result="sha256:r", label=step.context)
     assert isinstance(world.use(), NeedsApproval)
     assert world.decide(step).code == "already_used"

@@ -22,7 +22,7 @@ from aisecops_langchain.domain.grant import GrantRequest, GrantState
 from aisecops_langchain.domain.permit import EffectState
 from aisecops_langchain.errors import AisecopsError, PermitError
 from aisecops_langchain.runtime.approvals.service import Approve
-from aisecops_langchain.runtime.decisions.gate import NeedsApproval, Permitted
+from aisecops_langchain.runtime.decisions.verdicts import NeedsApproval, Permitted
 from aisecops_langchain.runtime.grants.bounds import read_wish
 from aisecops_langchain.runtime.ledger.postgres import PostgresLedger
 from aisecops_langchain.runtime.ledger.records import EffectRecord, open_row
@@ -38,7 +38,7 @@ from contextlib import closing
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from grant_kit import CALL, GrantWorld
-from aisecops_langchain.runtime.decisions.gate import Permitted
+from aisecops_langchain.runtime.decisions.verdicts import Permitted
 kind, place, _, number = sys.argv[1:]
 if kind == "sqlite":
     from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger

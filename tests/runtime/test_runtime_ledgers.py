@@ -272,3 +272,15 @@ def test_a_locked_database_is_an_error_not_a_yes(tmp_path, monkeypatch):
         assert ledger.get(Table.EFFECTS, "key") is None
         other.execute("ROLLBACK")
         assert ledger.apply([Change(row())], durable=True)
+
+
+def test_the_rows_of_a_run_are_found_through_an_index(tmp_path):
+    """A question to an approver tells the run's chain; in a large ledger it must not read everything for that."""
+    statements = []
+    with closing(SqliteLedger(tmp_path / "ledger.sqlite3")) as ledger:
+        ledger._db.set_trace_callback(statements.append)
+        assert list(ledger.scan(Table.EFFECTS, trace="ab" * 16)) == []
+        ledger._db.set_trace_callback(None)
+        (statement,) = statements
+        plan = ledger._db.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()
+    assert "USING INDEX effects_by_run" in plan[0][-1]

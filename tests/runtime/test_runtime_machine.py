@@ -14,7 +14,7 @@ from aisecops_langchain.errors import LedgerError, PermitError
 from aisecops_langchain.policy import parse_policy
 from aisecops_langchain.runtime.approvals.service import Approve, Edit, Reject
 from aisecops_langchain.runtime.decisions.case import Proposal
-from aisecops_langchain.runtime.decisions.gate import Denied, NeedsApproval, Permitted
+from aisecops_langchain.runtime.decisions.verdicts import Denied, NeedsApproval, Permitted
 from aisecops_langchain.runtime.effects.running import Running
 from aisecops_langchain.runtime.ports import Table
 

@@ -29,7 +29,7 @@ from aisecops_langchain.cli.main import cli
 from aisecops_langchain.errors import AisecopsError, ConfigurationError, LedgerError, PermitError
 from aisecops_langchain.keyfile import load_or_create_key
 from aisecops_langchain.runtime.approvals.service import Approve
-from aisecops_langchain.runtime.decisions.gate import Permitted
+from aisecops_langchain.runtime.decisions.verdicts import Permitted
 from aisecops_langchain.runtime.governor import Governor
 from aisecops_langchain.runtime.ledger.choice import open_ledger
 from aisecops_langchain.runtime.ledger.postgres import PostgresLedger
@@ -135,7 +135,7 @@ for step in range(20):
         for step in range(20):
             winners = [f"v-{number}" for number in range(4) if won[number][step] == "1"]
             assert winners == [ledger.get(Table.EFFECTS, f"effect-{step}").seal]
-    assert sql(f"SELECT version FROM {schema}.migrations ORDER BY version") == [(1,), (2,), (3,), (4,)]
+    assert sql(f"SELECT version FROM {schema}.migrations ORDER BY version") == [(1,), (2,), (3,), (4,), (5,)]
 
 
 def test_a_row_and_the_row_that_forbids_it_never_both_stand(schema):

@@ -16,7 +16,7 @@ from aisecops_langchain.forensics import summarize
 from aisecops_langchain.forensics.effects import effects_of
 from aisecops_langchain.forensics.problems import ProblemCode
 from aisecops_langchain.forensics.trace import traces_of
-from aisecops_langchain.runtime.decisions.gate import Denied
+from aisecops_langchain.runtime.decisions.verdicts import Denied
 from aisecops_langchain.runtime.effects.reconcile import open_reconciliation
 from aisecops_langchain.runtime.governor import Governor
 from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger

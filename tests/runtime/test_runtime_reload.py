@@ -11,7 +11,7 @@ from runtime_kit import ALICE, POLICY, World
 from aisecops_langchain.errors import AuditWriteError, PermitError, PolicyError
 from aisecops_langchain.policy import parse_policy
 from aisecops_langchain.runtime.approvals.service import Approve
-from aisecops_langchain.runtime.decisions.gate import Denied, NeedsApproval, Permitted
+from aisecops_langchain.runtime.decisions.verdicts import Denied, NeedsApproval, Permitted
 from aisecops_langchain.runtime.policies.file import PolicyFile
 
 TEXT = POLICY.bundle_json().decode()

@@ -14,7 +14,7 @@ from runtime_kit import POLICY, ROOT_KEY, World
 
 from aisecops_langchain.domain.stop import StopRegister
 from aisecops_langchain.errors import AuditWriteError, ConfigurationError, LedgerError, PermitError
-from aisecops_langchain.runtime.decisions.gate import Denied, Permitted
+from aisecops_langchain.runtime.decisions.verdicts import Denied, Permitted
 from aisecops_langchain.runtime.governor import Governor
 from aisecops_langchain.runtime.ledger.records import close_row
 from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger
@@ -49,7 +49,7 @@ def test_a_stop_counts_for_the_very_next_decision_and_the_very_next_start(world,
     assert caught.value.code == world.only("execution_blocked").code == "stopped"
     assert isinstance(world.decide(world.propose(call_id="next")), Denied)
     assert world.sink.events[-1].decision.reasons[0].code == "stopped"
-    assert world.governor.must_stop(world.scope, "any call")
+    assert world.governor.oversight.must_stop(world.scope, "any call")
     ordered, reported = world.only("stop_ordered"), world.only("stop_reported")
     assert (ordered.reason, ordered.by, reported.stopped, reported.running, reported.ran) == ("odd", "alice", 1, 1, 1)
     world.governor.execution.complete(running, result="r", label=done.context)  # what had begun is accounted for
@@ -167,7 +167,7 @@ import sys, time
 sys.path.insert(0, sys.argv[2])
 from runtime_kit import World, POLICY
 from aisecops_langchain.runtime.governor import Governor
-from aisecops_langchain.runtime.decisions.gate import Permitted
+from aisecops_langchain.runtime.decisions.verdicts import Permitted
 world = World()
 with Governor.open(POLICY, sys.argv[1], durability="none") as governor:
     world.governor = governor

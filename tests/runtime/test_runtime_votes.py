@@ -20,7 +20,7 @@ from aisecops_langchain.errors import LedgerError
 from aisecops_langchain.policy import parse_policy
 from aisecops_langchain.runtime.approvals.service import Approve, Edit, Elsewhere, Reject, Respond
 from aisecops_langchain.runtime.approvals.votes import missing
-from aisecops_langchain.runtime.decisions.gate import Denied, NeedsApproval, Permitted
+from aisecops_langchain.runtime.decisions.verdicts import Denied, NeedsApproval, Permitted
 from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger
 from aisecops_langchain.runtime.ports import Table
 

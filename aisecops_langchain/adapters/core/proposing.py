@@ -62,7 +62,7 @@ class Proposing:
 
     def may_ask(self, place: Place) -> bool:
         """Tell whether a budget is left for asking the model; recorded if not."""
-        return self._governor.may_ask_model(place.scope)
+        return self._governor.oversight.may_ask_model(place.scope)
 
     def account(
         self, place: Place, context: ModelContext, answer: BaseMessage, *, aside: Collection[str] = ()
@@ -82,7 +82,7 @@ class Proposing:
             ConfigurationError: If the answer is not a model's message.
             AuditWriteError: If the plan could not be recorded.
         """
-        self._governor.meter(place.scope, tokens_of(answer, context.messages))
+        self._governor.oversight.meter(place.scope, tokens_of(answer, context.messages))
         return self.propose(place, context, answer, aside=aside)
 
     def propose(

@@ -30,6 +30,7 @@ from aisecops_langchain.adapters.translate import refusal
 from aisecops_langchain.canonical import digest
 from aisecops_langchain.domain.plan import RejectedCall
 from aisecops_langchain.errors import AisecopsError
+from aisecops_langchain.runtime.decisions.verdicts import USED_UP
 from aisecops_langchain.runtime.effects.waiting import undisturbed
 from aisecops_langchain.runtime.governor import Governor
 from aisecops_langchain.runtime.plans.planner import as_text
@@ -177,7 +178,7 @@ class SingleCalls:
         key = self._key(place, found[0]) if found else ""
         if ruling.refusals:
             answer = ruling.refusals[0]
-            before = self._results.get(key) if answer.artifact[CHANNEL]["code"] == "already_used" else None
+            before = self._results.get(key) if answer.artifact[CHANNEL]["code"] in USED_UP else None
             return riding(answer, ruling.labels) if before is None else before
         return _Cleared(place, found[0], key)
 

@@ -262,7 +262,7 @@ class TurnReview:
         ruling.refusals.append(answer)
         ruling.labels |= sealed(self._governor, place, answer, NEUTRAL)
         try:
-            ruling.stop |= self._governor.must_stop(place.scope, call or f"{tool}: {verdict.code}")
+            ruling.stop |= self._governor.oversight.must_stop(place.scope, call or f"{tool}: {verdict.code}")
         except AisecopsError as error:
             _LOG.error("the run is stopped, denials cannot be counted: %s", error)
             ruling.stop = True

@@ -6,8 +6,7 @@ cannot be promised is refused when the graph is built, and arguments for which i
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, cast
 
 import orjson
@@ -18,19 +17,22 @@ from pydantic import BaseModel, ValidationError
 
 from aisecops_langchain.adapters.tools.effects import declared_effects
 from aisecops_langchain.adapters.tools.key_schema import without, without_key
+from aisecops_langchain.adapters.tools.schemas import (
+    argument_schema,
+    defined,
+    documented,
+    json_schema_check,
+    known_names,
+    place_of,
+)
 from aisecops_langchain.canonical import JsonValue
 from aisecops_langchain.domain.definition import ToolDefinition
 from aisecops_langchain.domain.effects import ToolProfile
 from aisecops_langchain.errors import CanonicalizationError, ConfigurationError, InvalidCallError
-from aisecops_langchain.policy.formats.schema import compile_schema
-from aisecops_langchain.policy.values import OperandError
 from aisecops_langchain.runtime.governor import Governor
 
 _SYNTHETIC: Final = frozenset({"args", "kwargs"})
 """Fields that pydantic makes up for variadic functions; LangChain does not pass their defaults."""
-
-_QUOTED_NAME: Final = re.compile(r"([\"'`])([A-Za-z_][A-Za-z0-9_]{0,39})\1")
-"""A plain name between quotes: how documentation spells the keys and constants of a nested argument."""
 
 
 class GovernedTool:
@@ -118,14 +120,14 @@ class GovernedTool:
         seen = (tool.name, tool.description, shape, self.key_argument)
         if seen == self._seen:
             return
-        own = self._schema = _argument_schema(tool)
+        own = self._schema = argument_schema(tool)
         if self.key_argument is not None:
             self._schema = without_key(tool.name, own, self.key_argument)
-        self._known = None if isinstance(self._schema, dict) else _known_names(self._schema)
-        self._check_json = _json_schema_check(tool.name, self._schema) if isinstance(self._schema, dict) else None
+        self._known = None if isinstance(self._schema, dict) else known_names(self._schema)
+        self._check_json = json_schema_check(tool.name, self._schema) if isinstance(self._schema, dict) else None
         described = own if isinstance(own, dict) else own.model_json_schema()  # whole: as it was pinned
-        self._documented = frozenset(_documented([tool.description, described]))
-        self._definition = _defined(tool, described)
+        self._documented = frozenset(documented([tool.description, described]))
+        self._definition = defined(tool, described)
         self._digest = self._definition.digest
         self._seen = seen
 
@@ -183,7 +185,7 @@ class GovernedTool:
             return schema.model_validate(dict(raw))
         except ValidationError as error:
             found = error.errors(include_input=False, include_url=False, include_context=False)
-            faults = "; ".join(f"{_where(item['loc'], self._known)}: {item['type']}" for item in found[:5])
+            faults = "; ".join(f"{place_of(item['loc'], self._known)}: {item['type']}" for item in found[:5])
             raise InvalidCallError(
                 f"arguments refused by the schema of {self.name}", expected="arguments that fit the schema", got=faults
             ) from None
@@ -233,96 +235,3 @@ def check_profiles(governor: Governor, tools: Mapping[str, GovernedTool]) -> Non
                 got=", ".join(sorted(unknown)),
                 remedy="correct the tools section of the policy, or the tool's own declaration",
             )
-
-
-def _defined(tool: BaseTool, described: dict[str, Any]) -> ToolDefinition:
-    try:
-        return ToolDefinition(name=tool.name, description=tool.description, parameters=described)
-    except ValidationError as error:
-        raise CanonicalizationError(
-            f"the definition of {tool.name} is not plain JSON",
-            expected="text and a JSON schema",
-            got=str(error.errors(include_input=False)[0]["type"]),
-        ) from None
-
-
-def _documented(part: object) -> Iterator[str]:
-    """Yield the quoted names in every text of a tool's definition."""
-    if isinstance(part, str):
-        yield from (found[2] for found in _QUOTED_NAME.finditer(part))
-    elif isinstance(part, dict):
-        for key, item in part.items():
-            if key == "description" or not isinstance(item, str):
-                yield from _documented(item)
-    elif isinstance(part, list):
-        for item in part:
-            yield from _documented(item)
-
-
-def _argument_schema(tool: BaseTool) -> type[BaseModel] | dict[str, Any]:
-    """Find the schema that decides what the model may pass: all arguments but the injected ones."""
-    full, callable_part = (
-        tool.get_input_schema() if tool.args_schema is None else tool.args_schema,
-        tool.tool_call_schema,
-    )
-    if isinstance(callable_part, dict):
-        return callable_part
-    if not (isinstance(full, type) and issubclass(full, BaseModel) and issubclass(callable_part, BaseModel)):
-        raise ConfigurationError(
-            f"tool {tool.name} cannot be governed",
-            expected="a pydantic v2 or JSON schema",
-            got=str(type(full).__name__),
-        )
-    if set(full.model_fields) == set(callable_part.model_fields):
-        return full
-    checks = full.__pydantic_decorators__
-    if checks.field_validators or checks.model_validators or checks.validators or checks.root_validators:
-        raise ConfigurationError(
-            f"tool {tool.name} mixes injected arguments with validators of its own",
-            expected="one or the other, since a validator could change arguments after they were approved",
-            remedy="move the validation into the tool's body, or the injected argument out of the schema",
-        )
-    return callable_part
-
-
-def _known_names(schema: type[BaseModel]) -> frozenset[str] | None:
-    """Names that a call may use; ``None`` if the tool itself declares that it takes any."""
-    if schema.model_config.get("extra") == "allow":
-        return None
-    names = set(schema.model_fields)
-    for field in schema.model_fields.values():
-        names.update(alias for alias in (field.alias, field.validation_alias) if isinstance(alias, str))
-    return frozenset(names)
-
-
-def _where(location: tuple[int | str, ...], known: frozenset[str] | None) -> str:
-    """Name the place of a fault by declared names only; undeclared keys are an attacker's words."""
-    top = str(location[0]) if location else "arguments"
-    return top if known is not None and top in known else "arguments"
-
-
-def _json_schema_check(name: str, schema: dict[str, Any]) -> Callable[[Mapping[str, object]], None]:
-    """Compile a JSON schema, closed against undeclared arguments unless it opens itself.
-
-    Whoever wrote the schema may be an attacker: it is compiled only if nothing has to be fetched for it, nothing in it
-    leads back to itself and its patterns run in linear time.
-    """
-    closed = schema if "additionalProperties" in schema else {**schema, "additionalProperties": False}
-    try:
-        accepts = compile_schema(closed, pointers=True)
-    except OperandError as error:
-        raise ConfigurationError(
-            f"tool {name} has a JSON schema that arguments cannot be checked by", got=str(error)
-        ) from None
-
-    def check(raw: Mapping[str, object]) -> None:
-        try:
-            valid = accepts(cast("JsonValue", dict(raw)))
-        except (ValueError, TypeError) as error:
-            raise InvalidCallError(f"arguments of {name} are not JSON", got=type(error).__name__) from None
-        if not valid:
-            raise InvalidCallError(
-                f"arguments refused by the schema of {name}", expected="arguments that fit the schema"
-            )
-
-    return check

@@ -42,19 +42,18 @@ class ApprovalLog:
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
 
-    def asked(self, record: ApprovalRecord, parents: tuple[str, ...]) -> None:
+    def asked(self, record: ApprovalRecord) -> None:
         """Write that a person is asked, durably.
 
         Args:
-            record: The request as it is about to be kept.
-            parents: Ids of the events that led to it.
+            record: The request as it is kept.
 
         Raises:
             AuditWriteError: If it could not be made durable; so do the other methods.
         """
         binding, key = record.binding, record.binding.approval_key()
         facts: dict[str, Any] = {"expires_at": at(record.expires_at), "requires": record.requires}
-        asked = self._write(ApprovalRequested, record, parents=parents, **facts)
+        asked = self._write(ApprovalRequested, record, parents=record.parents, **facts)
         self._recorder.record(RunPaused, binding.scope, key, parents=(asked,), waiting_for=key)
         self._recorder.commit()
 

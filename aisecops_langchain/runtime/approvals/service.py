@@ -7,7 +7,6 @@ edited file makes a yes. Every channel (interrupt, command line) comes through h
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from aisecops_langchain.canonical import JsonValue, digest, digest_texts
@@ -24,20 +23,18 @@ from aisecops_langchain.runtime.approvals.answers import (
     Reject,
     Respond,
     Settled,
-    closed,
     settle,
 )
-from aisecops_langchain.runtime.approvals.events import ApprovalLog
+from aisecops_langchain.runtime.approvals.questions import Questions
 from aisecops_langchain.runtime.approvals.votes import demanded, missing
 from aisecops_langchain.runtime.grants.service import StandingGrants
-from aisecops_langchain.runtime.ledger.records import ApprovalRecord, Briefing, HeardRecord, close_row, open_row
+from aisecops_langchain.runtime.ledger.records import ApprovalRecord, HeardRecord, close_row, open_row
 from aisecops_langchain.runtime.ports import Change, Clock, Ledger, Row, Table
 from aisecops_langchain.runtime.recorder import Recorder
 from aisecops_langchain.sealing import Sealer
 
 __all__ = ["Answer", "Approvals", "Approve", "Edit", "Elsewhere", "Reject", "Respond", "Taken"]
 
-_SECOND: Final = 1_000_000_000
 _ATTEMPTS: Final = 50
 _NOES: Final = (ApprovalState.REJECTED, ApprovalState.RESPONDED)
 
@@ -51,7 +48,7 @@ class Taken(NamedTuple):
     """Why the answer does not count, as a code of ``votes.REFUSALS``."""
 
 
-class Approvals:
+class Approvals(Questions):
     """The one service through which approvals are asked, answered and looked up.
 
     Args:
@@ -73,104 +70,8 @@ class Approvals:
         grants: StandingGrants,
         lifetime_seconds: int,
     ) -> None:
+        super().__init__(ledger, recorder, sealer, clock, lifetime_seconds=lifetime_seconds)
         self._grants = grants
-        self._ledger = ledger
-        self._log = ApprovalLog(recorder)
-        self._sealer = sealer
-        self._clock = clock
-        self._lifetime = lifetime_seconds
-
-    def limit(self, lifetime_seconds: int) -> None:
-        """Wait at most so long for answers to what is asked from now on.
-
-        Args:
-            lifetime_seconds: How long.
-        """
-        self._lifetime = lifetime_seconds
-
-    def find(self, key: str) -> ApprovalRecord | None:
-        """Look an approval up as it is kept.
-
-        Args:
-            key: Its approval key.
-
-        Returns:
-            The record, or ``None`` if nobody was asked.
-
-        Raises:
-            LedgerError: If the ledger cannot be read, or the record was edited at rest.
-        """
-        row = self._ledger.get(Table.APPROVALS, key)
-        return None if row is None else open_row(self._sealer, row, ApprovalRecord)
-
-    def look(self, key: str) -> ApprovalRecord | None:
-        """Look an approval up as it is now: what expired or escalated meanwhile is recorded as such.
-
-        Args:
-            key: Its approval key.
-
-        Returns:
-            The record, or ``None`` if nobody was asked.
-
-        Raises:
-            LedgerError: If the ledger cannot be used, or the record was edited at rest.
-            AuditWriteError: If what is noticed cannot be recorded.
-        """
-        row = self._ledger.get(Table.APPROVALS, key)
-        return None if row is None else self._noticed(row)
-
-    def requests(self) -> Iterator[ApprovalRecord]:
-        """Yield every request as it is now, in no order; raises as ``look`` does."""
-        for row in list(self._ledger.scan(Table.APPROVALS)):  # of any state: one edited beside a row must not hide it
-            if row.state == "heard":
-                open_row(self._sealer, row, HeardRecord)
-            elif row.key == open_row(self._sealer, row, ApprovalRecord).binding.approval_key():
-                yield self._noticed(row)
-
-    def request(
-        self,
-        binding: Binding,
-        briefing: Briefing | None = None,
-        requires: tuple[ApprovalRequirement, ...] = (),
-        *,
-        parents: tuple[str, ...] = (),
-    ) -> ApprovalRecord:
-        """Ask about a call; asking again about the same call finds the first request.
-
-        Args:
-            binding: The call, and where it was proposed.
-            briefing: What people are told beside it.
-            requires: What a yes takes; nothing said means the default requirement.
-            parents: Ids of the events that led to it.
-
-        Returns:
-            The record, pending unless it was answered before.
-
-        Raises:
-            AuditWriteError: If the request could not be made durable.
-            LedgerError: If it could not be kept.
-        """
-        key = binding.approval_key()
-        known = self.look(key)
-        if known is not None:
-            return known
-        now = self._clock.now()
-        lifetimes = [self._lifetime, *(item.ttl_seconds for item in requires if item.ttl_seconds is not None)]
-        record = ApprovalRecord(
-            binding=binding,
-            briefing=briefing or Briefing(),
-            state=ApprovalState.PENDING,
-            requested_at=now,
-            expires_at=now + min(lifetimes) * _SECOND,
-            requires=requires,
-        )
-        self._log.asked(record, parents)
-        if self._ledger.apply([Change(self._row(record))], durable=True):
-            return record
-        known = self.find(key)
-        if known is None:
-            raise LedgerError("an approval request was neither kept nor found", remedy="check the ledger file")
-        return known
 
     def answer(self, binding: Binding, answer: Answer, approver: Approver | None) -> ApprovalRecord:
         """Take an answer, and return only the record; arguments and errors are those of ``take``."""
@@ -290,27 +191,6 @@ class Approvals:
         used = record.model_copy(update={"state": ApprovalState.CONSUMED})
         return Change(self._row(used), replaces=row.seal)
 
-    def _noticed(self, row: Row) -> ApprovalRecord:
-        """Record what time did to a request that nobody answered."""
-        record = open_row(self._sealer, row, ApprovalRecord)
-        if record.state is not ApprovalState.PENDING:
-            return record
-        now = self._clock.now()
-        expired = now >= record.expires_at
-        late = [] if expired else [item for item in record.requires if _is_late(item, record, now)]
-        if expired:
-            changed = closed(record, ApprovalState.EXPIRED, now)
-        elif late:
-            changed = record.model_copy(update={"escalated": (*record.escalated, *(item.rule for item in late))})
-        else:
-            return record
-        if not self._ledger.apply([Change(self._row(changed), replaces=row.seal)], durable=True):
-            return self.find(record.binding.approval_key()) or record  # somebody noticed or answered meanwhile
-        for item in late:
-            self._log.escalated(record, item)
-        self._log.answered(changed, resumes=False)
-        return changed
-
     def _changes(self, row: Row, record: ApprovalRecord, settled: Settled, mark: str) -> list[Change]:
         changes: list[Change] = []
         if settled.record != record:
@@ -329,16 +209,6 @@ class Approvals:
     def _refuse(self, taken: Taken, answer: Answer, approver: Approver | None, now: int, mark: str) -> None:
         name, mark = ANSWER_NAMES[type(answer)], mark or str(now)
         self._log.refused(taken.record, approver, answer=name, code=taken.refused or "", mark=mark, now=now)
-
-    def _row(self, record: ApprovalRecord) -> Row:
-        return close_row(self._sealer, Table.APPROVALS, record.binding.approval_key(), record)
-
-
-def _is_late(requirement: ApprovalRequirement, record: ApprovalRecord, now: int) -> bool:
-    late = requirement.escalate
-    if late is None or requirement.rule in record.escalated:
-        return False
-    return now - record.requested_at >= late.after_seconds * _SECOND
 
 
 def _rejection_key(binding: Binding) -> str:

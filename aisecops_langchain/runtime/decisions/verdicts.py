@@ -6,9 +6,10 @@ Invariant: there is no verdict that means "go on" without a permit.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from aisecops_langchain.domain.approval import ApprovalRequirement
-from aisecops_langchain.domain.permit import Binding, Permit
+from aisecops_langchain.domain.permit import Binding, EffectState, Permit
 from aisecops_langchain.runtime.ledger.records import Briefing
 
 
@@ -41,3 +42,27 @@ class Denied:
 
 
 Verdict = Permitted | NeedsApproval | Denied
+
+_BEGUN: Final = {
+    EffectState.STARTED: Denied("already_running", "The call is running right now; its outcome is not known yet."),
+    EffectState.COMPLETED: Denied("already_used", "The call was already carried out."),
+    EffectState.FAILED: Denied("already_used", "The call was already tried, and failed."),
+    EffectState.UNKNOWN: Denied(
+        "outcome_unknown", "The call was started before and its outcome is unknown; do not assume either way."
+    ),
+}
+
+USED_UP: Final = frozenset(denied.code for denied in _BEGUN.values())
+"""Codes of the denials of a step that had its turn."""
+
+
+def used_up(state: EffectState) -> Denied:
+    """Refuse a step that was begun before.
+
+    Args:
+        state: What became of it; any but reserved.
+
+    Returns:
+        A denial that says no more than is known.
+    """
+    return _BEGUN[state]

@@ -85,8 +85,7 @@ class Effects:
         Raises:
             LedgerError: If the ledger cannot be read, or a row that may be of this run was edited at rest.
         """
-        mark = scope.trace.encode()
-        rows = (row for row in self._ledger.scan(Table.EFFECTS) if not isinstance(row.body, bytes) or mark in row.body)
+        rows = self._ledger.scan(Table.EFFECTS, trace=scope.trace)
         records = (open_row(self._sealer, row, EffectRecord) for row in rows)
         begun = [item for item in records if item.state is not EffectState.RESERVED and _is_of(item, scope)]
         return tuple(sorted(begun, key=lambda item: (item.permit.issued_at, item.permit.id)))

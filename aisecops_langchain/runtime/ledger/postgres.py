@@ -18,8 +18,9 @@ from psycopg import sql
 from psycopg_pool import ConnectionPool
 
 from aisecops_langchain.errors import ConfigurationError, LedgerError
+from aisecops_langchain.runtime.ledger.marks import mark_of
 from aisecops_langchain.runtime.ledger.postgres_owner import IS_FREE, Presence, is_owner, owner_lost
-from aisecops_langchain.runtime.ledger.postgres_schema import in_schema, migrate
+from aisecops_langchain.runtime.ledger.postgres_schema import MARK, in_schema, migrate
 from aisecops_langchain.runtime.ledger.postgres_session import (
     Session,
     connection_string,
@@ -111,13 +112,16 @@ class PostgresLedger:
         found = self._ask(lambda session: session.execute(query, (key,)).fetchone())
         return None if found is None else _row(table, (key, *found))
 
-    def scan(self, table: Table, *, state: str | None = None) -> Iterator[Row]:
-        """Yield the rows of a table, of one state if given."""
-        text: LiteralString = (
-            "SELECT key, state, body, seal FROM {schema}.{table} WHERE %s::text IS NULL OR state=%s ORDER BY key"
-        )
-        query = self._statement(text, table)
-        for found in self._ask(lambda session: session.execute(query, (state, state)).fetchall()):
+    def scan(self, table: Table, *, state: str | None = None, trace: str | None = None) -> Iterator[Row]:
+        """Yield the rows of a table, of one state or one run if given."""
+        text: LiteralString = "SELECT key, state, body, seal FROM {schema}.{table} WHERE TRUE"
+        values: list[object] = []
+        if state is not None:
+            text, values = text + " AND state=%s", [state]
+        if trace is not None:
+            text, values = f"{text} AND {MARK} = encode(%s::bytea, 'escape')", [*values, mark_of(trace)]
+        query = self._statement(text + " ORDER BY key", table)
+        for found in self._ask(lambda session: session.execute(query, values).fetchall()):
             yield _row(table, found)
 
     def balances(self, counters: Sequence[str]) -> dict[str, int]:

@@ -14,6 +14,8 @@ from aisecops_langchain.errors import LedgerError
 from aisecops_langchain.runtime.ledger.postgres_session import Session, lock_number, told
 
 _ROWS: Final = 'key TEXT COLLATE "C" PRIMARY KEY, state TEXT NOT NULL, body BYTEA NOT NULL, seal TEXT NOT NULL'
+MARK: Final = """substring(encode(body, 'escape') from '"trace":"([^"]*)"')"""
+"""What ``marks`` says, in SQL; a body is bytes, which no cast to JSON may refuse."""
 _STEPS: Final[tuple[tuple[LiteralString, ...], ...]] = (
     (
         f"CREATE TABLE {{schema}}.effects ({_ROWS})",
@@ -24,6 +26,7 @@ _STEPS: Final[tuple[tuple[LiteralString, ...], ...]] = (
     ),
     (f"CREATE TABLE {{schema}}.scopes ({_ROWS})",),
     (f"CREATE TABLE {{schema}}.grants ({_ROWS})", f"CREATE TABLE {{schema}}.checkpoint_heads ({_ROWS})"),
+    (f"CREATE INDEX effects_by_run ON {{schema}}.effects (({MARK}))",),
     (f"CREATE TABLE {{schema}}.memories ({_ROWS})",),
 )
 VERSION: Final = len(_STEPS)

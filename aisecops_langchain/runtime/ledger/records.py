@@ -118,6 +118,10 @@ class ApprovalRecord(Frozen):
     """Nanoseconds since the Unix epoch."""
     requires: tuple[ApprovalRequirement, ...] = ()
     """What a yes takes; none means the default requirement."""
+    parents: tuple[str, ...] = ()
+    """Ids of the events that led to it."""
+    recorded: bool = True
+    """Whether the log is known to tell of it; until then nobody may answer."""
     votes: tuple[Vote, ...] = ()
     """Every yes so far, each of a person who could give one."""
     escalated: tuple[str, ...] = ()

@@ -19,9 +19,14 @@ from types import TracebackType
 from typing import Final
 
 from aisecops_langchain.errors import LedgerError
+from aisecops_langchain.runtime.ledger.marks import mark_of
 from aisecops_langchain.runtime.ports import Change, Charge, Row, Table
 
 _ROWS: Final = "key TEXT PRIMARY KEY, state TEXT NOT NULL, body BLOB NOT NULL, seal TEXT NOT NULL"
+_REST: Final = 'substr(CAST(body AS TEXT), instr(CAST(body AS TEXT), \'"trace":"\') + 9)'
+_MARK: Final = f"substr({_REST}, 1, instr({_REST}, '\"') - 1)"
+_HAS_MARK: Final = 'instr(CAST(body AS TEXT), \'"trace":"\') > 0'
+"""What ``marks`` says, in SQL."""
 _SCHEMA: Final = f"""
 CREATE TABLE IF NOT EXISTS effects ({_ROWS});
 CREATE TABLE IF NOT EXISTS approvals ({_ROWS});
@@ -29,6 +34,7 @@ CREATE TABLE IF NOT EXISTS stops ({_ROWS});
 CREATE TABLE IF NOT EXISTS scopes ({_ROWS});
 CREATE TABLE IF NOT EXISTS grants ({_ROWS});
 CREATE TABLE IF NOT EXISTS checkpoint_heads ({_ROWS});
+CREATE INDEX IF NOT EXISTS effects_by_run ON effects ({_MARK}) WHERE {_HAS_MARK};
 CREATE TABLE IF NOT EXISTS memories ({_ROWS});
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 """
@@ -143,11 +149,16 @@ class SqliteLedger:
                 _roll_back(db)
         return applied
 
-    def scan(self, table: Table, *, state: str | None = None) -> Iterator[Row]:
-        """Yield the rows of a table, of one state if given."""
-        where, values = ("", ()) if state is None else (" WHERE state=?", (state,))
+    def scan(self, table: Table, *, state: str | None = None, trace: str | None = None) -> Iterator[Row]:
+        """Yield the rows of a table, of one state or one run if given."""
+        wanted: dict[str, str] = {}
+        if state is not None:
+            wanted["state=?"] = state
+        if trace is not None:
+            wanted[f"{_HAS_MARK} AND {_MARK}=?"] = mark_of(trace).decode()
+        where, values = " AND ".join(["TRUE", *wanted]), tuple(wanted.values())
         with self._lock, _faults_told():
-            query = f"SELECT key, state, body, seal FROM {table.value}{where} ORDER BY key"  # noqa: S608
+            query = f"SELECT key, state, body, seal FROM {table.value} WHERE {where} ORDER BY key"  # noqa: S608
             rows = self._usable().execute(query, values).fetchall()
         for row in rows:
             yield Row(table, *row)

@@ -1,0 +1,78 @@
+"""Sentences about content on its way in and out.
+
+Invariant: every word that comes from the log went through ``text``.
+"""
+
+from __future__ import annotations
+
+from functools import singledispatch
+
+from aisecops_langchain.domain.events import (
+    ContentAdmitted,
+    ContentBlocked,
+    ContentSanitized,
+    Event,
+    OutputAllowed,
+    OutputBlocked,
+    PromptAllowed,
+    PromptBlocked,
+)
+from aisecops_langchain.forensics.calls import Calls
+from aisecops_langchain.forensics.phrases import because, content, findings
+from aisecops_langchain.forensics.text import name, names
+
+
+@singledispatch
+def tell(event: Event, _: Calls) -> str:
+    """Tell one event.
+
+    Args:
+        event: The event.
+        _: The calls of its trace.
+
+    Returns:
+        One printable sentence.
+
+    Raises:
+        TypeError: If it is of another kind than these.
+    """
+    raise TypeError(f"no sentence for events of kind {name(event.kind)}")
+
+
+@tell.register
+def _(event: ContentAdmitted, _: Calls) -> str:
+    return f"{content(event)} was admitted unchanged{findings(event.findings)}"
+
+
+@tell.register
+def _(event: ContentSanitized, _: Calls) -> str:
+    actions = names(event.actions) or "changed"
+    return f"{content(event)} was {actions} before use{findings(event.findings)}"
+
+
+@tell.register
+def _(event: ContentBlocked, _: Calls) -> str:
+    return f"{content(event)} was withheld{findings(event.findings)}{because(event.reason)}"
+
+
+@tell.register
+def _(event: PromptAllowed, _: Calls) -> str:
+    return f"The prompt of user {name(event.principal.user)} was let through{findings(event.findings)}"
+
+
+@tell.register
+def _(event: PromptBlocked, _: Calls) -> str:
+    who = name(event.principal.user)
+    return f"The prompt of user {who} was refused{findings(event.findings)}{because(event.reason)}"
+
+
+@tell.register
+def _(event: OutputAllowed, _: Calls) -> str:
+    whole = "" if event.complete else ", until nobody listened any more"
+    done = f", {names(event.actions)}" if event.actions else ""
+    return f"The answer was let out as {event.label.integrity}{whole}{done}{findings(event.findings)}"
+
+
+@tell.register
+def _(event: OutputBlocked, _: Calls) -> str:
+    return f"The answer was withheld{findings(event.findings)}{because(event.reason)}"
