@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from aisecops_langchain.adapters.callbacks import AuditCallbackHandler
     from aisecops_langchain.adapters.checkpoints.saver import SealedCheckpointer
     from aisecops_langchain.adapters.core.acting import current_idempotency_key, current_scope
+    from aisecops_langchain.adapters.documents import SanitizingCompressor, SanitizingLoader, sanitize_documents
     from aisecops_langchain.adapters.doors.agent import governed_agent
     from aisecops_langchain.adapters.doors.chain import GovernedToolCalls
     from aisecops_langchain.adapters.doors.deep_agent import govern_deep_agent
@@ -21,8 +22,11 @@ if TYPE_CHECKING:
     from aisecops_langchain.adapters.doors.tool_node import GovernedToolNode
     from aisecops_langchain.adapters.doors.wrapped import govern_tools
     from aisecops_langchain.adapters.govern import after_guard, after_intake, after_planning, govern
+    from aisecops_langchain.adapters.guards.graph_streams import guarded_astream, guarded_stream
+    from aisecops_langchain.adapters.guards.runnables import OutputGuard, PromptGuard
     from aisecops_langchain.adapters.identity import LangGraphAuthIdentity, warrant_of
     from aisecops_langchain.adapters.mcp.interceptor import GovernanceInterceptor
+    from aisecops_langchain.adapters.memory.store import GovernedStore
     from aisecops_langchain.adapters.nodes.approval import ApprovalNode
     from aisecops_langchain.adapters.nodes.executor import ExecutorNode
     from aisecops_langchain.adapters.nodes.finish import FinishNode
@@ -57,6 +61,14 @@ _HOMES: Final = {
     "GovernanceInterceptor": "adapters.mcp.interceptor",
     "GovernanceState": "adapters.state",
     "Governor": "runtime.governor",
+    "OutputGuard": "adapters.guards.runnables",
+    "PromptGuard": "adapters.guards.runnables",
+    "guarded_stream": "adapters.guards.graph_streams",
+    "guarded_astream": "adapters.guards.graph_streams",
+    "sanitize_documents": "adapters.documents",
+    "SanitizingLoader": "adapters.documents",
+    "SanitizingCompressor": "adapters.documents",
+    "GovernedStore": "adapters.memory.store",
     "IntakeNode": "adapters.nodes.intake",
     "PlanningNode": "adapters.nodes.planning",
     "Policy": "policy",
@@ -103,6 +115,7 @@ __all__ = [
     "GovernanceInterceptor",
     "GovernanceMiddleware",
     "GovernanceState",
+    "GovernedStore",
     "GovernedToolCalls",
     "GovernedToolNode",
     "Governor",
@@ -110,11 +123,15 @@ __all__ = [
     "IntakeNode",
     "JwtIdentity",
     "LangGraphAuthIdentity",
+    "OutputGuard",
     "PlanningNode",
     "Policy",
     "PostgresLedger",
     "Principal",
+    "PromptGuard",
     "Sanitizer",
+    "SanitizingCompressor",
+    "SanitizingLoader",
     "SanitizingRetriever",
     "SealedCheckpointer",
     "StaticIdentity",
@@ -131,9 +148,12 @@ __all__ = [
     "govern_deep_agent",
     "govern_tools",
     "governed_agent",
+    "guarded_astream",
+    "guarded_stream",
     "load_policy",
     "open_under",
     "parse_policy",
+    "sanitize_documents",
     "subagent_tool",
     "verify_log",
     "warrant_of",

@@ -203,3 +203,7 @@ class QuarantineError(SanitizeError):
 
 class ContentBlockedError(SanitizeError):
     """Content was inspected and policy says that nothing of it may reach the model."""
+
+
+class MemoryAccessError(AisecopsError):
+    """A memory may not be written, or is not what was last written there."""

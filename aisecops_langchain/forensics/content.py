@@ -9,9 +9,12 @@ from collections import Counter
 
 from aisecops_langchain.domain.base import Frozen
 from aisecops_langchain.domain.events import (
+    AnyEvent,
     ContentAdmitted,
     ContentBlocked,
     ContentSanitized,
+    MemoryRead,
+    MemoryWritten,
     OutputAllowed,
     OutputBlocked,
     PromptAllowed,
@@ -20,10 +23,9 @@ from aisecops_langchain.domain.events import (
 from aisecops_langchain.domain.labels import Integrity, SourceKind
 from aisecops_langchain.forensics.trace import Trace
 
-_PASSED = (ContentAdmitted, PromptAllowed)
 _WITHHELD = (ContentBlocked, PromptBlocked)
-_INCOMING = (*_PASSED, ContentSanitized, *_WITHHELD)
-_INSPECTED = (*_INCOMING, OutputAllowed, OutputBlocked)
+_INCOMING = (ContentAdmitted, PromptAllowed, MemoryRead, ContentSanitized, *_WITHHELD)
+_INSPECTED = (*_INCOMING, MemoryWritten, OutputAllowed, OutputBlocked)
 
 
 class SourceCount(Frozen):
@@ -44,6 +46,10 @@ class FindingCount(Frozen):
     count: int
 
 
+def _is_unchanged(event: AnyEvent) -> bool:
+    return isinstance(event, ContentAdmitted | PromptAllowed) or (isinstance(event, MemoryRead) and not event.actions)
+
+
 def sources_of(trace: Trace) -> tuple[SourceCount, ...]:
     """Count incoming content.
 
@@ -55,7 +61,7 @@ def sources_of(trace: Trace) -> tuple[SourceCount, ...]:
     """
     incoming = [event for event in trace.events if isinstance(event, _INCOMING)]
     counts = Counter(
-        (event.label.integrity, event.source.kind, isinstance(event, _PASSED), isinstance(event, _WITHHELD))
+        (event.label.integrity, event.source.kind, _is_unchanged(event), isinstance(event, _WITHHELD))
         for event in incoming
     )
     groups = {(integrity, kind) for integrity, kind, _, _ in counts}

@@ -20,7 +20,8 @@ def person(approver: Approver) -> str:
 def content(event: ContentAdmitted | ContentSanitized | ContentBlocked) -> str:
     """Name a piece of content by its door, with its trust and size."""
     kind = event.source.kind.value.replace("_", " ").capitalize()
-    return f"{kind} {name(event.source.name)} ({event.label.integrity}, {event.size} characters)"
+    beside = f", and {names(event.uninspected)} that nobody read" if event.uninspected else ""
+    return f"{kind} {name(event.source.name)} ({event.label.integrity}, {event.size} characters{beside})"
 
 
 def findings(found: Iterable[FindingRecord]) -> str:

@@ -11,13 +11,13 @@ from typing import Final
 
 from aisecops_langchain.domain.events import AnyEvent
 from aisecops_langchain.forensics.calls import Calls
-from aisecops_langchain.forensics.sentences import approvals, content, decisions, execution, runs
+from aisecops_langchain.forensics.sentences import approvals, content, decisions, execution, memory, runs
 from aisecops_langchain.forensics.text import name
 from aisecops_langchain.forensics.trace import Trace
 
 _SENTENCES: Final[dict[type, Callable[..., str]]] = {
     kind: sentence
-    for theme in (runs, content, decisions, approvals, execution)
+    for theme in (runs, content, memory, decisions, approvals, execution)
     for kind, sentence in theme.tell.registry.items()
     if kind is not object
 }

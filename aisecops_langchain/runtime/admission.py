@@ -6,12 +6,12 @@ content itself can lower its trust, never raise it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from aisecops_langchain.canonical import JsonValue
+from aisecops_langchain.canonical import JsonValue, digest_text
 from aisecops_langchain.domain.effects import ResultProfile
 from aisecops_langchain.domain.events import (
     ContentAdmitted,
@@ -30,7 +30,8 @@ from aisecops_langchain.runtime.content.pseudonyms import ThreadVeil
 from aisecops_langchain.runtime.content.quarantine import Quarantine
 from aisecops_langchain.runtime.plans.reference import context_name
 from aisecops_langchain.runtime.recorder import Recorder
-from aisecops_langchain.sanitize import Sanitized, SanitizedValue, Sanitizer, content_text
+from aisecops_langchain.sanitize import Finding, Sanitized, SanitizedValue, Sanitizer, content_text
+from aisecops_langchain.sanitize.flow import TextFlow
 
 _REMEMBERED: Final = 4096
 """Sources with findings that are remembered, for those who have to decide on what came of them."""
@@ -51,12 +52,14 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class AdmittedValue:
-    """Structured content after inspection."""
+    """A structured value after inspection; the fields are those of ``Admitted``."""
 
     value: JsonValue
-    """What may be passed on."""
+    label: Label
     changed: bool
     blocked: bool
+    event: str
+    """Id of the event that records it; empty where it passed unchanged and nothing was found in it."""
 
 
 class Admission:
@@ -113,6 +116,7 @@ class Admission:
         parents: tuple[str, ...] = (),
         carried: Label | None = None,
         results: ResultProfile | None = None,
+        uninspected: tuple[str, ...] = (),
     ) -> Admitted:
         """Inspect one piece of content.
 
@@ -125,6 +129,7 @@ class Admission:
             parents: Ids of the events that brought it.
             carried: The label that an agent's words proved to bring along, instead of that of their door.
             results: What policy says of a tool's result.
+            uninspected: Types of what came along and cannot be read as text.
 
         Returns:
             What may be passed on, and its label.
@@ -134,31 +139,13 @@ class Admission:
             QuarantineError: If it was withheld, and could not be kept.
             AuditWriteError: If that could not be recorded.
         """
-        with self._veiled(scope) as veil:
-            found = self.sanitizer.sanitize_text(text, channel=kind, redact_pii=redact_pii, veil=veil)
+        found = self.inspect(text, scope, kind=kind, redact_pii=redact_pii)
         source = Source(kind=kind, name=name, digest=found.raw_digest)
         label = _label(source, results, found) if carried is None else _through(carried, source)
-        facts = self._facts(found, source, label, text)
+        facts = self._facts(found, source, label, text) | {"parents": parents, "uninspected": uninspected}
         self._remember(source, facts["findings"])
-        record = self._recorder.record
-        identity = (kind.value, name, found.raw_digest)
-        if found.blocked:
-            blocked = PromptBlocked if kind is SourceKind.USER_PROMPT else ContentBlocked
-            event = record(blocked, scope, *identity, parents=parents, reason=_why(found), **facts)
-        elif found.changed:
-            changed = {"clean_digest": found.clean_digest, "actions": found.actions}
-            event = record(ContentSanitized, scope, *identity, parents=parents, **changed, **facts)
-        elif kind is not SourceKind.USER_PROMPT:
-            event = record(ContentAdmitted, scope, *identity, parents=parents, **facts)
-        if kind is SourceKind.USER_PROMPT and not found.blocked:
-            event = record(PromptAllowed, scope, *identity, parents=parents, **facts)
+        event = self._tell(found, scope, (kind.value, name, found.raw_digest, *uninspected), facts)
         return Admitted(text=found.text, label=label, changed=found.changed, blocked=found.blocked, event=event)
-
-    def _remember(self, source: Source, findings: tuple[FindingRecord, ...]) -> None:
-        if findings:
-            if len(self._found) >= _REMEMBERED:
-                self._found.clear()
-            self._found[source.digest] = findings
 
     def admit_value(
         self,
@@ -170,9 +157,9 @@ class Admission:
         redact_pii: bool = False,
         parents: tuple[str, ...] = (),
     ) -> AdmittedValue:
-        """Inspect structured content that stands beside a text, such as a document's metadata.
+        """Inspect structured content that stands beside a text, such as a document's metadata or a result's artifact.
 
-        What passes unchanged is told by the event of the text; only what was changed or withheld has its own.
+        What passes unchanged is told by the event of the text; it has one of its own only if something was found in it.
 
         Args:
             value: Plain JSON.
@@ -192,18 +179,31 @@ class Admission:
         """
         with self._veiled(scope) as veil:
             found = self.sanitizer.sanitize_value(value, channel=kind, redact_pii=redact_pii, veil=veil)
+        source = Source(kind=kind, name=name, digest=found.raw_digest)
+        label, event = label_for(source), ""
         if found.changed or found.findings:
-            source = Source(kind=kind, name=name, digest=found.raw_digest)
-            facts = self._facts(found, source, label_for(source), content_text(value))
-            identity = (kind.value, name, found.raw_digest)
-            if found.blocked:
-                self._recorder.record(ContentBlocked, scope, *identity, parents=parents, reason=_why(found), **facts)
-            elif found.changed:
-                changed = {"clean_digest": found.clean_digest, "actions": found.actions}
-                self._recorder.record(ContentSanitized, scope, *identity, parents=parents, **changed, **facts)
-            else:
-                self._recorder.record(ContentAdmitted, scope, *identity, parents=parents, **facts)
-        return AdmittedValue(value=found.value, changed=found.changed, blocked=found.blocked)
+            facts = self._facts(found, source, label, content_text(value)) | {"parents": parents}
+            event = self._tell(found, scope, (kind.value, name, found.raw_digest), facts)
+        return AdmittedValue(value=found.value, label=label, changed=found.changed, blocked=found.blocked, event=event)
+
+    def inspect(self, text: str, scope: Scope, *, kind: SourceKind, redact_pii: bool = False) -> Sanitized:
+        """Inspect a text without a record of it, which whoever asks must see to: ``account`` makes one.
+
+        Args:
+            text: The raw content.
+            scope: Where it is.
+            kind: The door it comes through.
+            redact_pii: Whether personal data is to be taken out of it.
+
+        Returns:
+            What was found, and what may be passed on.
+
+        Raises:
+            SanitizeError: If it could not be inspected.
+            LedgerError: If what its stand-ins stand for could not be kept.
+        """
+        with self._veiled(scope) as veil:
+            return self.sanitizer.sanitize_text(text, channel=kind, redact_pii=redact_pii, veil=veil)
 
     def release(self, text: str, scope: Scope, *, name: str, label: Label) -> Admitted:
         """Inspect the model's final words on their way out.
@@ -222,19 +222,56 @@ class Admission:
             QuarantineError: If it was withheld, and could not be kept.
             AuditWriteError: If that could not be recorded.
         """
-        with self._veiled(scope) as veil:
-            found = self.sanitizer.sanitize_text(text, channel=SourceKind.OUTPUT, veil=veil)
+        found = self.inspect(text, scope, kind=SourceKind.OUTPUT)
         source = Source(kind=SourceKind.AGENT_MESSAGE, name=name, digest=found.raw_digest)
         facts = self._facts(found, source, label, text)
         identity = (found.raw_digest, context_name(label))  # the same words on other grounds are another fact
         if found.blocked:
-            event = self._recorder.record(OutputBlocked, scope, *identity, reason=_why(found), **facts)
+            event = self._recorder.record(OutputBlocked, scope, *identity, reason=_why(found.findings), **facts)
         else:
             clean = found.clean_digest if found.changed else ""
             event = self._recorder.record(
                 OutputAllowed, scope, *identity, clean_digest=clean, actions=found.actions, **facts
             )
         return Admitted(text=found.text, label=label, changed=found.changed, blocked=found.blocked, event=event)
+
+    def account(
+        self, text: str, flow: TextFlow, scope: Scope, *, name: str, label: Label, complete: bool = True
+    ) -> str:
+        """Record what became of words that went out piece by piece.
+
+        Args:
+            text: All of them, as far as they came.
+            flow: What let them out.
+            scope: Where.
+            name: Who speaks.
+            label: Join of everything that the words may depend on.
+            complete: Whether they were listened to until their end.
+
+        Returns:
+            Id of the event.
+
+        Raises:
+            QuarantineError: If they were withheld, and could not be kept.
+            AuditWriteError: If that could not be recorded.
+        """
+        digest = digest_text("content", text)
+        source = Source(kind=SourceKind.AGENT_MESSAGE, name=name, digest=digest)
+        kept = flow.closed and self._keep(digest, text)
+        findings = tuple(finding.record() for finding in flow.findings)
+        facts: dict[str, Any] = {
+            "source": source,
+            "label": label,
+            "size": len(text),
+            "findings": findings,
+            "kept": kept,
+        }
+        if flow.closed:
+            reason = _why(flow.findings)
+            return self._recorder.record(OutputBlocked, scope, "piecewise", digest, reason=reason, **facts)
+        clean = digest_text("content", "".join(flow.shown)) if flow.actions else ""
+        facts |= {"clean_digest": clean, "actions": tuple(flow.actions), "complete": complete}
+        return self._recorder.record(OutputAllowed, scope, "piecewise", digest, **facts)
 
     @contextmanager
     def _veiled(self, scope: Scope) -> Iterator[ThreadVeil | None]:
@@ -244,15 +281,36 @@ class Admission:
         if veil is not None:
             veil.keep()
 
+    def _tell(
+        self, found: Sanitized | SanitizedValue, scope: Scope, identity: tuple[str, ...], facts: dict[str, Any]
+    ) -> str:
+        """Record what became of content; a prompt that was changed has two events, of which the last counts."""
+        record, is_prompt = self._recorder.record, facts["source"].kind is SourceKind.USER_PROMPT
+        if found.blocked:
+            blocked = PromptBlocked if is_prompt else ContentBlocked
+            return record(blocked, scope, *identity, reason=_why(found.findings), **facts)
+        event = ""
+        if found.changed:
+            changed = facts | {"clean_digest": found.clean_digest, "actions": found.actions}
+            event = record(ContentSanitized, scope, *identity, **changed)
+        elif not is_prompt:
+            event = record(ContentAdmitted, scope, *identity, **facts)
+        return record(PromptAllowed, scope, *identity, **facts) if is_prompt else event
+
     def _facts(self, found: Sanitized | SanitizedValue, source: Source, label: Label, raw: str) -> dict[str, Any]:
         """Collect what every event says, and keep what was withheld before one can say so."""
         withheld = found.blocked or "quarantined" in found.actions
-        kept = (
-            self._quarantine.keep(found.raw_digest, raw)
-            if withheld and self._keeps and self._quarantine is not None
-            else False
-        )
+        kept = withheld and self._keep(found.raw_digest, raw)
         return {"source": source, "label": label, "size": len(raw), "kept": kept, **_seen(found)}
+
+    def _keep(self, digest: str, raw: str) -> bool:
+        return self._keeps and self._quarantine is not None and self._quarantine.keep(digest, raw)
+
+    def _remember(self, source: Source, findings: tuple[FindingRecord, ...]) -> None:
+        if findings:
+            if len(self._found) >= _REMEMBERED:
+                self._found.clear()
+            self._found[source.digest] = findings
 
 
 def _through(carried: Label, source: Source) -> Label:
@@ -278,7 +336,7 @@ def _seen(found: Sanitized | SanitizedValue) -> dict[str, tuple[FindingRecord, .
     }
 
 
-def _why(found: Sanitized | SanitizedValue) -> str:
-    if not found.findings:
+def _why(findings: Sequence[Finding]) -> str:
+    if not findings:
         return "not inspected"
-    return "findings: " + ", ".join(sorted({item.rule for item in found.findings}))
+    return "findings: " + ", ".join(sorted({item.rule for item in findings}))

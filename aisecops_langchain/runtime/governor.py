@@ -46,6 +46,7 @@ from aisecops_langchain.runtime.effects.reconcile import (
 from aisecops_langchain.runtime.effects.rows import Effects
 from aisecops_langchain.runtime.effects.terms import TermSheet
 from aisecops_langchain.runtime.grants.service import StandingGrants
+from aisecops_langchain.runtime.memory.service import Memories
 from aisecops_langchain.runtime.opening import PolicySource, load, open_stores, today_in
 from aisecops_langchain.runtime.plans.planner import Planner
 from aisecops_langchain.runtime.plans.tasks import FixedScopes, TaskReader
@@ -84,6 +85,7 @@ class Governor:
         policy: The policy in force; ``reload`` brings another one into force.
         recorder: Writes events.
         admission: Lets content in.
+        memories: Seals what goes into long-term memory, and recognises what comes out.
         planner: Makes plans.
         gate: Decides and issues permits.
         approvals: Asks people.
@@ -134,6 +136,7 @@ class Governor:
         inspector, veil = self._inspectors.of(policy), self.pseudonyms.veil
         self.admission = Admission(inspector, self.recorder, quarantine=quarantine, veil=veil)
         self.admission.adopt(inspector, keep=self._policy.inspection.keep_quarantined)
+        self.memories = Memories(ledger, self.recorder, sealer, lambda: self.admission.sanitizer)
         self.spotlights = Spotlights(self._policy, sealer, self.recorder)
         tasks = TaskReader(scope_extractor or KeywordScope(), self._policy, FixedScopes(ledger, sealer))
         self.planner = Planner(

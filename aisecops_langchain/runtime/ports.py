@@ -162,6 +162,7 @@ class Table(StrEnum):
     GRANTS = "grants"
     CHECKPOINTS = "checkpoint_heads"
     PSEUDONYMS = "pseudonyms"
+    MEMORIES = "memories"
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,18 @@ def exceeded_bound(value: object, *, max_depth: int, max_nodes: int, max_chars: 
     return None
 
 
+def text_size(value: JsonValue) -> int:
+    """Count the characters of all texts of a value, keys included.
+
+    Args:
+        value: A plain JSON value within bounds.
+
+    Returns:
+        Their number.
+    """
+    return sum(len(item) for _depth, item in walk(value) if isinstance(item, str))
+
+
 def digest_value(value: JsonValue) -> str:
     """Return the digest of a value as content; the same text has the same digest alone and as a value.
 

@@ -10,16 +10,23 @@ import blockbuster
 import pytest
 from adapter_kit import APPROVE, open_governor, says
 from langchain.agents import create_agent
+from langchain_core.language_models import GenericFakeChatModel
+from langchain_core.messages import AIMessage
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.store.memory import InMemoryStore
 from langgraph.types import Command
 
 from aisecops_langchain import (
     GovernanceMiddleware,
+    GovernedStore,
     Governor,
+    OutputGuard,
     Principal,
+    PromptGuard,
     govern,
     govern_deep_agent,
+    guarded_astream,
     subagent_tool,
     warrant_of,
 )
@@ -139,3 +146,16 @@ async def test_a_deep_agent_does_not_block(governor: Governor, watched: None) ->
     model = ScriptedChatModel(script=[turn], repeat_last=True)
     await drive(govern_deep_agent(model, TOOLS, governor=governor, principal=CLERK, checkpointer=InMemorySaver()))
     assert sorted(RAN) == ["asked", "broken", "fine"]
+
+
+async def test_memory_guards_and_guarded_streams_do_not_block(governor: Governor) -> None:
+    store = GovernedStore(InMemoryStore(), governor, principal=CLERK)
+    await store.aput(("notes",), "tea", {"text": "Jo likes tea."})
+    assert await store.aget(("notes",), "tea") is not None
+    assert len(await store.asearch(("notes",))) == 1
+    guard = OutputGuard(governor, hold=64)
+    assert await (PromptGuard(governor) | guard).ainvoke("fine") == "fine"
+    model = GenericFakeChatModel(messages=(AIMessage("The invoice was paid. " * 20) for _ in range(2)))
+    assert len([part async for part in (model | guard).astream("go")]) > 3
+    graph = govern(model, [], governor=governor, principal=CLERK)
+    assert [part async for part in guarded_astream(graph, says("go"), guard=guard)]

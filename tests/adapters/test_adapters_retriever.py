@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
@@ -11,13 +13,23 @@ from typing import Any
 import pytest
 from adapter_kit import Driver, log_bytes, open_governor, read_events
 from langchain_community.retrievers import BM25Retriever
+from langchain_core.document_loaders import BaseLoader
 from langchain_core.documents import Document
+from langchain_core.embeddings import DeterministicFakeEmbedding
+from langchain_core.vectorstores import InMemoryVectorStore
 from retriever_kit import CLEAN, MARK, POISON, Failing, found, wrap
 
-from aisecops_langchain import Governor, Sanitizer, SanitizingRetriever
+from aisecops_langchain import (
+    Governor,
+    Sanitizer,
+    SanitizingCompressor,
+    SanitizingLoader,
+    SanitizingRetriever,
+    sanitize_documents,
+)
 from aisecops_langchain.canonical import digest_text
 from aisecops_langchain.domain.labels import SourceKind
-from aisecops_langchain.errors import AisecopsError, ContentBlockedError
+from aisecops_langchain.errors import AisecopsError, ContentBlockedError, SanitizeError
 from aisecops_langchain.sanitize.config import Action, SanitizeConfig, SeverityActions
 
 
@@ -176,16 +188,14 @@ async def test_blocked_content_raises(bare: Driver, tmp_path: Path, governed: bo
     with open_governor(tmp_path / "strict", sanitizer=blocking()) as governor:
         with pytest.raises(ContentBlockedError):
             await found(bare, wrap(document, governor=governor))
-        if where == "content":
-            assert "content_blocked" in [event.kind for event in read_events(governor)]
-
-
-async def test_blocked_metadata_is_recorded(bare: Driver, tmp_path: Path) -> None:
-    document = Document(page_content="x", metadata={"t": POISON})
-    with open_governor(tmp_path / "strict", sanitizer=blocking()) as governor:
-        with pytest.raises(ContentBlockedError):
-            await found(bare, wrap(document, governor=governor))
         assert "content_blocked" in [event.kind for event in read_events(governor)]
+
+
+async def test_what_was_cleaned_out_of_metadata_is_recorded(bare: Driver, governor: Governor) -> None:
+    await found(bare, wrap(Document(id="d1", page_content="x", metadata={"t": POISON, "n": 1}), governor=governor))
+    (event,) = [event for event in read_events(governor) if event.kind == "content_sanitized"]
+    assert event.source.name == "d1"
+    assert event.findings
 
 
 async def test_a_governors_own_sanitizer_also_cleans_metadata(bare: Driver, tmp_path: Path) -> None:
@@ -215,3 +225,59 @@ async def test_personal_data_is_redacted_offline(
     assert cleaned.page_content.startswith("Write to ")
     (kept,) = await found(bare, wrap(document, **kw))
     assert kept.page_content == f"Write to {mail}."
+
+
+# --- other ways in ----------------------------------------------------------------------------------------------------
+
+
+class Shelf(BaseLoader):
+    """Loads a poisoned document and a clean one, one by one."""
+
+    def lazy_load(self) -> Iterator[Document]:
+        """Yield both."""
+        yield Document(page_content=POISON, metadata={"source": "a.md"})
+        yield Document(page_content=CLEAN, metadata={"source": "b.md", "note": POISON})
+
+
+async def test_a_loader_gives_inspected_documents_one_by_one(bare: Driver, kw: dict[str, Any]) -> None:
+    loader = SanitizingLoader(Shelf(), **kw)
+    loaded = [item async for item in loader.alazy_load()] if bare.is_async else await asyncio.to_thread(loader.load)
+    assert MARK not in repr(loaded)
+    assert loaded[1].page_content == CLEAN
+    assert [document.metadata["aisecops"]["integrity"] for document in loaded] == ["untrusted", "untrusted"]
+
+
+async def test_a_compressor_inspects_what_a_retriever_found(bare: Driver, kw: dict[str, Any]) -> None:
+    compressor, documents = SanitizingCompressor(**kw), [Document(page_content=POISON), Document(page_content=CLEAN)]
+    if bare.is_async:
+        shown = await compressor.acompress_documents(documents, "q")
+    else:
+        shown = await asyncio.to_thread(compressor.compress_documents, documents, "q")
+    assert MARK not in repr(shown)
+    assert shown[1].page_content == CLEAN
+
+
+async def test_documents_of_a_vector_store_are_inspected_and_recorded(governor: Governor) -> None:
+    store = InMemoryVectorStore(DeterministicFakeEmbedding(size=4))
+    store.add_documents([Document(id="same", page_content=POISON), Document(page_content=CLEAN)])
+    shown = sanitize_documents(store.similarity_search("invoices", k=2), governor=governor)
+    assert len(shown) == 2
+    assert MARK not in repr(shown)
+    assert "content_sanitized" in [event.kind for event in read_events(governor)]
+
+
+def test_documents_with_one_id_stay_two_documents() -> None:
+    found = [Document(id="same", page_content=CLEAN), Document(id="same", page_content="other")]
+    assert [document.page_content for document in sanitize_documents(found)] == [CLEAN, "other"]
+
+
+@pytest.mark.parametrize("content", [b"bytes", None, 7])
+def test_a_document_without_text_is_refused(content: Any) -> None:
+    with pytest.raises(SanitizeError):
+        sanitize_documents([Document.model_construct(page_content=content, metadata={}, id=None)])
+
+
+def test_a_document_of_fifty_megabytes_is_withheld_unseen() -> None:
+    (shown,) = sanitize_documents([Document(page_content="x" * 50_000_000, metadata={"m": "y" * 50_000_000})])
+    assert len(shown.page_content) < 100
+    assert len(repr(shown.metadata)) < 1000

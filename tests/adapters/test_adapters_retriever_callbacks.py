@@ -142,16 +142,6 @@ class TestStandard(RetrieversIntegrationTests):
         """A query."""
         return "invoices"
 
-    @pytest.mark.xfail(reason="The number of results is set on the retriever that is wrapped.", strict=False)
-    def test_k_constructor_param(self) -> None:
-        """Leave the number of results to what is wrapped."""
-        raise NotImplementedError
-
-    @pytest.mark.xfail(reason="The number of results is set on the retriever that is wrapped.", strict=False)
-    def test_invoke_with_k_kwarg(self, retriever: BaseRetriever) -> None:
-        """Leave the number of results to what is wrapped."""
-        raise NotImplementedError
-
 
 def test_a_misspelt_parameter_is_refused(governor: Governor) -> None:
     """Whoever misspells ``governor`` must not get a retriever that records nothing."""

@@ -86,7 +86,7 @@ def test_arguments_that_the_log_does_not_hold_are_not_invented() -> None:
 def _poisoned(value: object, text: str) -> object:
     """Replace every free text in an event's data, keeping what the schema fixes."""
     fixed = {"kind", "v", "time", "expires_at", "effect", "stage", "integrity", "confidentiality", "outcome", "trace"}
-    fixed |= {"stop", "resolver", "why"}
+    fixed |= {"stop", "resolver", "why", "access"}
     if isinstance(value, dict):
         return {key: item if key in fixed else _poisoned(item, text) for key, item in value.items()}
     if isinstance(value, list):
@@ -134,6 +134,7 @@ def every_kind() -> list[AnyEvent]:
         "reasons": (),
         "rules": ("r",),
     }
+    shared |= {"memory": "m", "access": "write"}
     counts = dict.fromkeys(("epoch", "stopped", "running", "unknown", "ran", "failed"), 1)
     shared |= {"claims": CLAIMS, "warrant": "w", "stop": "agent", "target": "clerk", "by": "bob", **counts}
     shared |= {"bundle": "b", "previous": "sha256:p", "fault": "why", "content": "sha256:c"}

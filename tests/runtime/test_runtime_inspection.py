@@ -123,7 +123,16 @@ def test_withheld_values_can_be_read_back_too(opened):
     assert admitted.blocked
     (event,) = events(governor)
     assert event.kind == "content_blocked"
+    assert admitted.event == event.id
     assert ATTACK in governor.quarantine.read(event.source.digest)
+
+
+def test_a_value_in_which_nothing_is_found_leaves_no_event_but_has_a_label(opened):
+    governor = opened()
+    scope = governor.scope(trace="ab" * 16, thread="t", checkpoint_ns="", principal=CLERK)
+    admitted = governor.admission.admit_value({"title": "Rates"}, scope, kind=SourceKind.RETRIEVAL_CHUNK, name="doc")
+    assert (admitted.changed, admitted.event, events(governor)) == (False, "", [])
+    assert {source.name for source in admitted.label.sources} == {"doc"}
 
 
 def test_nothing_is_kept_where_policy_says_so(opened):

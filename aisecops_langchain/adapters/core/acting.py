@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from aisecops_langchain.canonical import digest_texts
-from aisecops_langchain.domain.labels import Label
+from aisecops_langchain.domain.labels import Label, join_all
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.errors import ConfigurationError
 
@@ -36,6 +36,12 @@ class Acting:
     definition: str = ""
     """Digest of the tool's definition that the permit is for."""
     _claims: Iterator[int] = field(default_factory=count, compare=False, repr=False)
+    read: list[Label] = field(default_factory=list, compare=False)
+    """Labels of what the tool read from memory so far; they reach the label of its result."""
+
+    def based_on(self) -> Label:
+        """Join everything that what the tool writes may depend on."""
+        return join_all((self.label, *self.read))
 
     def claim(self) -> bool:
         """Take the call over, for whoever carries it on to another process: true for the first one only."""

@@ -26,7 +26,7 @@ from aisecops_langchain.adapters.tools.governed import GovernedTool
 from aisecops_langchain.adapters.tools.keys import require_key
 from aisecops_langchain.adapters.translate import error_message, refusal
 from aisecops_langchain.canonical import digest_text
-from aisecops_langchain.domain.labels import NEUTRAL, join_all
+from aisecops_langchain.domain.labels import NEUTRAL, Label, join_all
 from aisecops_langchain.errors import AisecopsError, PermitError
 from aisecops_langchain.provenance import UNKNOWN_SENDER, SealedLabel
 from aisecops_langchain.runtime.effects import carrier
@@ -59,6 +59,8 @@ class _Started:
     tool: GovernedTool
     terms: Terms
     running: Running
+    read: list[Label] = field(default_factory=list)
+    """Labels of what the tool reads from memory."""
 
 
 class Carrier:
@@ -174,6 +176,7 @@ class Carrier:
             tool=binding.tool,
             call=binding.call,
             definition=binding.tool_definition,
+            read=started.read,
         )
 
     def _never_called(self, started: _Started | Carried) -> None:
@@ -197,6 +200,7 @@ class Carrier:
             profile.results,
             ride=self._ride,
             messages_key=self._messages_key,
+            read=started.read,
         )
         try:
             shown = inspection.of(output)

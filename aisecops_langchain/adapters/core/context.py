@@ -22,6 +22,7 @@ from aisecops_langchain.adapters.translate import (
     proposals_of,
     refusal,
     text_of,
+    uninspected_in,
     with_text,
 )
 from aisecops_langchain.canonical import digest_text
@@ -200,13 +201,16 @@ def inspected(governor: Governor, place: Place, message: BaseMessage) -> tuple[B
     kind = kind if kind is SourceKind.TOOL_RESULT else SourceKind.AGENT_MESSAGE
     labels: list[Label] = []
 
-    def inspect(text: str) -> str:
+    def inspect(text: str, uninspected: tuple[str, ...] = ()) -> str:
         admitted = governor.admission.admit(
-            text, place.scope, kind=kind, name=f"unlabelled {message.type} message"[:64]
+            text, place.scope, kind=kind, name=f"unlabelled {message.type} message"[:64], uninspected=uninspected
         )
         labels.append(admitted.label)
         return admitted.text
 
     shown = with_text(message, inspect)
+    beside = uninspected_in(message)
+    if beside or not labels:
+        inspect("", beside)
     label = join_all(labels)
     return shown, label.model_copy(update={"integrity": Integrity.UNTRUSTED})

@@ -5,6 +5,7 @@ Invariant: every message in a tool's output was inspected and carries a sealed l
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +18,7 @@ from aisecops_langchain.adapters.core.place import Place
 from aisecops_langchain.adapters.doors.subagent import carried
 from aisecops_langchain.adapters.nodes.orders import Reading
 from aisecops_langchain.adapters.state import MESSAGES
-from aisecops_langchain.adapters.translate import structure_of, text_of, with_text
+from aisecops_langchain.adapters.translate import plain_artifact, structure_of, text_of, uninspected_in, with_text
 from aisecops_langchain.domain.decision import Obligation
 from aisecops_langchain.domain.effects import ResultProfile
 from aisecops_langchain.domain.labels import Label, SourceKind, join_all
@@ -38,6 +39,7 @@ class Inspection:
         results: What policy says of the tool's results.
         ride: Whether labels are put on the messages themselves.
         messages_key: The channel in which updates of state carry messages.
+        read: Labels of what the tool read from memory.
 
     Attributes:
         labels: Sealed labels, by content.
@@ -55,6 +57,7 @@ class Inspection:
         *,
         ride: bool = False,
         messages_key: str = MESSAGES,
+        read: Sequence[Label] = (),
     ) -> None:
         self._governor = governor
         self._place = place
@@ -63,6 +66,7 @@ class Inspection:
         self._results = results
         self._ride = ride
         self._messages_key = messages_key
+        self._read = read
         self._redact = Obligation.REDACT_PII_IN_RESULT in running.record.obligations
         self.labels: dict[str, SealedLabel] = {}
         self.seen: list[Label] = []
@@ -100,7 +104,7 @@ class Inspection:
         sent = carried(self._governor, message, artifact, recipient=recipient_of(running.permit.id))
         own = sent is None and self._is_result(message)
 
-        def inspect(text: str) -> str:
+        def inspect(text: str, uninspected: tuple[str, ...] = ()) -> str:
             admitted = self._governor.admission.admit(
                 text,
                 running.binding.scope,
@@ -110,20 +114,43 @@ class Inspection:
                 parents=(running.event,),
                 carried=None if sent is None else sent.label,
                 results=self._results if own else None,
+                uninspected=uninspected,
             )
             self.raw.append(text)
             labels.append(admitted.label)
             return admitted.text
 
         shown = with_text(message, inspect)
-        if not labels:  # nothing but pictures, say: they still came from the tool
-            inspect("")
-        label = join_all(labels)
+        shown, unread = self._with_artifact(shown, is_sealed=sent is not None)
+        beside = (*uninspected_in(message), *unread)
+        if beside or not labels:  # pictures, say: nobody read them, but they came from the tool
+            inspect("", beside)
+        label = join_all((*labels, *self._read))
         self.seen.append(label)
         fields = self._fields(message) if own else ()
         entry = sealed(self._governor, self._place, shown, label, fields)
         self.labels |= entry
         return riding(shown, entry) if self._ride else shown
+
+    def _with_artifact(self, message: BaseMessage, *, is_sealed: bool) -> tuple[BaseMessage, tuple[str, ...]]:
+        """Inspect what no model is shown, but programs read; data is cleaned, and anything else passes with a note."""
+        artifact = message.artifact if isinstance(message, ToolMessage) else None
+        if artifact is None or is_sealed:
+            return message, ()
+        try:
+            plain = plain_artifact(artifact)
+        except SanitizeError:
+            return message, ("artifact",)
+        running = self._running
+        admitted = self._governor.admission.admit_value(
+            plain,
+            running.binding.scope,
+            kind=SourceKind.TOOL_RESULT,
+            name=running.binding.tool,
+            redact_pii=self._redact,
+            parents=(running.event,),
+        )
+        return (message.model_copy(update={"artifact": admitted.value}) if admitted.changed else message), ()
 
     def _is_result(self, message: BaseMessage) -> bool:
         """Whether a message is the tool's answer to this call, and not something else that it put into state."""

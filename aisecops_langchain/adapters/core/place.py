@@ -95,7 +95,7 @@ def locate(
         trace=trace,
         thread=thread or f"run-{trace}",
         checkpoint_ns=_outer(info.checkpoint_ns, 1 + inside),
-        principal=_principal(principal, config),
+        principal=principal_in(principal, config),
     )
     messages = state.get(MESSAGES)
     return Place(scope, info.task_id, can_pause, messages if isinstance(messages, list) else [], memory)
@@ -131,7 +131,7 @@ def locate_call(
         trace=digest("trace", [str(thread), turn])[7:39],
         thread=str(thread),
         checkpoint_ns="" if info is None else _outer(info.checkpoint_ns, 1),
-        principal=_principal(principal, config),
+        principal=principal_in(principal, config),
     )
     return Place(scope, turn, can_pause, [message], {})
 
@@ -178,7 +178,7 @@ def within_call(otherwise: PrincipalSource) -> PrincipalSource:
 
     def who(config: RunnableConfig) -> Principal:
         now = call_under_way()
-        return _principal(otherwise, config) if now is None else now.scope.principal
+        return principal_in(otherwise, config) if now is None else now.scope.principal
 
     return who
 
@@ -207,7 +207,41 @@ def traced(config: RunnableConfig | None, place: Place) -> RunnableConfig:
     return {**base, "metadata": {**base.get("metadata", {}), TRACE_METADATA: place.scope.trace}}
 
 
-def _principal(source: PrincipalSource, config: RunnableConfig) -> Principal:
+def scope_of_run(governor: Governor, principal: Principal, config: RunnableConfig, *, otherwise: str) -> Scope:
+    """Name the place that something outside the governance nodes runs in, such as a chain or a node of your own.
+
+    Args:
+        governor: Knows the policy in force.
+        principal: Who acts.
+        config: The configuration it runs with.
+        otherwise: The trace, if it runs in no governed one.
+
+    Returns:
+        The scope.
+    """
+    known = {**config.get("configurable", {}), **config.get("metadata", {})}
+    trace = str(known.get(TRACE_METADATA) or otherwise)
+    return governor.scope(
+        trace=trace,
+        thread=str(known.get("thread_id") or f"run-{trace}"),
+        checkpoint_ns=str(known.get("langgraph_checkpoint_ns") or "").rpartition("|")[0],
+        principal=principal,
+    )
+
+
+def principal_in(source: PrincipalSource, config: RunnableConfig) -> Principal:
+    """Tell who acts.
+
+    Args:
+        source: Who acts, or how to tell.
+        config: The configuration of the run.
+
+    Returns:
+        The principal.
+
+    Raises:
+        ConfigurationError: If nobody can be named.
+    """
     found = source if isinstance(source, Principal) else source(config)
     if not isinstance(found, Principal):
         raise ConfigurationError("nobody can be named as principal", expected="a Principal", got=type(found).__name__)

@@ -15,8 +15,9 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.prebuilt import ToolNode
 
-from aisecops_langchain.adapters.core.place import ApproverSource, PrincipalSource
+from aisecops_langchain.adapters.core.place import ApproverSource, PrincipalSource, acting_for
 from aisecops_langchain.adapters.doors.middleware import GovernanceMiddleware
+from aisecops_langchain.adapters.memory.store import as_governed
 from aisecops_langchain.adapters.nodes.approval import ApprovalFormat
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.runtime.governor import Governor
@@ -53,7 +54,7 @@ def governed_agent(
         approval_format: How questions and answers look: ``hitl`` as chat interfaces show them, or ``agent_inbox``.
         system_prompt: The agent's own instructions.
         middleware: Other middleware; it stands outside governance.
-        **options: Everything else that ``create_agent`` takes.
+        **options: Everything else that ``create_agent`` takes; a ``store`` is governed, too.
 
     Returns:
         The agent.
@@ -66,6 +67,8 @@ def governed_agent(
 
     if any(isinstance(item, GovernanceMiddleware) for item in middleware):
         raise ConfigurationError("governed twice", expected="other middleware", got="a GovernanceMiddleware among it")
+    if options.get("store") is not None:
+        options["store"] = as_governed(options["store"], governor, acting_for(governor, principal))
     ours = GovernanceMiddleware(
         governor,
         tools,

@@ -87,7 +87,7 @@ class SubagentTool:
     def _given(self, task: str, now: Acting, warrant: Warrant) -> dict[str, Any]:
         identity = warrant.claims.digest()
         envelope = self.governor.messages.close_over(
-            task, recipient=identity, sender=now.scope.principal.agent, warrant=identity, label=now.label
+            task, recipient=identity, sender=now.scope.principal.agent, warrant=identity, label=now.based_on()
         )
         return {MESSAGES: [HumanMessage(task, additional_kwargs={CHANNEL: {ENVELOPE: envelope}})]}
 

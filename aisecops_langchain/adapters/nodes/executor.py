@@ -15,6 +15,7 @@ from langgraph.types import Command
 
 from aisecops_langchain.adapters.core.carrying import Carried, Carrier
 from aisecops_langchain.adapters.core.place import Place, PrincipalSource, traced
+from aisecops_langchain.adapters.memory.store import with_governed_store
 from aisecops_langchain.adapters.nodes.node import GovernanceNode, mapping_of
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES
 from aisecops_langchain.adapters.tools.governed import GovernedTool
@@ -46,14 +47,14 @@ class ExecutorNode(GovernanceNode):
     def run(self, state: Mapping[str, Any], config: RunnableConfig | None) -> Any:
         """Run one call, if its permit lets it."""
         place = self.locate(state, config)
-        settings = _for_tools(config, place)
+        settings = self._for_tools(config, place)
         return _update(self._carrier.carry(place, state, lambda call: self._node.invoke([call], settings)))
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002, ARG002
         """Run one call on the event loop; the accounting runs in worker threads."""
         state = mapping_of(input)
         place = await asyncio.to_thread(self.locate, state, config)
-        settings = _for_tools(config, place)
+        settings = self._for_tools(config, place)
 
         def blocking(call: ToolCall) -> Any:
             return self._node.invoke([call], settings)
@@ -67,20 +68,17 @@ class ExecutorNode(GovernanceNode):
             )
         )
 
+    def _for_tools(self, config: RunnableConfig | None, place: Place) -> RunnableConfig:
+        """Derive the configuration that tools run with; whatever store the graph has, they get the governed one."""
+        known = traced(config, place)
+        kept = {key: item for key, item in known.get("configurable", {}).items() if key != _READ_STATE}
+        return {**known, "configurable": with_governed_store(kept, self._governor, self._principal)}
+
     def _is_blocking(self, order: Mapping[str, Any]) -> bool:
         """Whether an order is for a tool that has no coroutine."""
         call = order.get("call")
         tool = self._tools.get(str(call.get("name"))) if isinstance(call, Mapping) else None
         return tool is not None and not has_coroutine(tool.tool)
-
-
-def _for_tools(config: RunnableConfig | None, place: Place) -> RunnableConfig:
-    """Derive the configuration that tools run with."""
-    known = traced(config, place)
-    return {
-        **known,
-        "configurable": {key: item for key, item in known.get("configurable", {}).items() if key != _READ_STATE},
-    }
 
 
 def _update(carried: Carried) -> Any:

@@ -18,7 +18,7 @@ from aisecops_langchain.adapters.core.place import Place, PrincipalSource
 from aisecops_langchain.adapters.doors.subagent import carried
 from aisecops_langchain.adapters.nodes.node import GovernanceNode
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES
-from aisecops_langchain.adapters.translate import KINDS, with_text
+from aisecops_langchain.adapters.translate import KINDS, uninspected_in, with_text
 from aisecops_langchain.domain.events import RunStarted
 from aisecops_langchain.domain.labels import Label, SourceKind, join_all
 from aisecops_langchain.provenance import UNKNOWN_SENDER, SealedLabel
@@ -70,18 +70,25 @@ class IntakeNode(GovernanceNode):
         blocked = False
         door = _door(self._governor, place, message)
 
-        def admit(text: str) -> str:
+        def admit(text: str, uninspected: tuple[str, ...] = ()) -> str:
             nonlocal blocked
             admitted = self._governor.admission.admit(
-                text, place.scope, kind=door.kind, name=door.name, parents=(started,), carried=door.label
+                text,
+                place.scope,
+                kind=door.kind,
+                name=door.name,
+                parents=(started,),
+                carried=door.label,
+                uninspected=uninspected,
             )
             labels.append(admitted.label)
             blocked = blocked or admitted.blocked
             return admitted.text
 
         shown = with_text(message, admit)
-        if not labels:  # nothing but pictures, say: they still came through this door
-            admit("")
+        beside = uninspected_in(message)
+        if beside or not labels:  # pictures, say: nobody read them, but they came through this door
+            admit("", beside)
         return shown, join_all(labels), blocked
 
 

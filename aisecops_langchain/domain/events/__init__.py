@@ -60,6 +60,13 @@ from aisecops_langchain.domain.events.execution import (
     ExecutionUnknown,
 )
 from aisecops_langchain.domain.events.grants import GrantEnded, GrantGiven, GrantRevoked, GrantUsed
+from aisecops_langchain.domain.events.memory import (
+    MemoryBlocked,
+    MemoryErased,
+    MemoryRead,
+    MemoryTampered,
+    MemoryWritten,
+)
 from aisecops_langchain.domain.events.planning import (
     ArgumentsEndorsed,
     PlanCreated,
@@ -91,6 +98,11 @@ AnyEvent: TypeAlias = Annotated[
     | ContentSanitized
     | ContentBlocked
     | MarkRepeated
+    | MemoryWritten
+    | MemoryRead
+    | MemoryErased
+    | MemoryBlocked
+    | MemoryTampered
     | PromptAllowed
     | PromptBlocked
     | OutputAllowed
@@ -223,6 +235,11 @@ __all__ = [
     "GrantUsed",
     "IdentityRefused",
     "MarkRepeated",
+    "MemoryBlocked",
+    "MemoryErased",
+    "MemoryRead",
+    "MemoryTampered",
+    "MemoryWritten",
     "ModelFailed",
     "ModelFinished",
     "ModelStarted",

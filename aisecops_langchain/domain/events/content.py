@@ -8,7 +8,7 @@ from aisecops_langchain.domain.events.base import Event, FindingRecord, RemovalR
 from aisecops_langchain.domain.labels import Label, Source
 
 
-class _ContentEvent(Event):
+class ContentEvent(Event):
     """What all content events say."""
 
     source: Source
@@ -16,19 +16,21 @@ class _ContentEvent(Event):
     size: int
     """Length of the raw content in characters."""
     findings: tuple[FindingRecord, ...] = ()
+    uninspected: tuple[str, ...] = ()
+    """Types of what came along and cannot be read as text, such as ``image``: it passed as it was."""
     removals: tuple[RemovalRecord, ...] = ()
     """What was not passed on whatever it said, in order; the first of very many."""
     kept: bool = False
     """Whether the raw content was kept in quarantine, under the digest of the source."""
 
 
-class ContentAdmitted(_ContentEvent):
+class ContentAdmitted(ContentEvent):
     """Content was inspected and passed on unchanged."""
 
     kind: Literal["content_admitted"] = "content_admitted"
 
 
-class ContentSanitized(_ContentEvent):
+class ContentSanitized(ContentEvent):
     """Content was changed before it was passed on."""
 
     kind: Literal["content_sanitized"] = "content_sanitized"
@@ -38,7 +40,7 @@ class ContentSanitized(_ContentEvent):
     """What was done: ``normalized``, ``cleaned``, ``quarantined``, ``redacted``."""
 
 
-class ContentBlocked(_ContentEvent):
+class ContentBlocked(ContentEvent):
     """Content was withheld whole."""
 
     kind: Literal["content_blocked"] = "content_blocked"
@@ -55,20 +57,20 @@ class MarkRepeated(Event):
     """Its length in characters."""
 
 
-class PromptAllowed(_ContentEvent):
+class PromptAllowed(ContentEvent):
     """A user's prompt was let through to the model."""
 
     kind: Literal["prompt_allowed"] = "prompt_allowed"
 
 
-class PromptBlocked(_ContentEvent):
+class PromptBlocked(ContentEvent):
     """A user's prompt was refused."""
 
     kind: Literal["prompt_blocked"] = "prompt_blocked"
     reason: str
 
 
-class OutputAllowed(_ContentEvent):
+class OutputAllowed(ContentEvent):
     """The model's final words were let out."""
 
     kind: Literal["output_allowed"] = "output_allowed"
@@ -76,9 +78,11 @@ class OutputAllowed(_ContentEvent):
     """Digest of what was let out, if anything was changed."""
     actions: tuple[str, ...] = ()
     """What was done: as in ``content_sanitized``."""
+    complete: bool = True
+    """Whether they were let out to their end, and not only until nobody listened any more."""
 
 
-class OutputBlocked(_ContentEvent):
+class OutputBlocked(ContentEvent):
     """The model's final words were withheld."""
 
     kind: Literal["output_blocked"] = "output_blocked"

@@ -74,8 +74,9 @@ def _(event: PromptBlocked, _: Calls) -> str:
 
 @tell.register
 def _(event: OutputAllowed, _: Calls) -> str:
-    actions = f", {names(event.actions)}" if event.actions else ""
-    return f"The answer was let out as {event.label.integrity}{actions}{findings(event.findings)}"
+    whole = "" if event.complete else ", until nobody listened any more"
+    done = f", {names(event.actions)}" if event.actions else ""
+    return f"The answer was let out as {event.label.integrity}{whole}{done}{findings(event.findings)}"
 
 
 @tell.register

@@ -29,6 +29,7 @@ _STEPS: Final[tuple[tuple[LiteralString, ...], ...]] = (
         f"CREATE TABLE {{schema}}.grants ({_ROWS})",
         f"CREATE TABLE {{schema}}.checkpoint_heads ({_ROWS})",
         f"CREATE TABLE {{schema}}.pseudonyms ({_ROWS})",
+        f"CREATE TABLE {{schema}}.memories ({_ROWS})",
     ),
     (f"CREATE INDEX effects_by_run ON {{schema}}.effects (({MARK}))",),
 )

@@ -165,6 +165,27 @@ class PseudonymRecord(Frozen):
     """The value, encrypted, in base64."""
 
 
+class MemoryVersion(Frozen):
+    """One thing that a memory may lawfully say."""
+
+    seal: str
+    """The seal that it lies under; empty where the memory was erased."""
+    began: int
+    """When its writing began, by the clock of the record."""
+    settled: int = 0
+    """When its writing was known to be over, by the same clock; 0 while it may be under way."""
+
+
+class MemoryHead(Frozen):
+    """What one memory may say now, and whose it is."""
+
+    state: Literal["memory"] = "memory"
+    tenant: str
+    clock: int = 0
+    """Counts what happened to this memory."""
+    versions: tuple[MemoryVersion, ...] = ()
+
+
 class ThreadLife(Frozen):
     """How often a thread was deleted; what was stored in an earlier life is void."""
 
@@ -209,6 +230,7 @@ AnyRecord = (
     | CheckpointHead
     | CheckpointWrites
     | PseudonymRecord
+    | MemoryHead
 )
 Record = TypeVar(
     "Record",
@@ -222,6 +244,7 @@ Record = TypeVar(
     CheckpointHead,
     CheckpointWrites,
     PseudonymRecord,
+    MemoryHead,
 )
 
 _FORMS: Final[Mapping[type, TypeAdapter[Any]]] = {kind: TypeAdapter(kind) for kind in get_args(AnyRecord)}

@@ -36,6 +36,7 @@ CREATE TABLE IF NOT EXISTS grants ({_ROWS});
 CREATE TABLE IF NOT EXISTS checkpoint_heads ({_ROWS});
 CREATE TABLE IF NOT EXISTS pseudonyms ({_ROWS});
 CREATE INDEX IF NOT EXISTS effects_by_run ON effects ({_MARK}) WHERE {_HAS_MARK};
+CREATE TABLE IF NOT EXISTS memories ({_ROWS});
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 """
 _SELECT: Final = {table: f"SELECT state, body, seal FROM {table.value} WHERE key=?" for table in Table}  # noqa: S608
@@ -54,7 +55,7 @@ _UPDATE: Final = {
     for table in Table
 }
 _VERSION: Final = 3
-"""2 added stops, 3 grants, checkpoints and pseudonyms; a release that does not know them must not open a ledger."""
+"""2 added stops, 3 grants, checkpoints, pseudonyms and memories; a release without them must not open a ledger."""
 _READABLE: Final = frozenset({0, 1, 2, _VERSION})
 _BUSY_SECONDS: Final = 10.0
 
