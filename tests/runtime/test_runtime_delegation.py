@@ -282,7 +282,7 @@ def answers(firm: Firm, principal: Principal) -> list[Decision]:
     found = []
     for call in calls:
         profile, ceilings = POLICY.profile(call.tool), firm.delegations.ceilings(principal)
-        usage = firm.governor._budgets.usage(
+        usage = firm.governor.oversight._budgets.usage(
             POLICY.bounds, Demand(call.tool, call.arguments(), profile, scope, ceilings)
         )
         request = DecisionRequest(principal=principal, call=call, context=labelled("x").label, usage=usage)
