@@ -6,21 +6,16 @@ Invariant: every event kind has a sentence of its own, and every word in it that
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from aisecops_langchain.domain.events import AnyEvent
 from aisecops_langchain.forensics.calls import Calls
 from aisecops_langchain.forensics.sentences import approvals, content, decisions, execution, memory, runs
-from aisecops_langchain.forensics.text import name
+from aisecops_langchain.forensics.sentences.telling import tell
 from aisecops_langchain.forensics.trace import Trace
 
-_SENTENCES: Final[dict[type, Callable[..., str]]] = {
-    kind: sentence
-    for theme in (runs, content, memory, decisions, approvals, execution)
-    for kind, sentence in theme.tell.registry.items()
-    if kind is not object
-}
+_THEMES: Final = (runs, content, memory, decisions, approvals, execution)
+"""Loaded, so that ``tell`` knows their sentences."""
 
 
 class Narrator:
@@ -45,7 +40,4 @@ class Narrator:
         Raises:
             TypeError: If there is no sentence for its kind.
         """
-        sentence = _SENTENCES.get(type(event))
-        if sentence is None:
-            raise TypeError(f"no sentence for events of kind {name(event.kind)}")
-        return sentence(event, self._calls)
+        return tell(event, self._calls)

@@ -5,8 +5,6 @@ Invariant: every word that comes from the log went through ``text``.
 
 from __future__ import annotations
 
-from functools import singledispatch
-
 from aisecops_langchain.domain.events import (
     ApprovalAnswerRefused,
     ApprovalEscalated,
@@ -16,7 +14,6 @@ from aisecops_langchain.domain.events import (
     ApprovalRequested,
     ApprovalResponded,
     ApprovalVoted,
-    Event,
     GrantEnded,
     GrantGiven,
     GrantRevoked,
@@ -25,24 +22,8 @@ from aisecops_langchain.domain.events import (
 from aisecops_langchain.forensics.calls import Calls
 from aisecops_langchain.forensics.grants import tell_grant
 from aisecops_langchain.forensics.phrases import because, person
+from aisecops_langchain.forensics.sentences.telling import tell
 from aisecops_langchain.forensics.text import name, names
-
-
-@singledispatch
-def tell(event: Event, _: Calls) -> str:
-    """Tell one event.
-
-    Args:
-        event: The event.
-        _: The calls of its trace.
-
-    Returns:
-        One printable sentence.
-
-    Raises:
-        TypeError: If it is of another kind than these.
-    """
-    raise TypeError(f"no sentence for events of kind {name(event.kind)}")
 
 
 @tell.register

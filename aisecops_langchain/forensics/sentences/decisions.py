@@ -5,8 +5,6 @@ Invariant: every word that comes from the log went through ``text``.
 
 from __future__ import annotations
 
-from functools import singledispatch
-
 from aisecops_langchain.domain.decision import Effect
 from aisecops_langchain.domain.events import (
     ArgumentsEndorsed,
@@ -14,7 +12,6 @@ from aisecops_langchain.domain.events import (
     CapabilityAllowed,
     CapabilityBlocked,
     DecisionMade,
-    Event,
     PermitIssued,
     PlanCreated,
     PlanRejected,
@@ -23,26 +20,10 @@ from aisecops_langchain.domain.events import (
     TaskScoped,
 )
 from aisecops_langchain.forensics.calls import Calls
+from aisecops_langchain.forensics.sentences.telling import tell
 from aisecops_langchain.forensics.text import call_text, name, names, reasons, said, short
 
 _VERBS = {Effect.ALLOW: "allowed", Effect.DENY: "denied", Effect.REQUIRE_APPROVAL: "left to a person"}
-
-
-@singledispatch
-def tell(event: Event, _: Calls) -> str:
-    """Tell one event.
-
-    Args:
-        event: The event.
-        _: The calls of its trace.
-
-    Returns:
-        One printable sentence.
-
-    Raises:
-        TypeError: If it is of another kind than these.
-    """
-    raise TypeError(f"no sentence for events of kind {name(event.kind)}")
 
 
 @tell.register

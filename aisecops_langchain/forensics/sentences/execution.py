@@ -5,11 +5,8 @@ Invariant: every word that comes from the log went through ``text``.
 
 from __future__ import annotations
 
-from functools import singledispatch
-
 from aisecops_langchain.domain.events import (
     EffectResolved,
-    Event,
     ExecutionBlocked,
     ExecutionCompleted,
     ExecutionFailed,
@@ -29,24 +26,8 @@ from aisecops_langchain.domain.events import (
 )
 from aisecops_langchain.forensics.calls import Calls
 from aisecops_langchain.forensics.phrases import because, node
+from aisecops_langchain.forensics.sentences.telling import tell
 from aisecops_langchain.forensics.text import name, short
-
-
-@singledispatch
-def tell(event: Event, _: Calls) -> str:
-    """Tell one event.
-
-    Args:
-        event: The event.
-        _: The calls of its trace.
-
-    Returns:
-        One printable sentence.
-
-    Raises:
-        TypeError: If it is of another kind than these.
-    """
-    raise TypeError(f"no sentence for events of kind {name(event.kind)}")
 
 
 @tell.register

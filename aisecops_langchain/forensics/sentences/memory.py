@@ -5,11 +5,9 @@ Invariant: every word that comes from the log went through ``text``.
 
 from __future__ import annotations
 
-from functools import singledispatch
 from typing import Final
 
 from aisecops_langchain.domain.events import (
-    Event,
     MemoryBlocked,
     MemoryErased,
     MemoryRead,
@@ -18,6 +16,7 @@ from aisecops_langchain.domain.events import (
 )
 from aisecops_langchain.forensics.calls import Calls
 from aisecops_langchain.forensics.phrases import because, findings
+from aisecops_langchain.forensics.sentences.telling import tell
 from aisecops_langchain.forensics.text import name, names, short
 
 _TAMPERED: Final = {
@@ -27,23 +26,6 @@ _TAMPERED: Final = {
     "stale": "it is an older value, or was erased",
 }
 _PARTICIPLE: Final = {"read": "read", "write": "written", "erase": "erased"}
-
-
-@singledispatch
-def tell(event: Event, _: Calls) -> str:
-    """Tell one event.
-
-    Args:
-        event: The event.
-        _: The calls of its trace.
-
-    Returns:
-        One printable sentence.
-
-    Raises:
-        TypeError: If it is of another kind than these.
-    """
-    raise TypeError(f"no sentence for events of kind {name(event.kind)}")
 
 
 @tell.register
