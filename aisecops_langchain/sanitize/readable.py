@@ -24,6 +24,7 @@ _SHORT: Final = 256
 _SHORTEST_DIGITS: Final = 32
 """Fewer digits alone encode nothing: base64 has letters, and so have hexadecimal digits that are not written twice."""
 
+_FOREIGN: Final = re.compile("[^A-Za-z0-9+/]")
 _HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2}){8,}")
 _BASE32: Final = re.compile(r"[A-Z2-7]{16,}")
 _STANDARD: Final = str.maketrans("-_", "+/", "\r\n=")
@@ -130,6 +131,14 @@ def _from_base64(token: str) -> str:
 
 
 def _bytes_of(token: str) -> bytes:
+    """Decode base64 whose padding is lost; what is not of the alphabet, such as white space, is passed over."""
+    try:
+        return _padded(token)
+    except binascii.Error:  # other characters were counted as letters
+        return _padded(_FOREIGN.sub("", token))
+
+
+def _padded(token: str) -> bytes:
     usable = len(token) - (len(token) % 4 == 1)
     return binascii.a2b_base64(token[:usable] + "=" * (-usable % 4))
 
