@@ -134,7 +134,7 @@ def _bytes_of(token: str) -> bytes:
     """Decode base64 whose padding is lost; what is not of the alphabet, such as white space, is passed over."""
     try:
         return _padded(token)
-    except binascii.Error:  # other characters were counted as letters
+    except ValueError:  # other characters were counted as letters, or are not ASCII
         return _padded(_FOREIGN.sub("", token))
 
 
