@@ -20,6 +20,9 @@ from aisecops_langchain.sanitize.pipeline import UNREADABLE_NOTICE, Sanitized
 DEFAULT_HOLD: Final = 256
 """Characters held back by default."""
 
+_LONGEST: Final = 1_000_000
+"""Characters of one text that are let out at most: as many as a text in one piece may have; the rest is withheld."""
+
 _MOST: Final = 4096
 """Characters that may be held back where a piece cannot be cut; what cannot be cut then is withheld."""
 
@@ -99,6 +102,9 @@ class TextFlow:
     def _pieces(self) -> Iterator[str]:
         """Let out pieces for as long as more than a window of text is there."""
         while not self.closed and len(self._text) - self._at > self._window:
+            if self._passed >= _LONGEST:
+                yield self._give_up()
+                return
             window = self._text[self._at : self._at + self._window]
             whole = self._inspect(window)
             if _is_withheld(whole):

@@ -62,7 +62,8 @@ class FinishNode(GovernanceNode):
             outcome = "blocked" if stop == "blocked" else "stopped"
         labels: dict[str, SealedLabel] = {}
         for message in messages:
-            labels |= sealed(self._governor, place, message, given.label)
+            speaker = place.scope.principal.agent if isinstance(message, AIMessage) else ""
+            labels |= sealed(self._governor, place, message, given.label, speaker=speaker)
         recorder = self._governor.recorder
         recorder.record(RunFinished, place.scope, place.task, outcome=outcome, reason=reason)
         recorder.commit()
