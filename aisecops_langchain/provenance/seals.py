@@ -107,13 +107,10 @@ class LabelSeals:
         Returns:
             Both, or ``None`` if they were not sealed together for this content on this thread.
         """
-        if not isinstance(sealed, dict):
+        parts = _parts(sealed)
+        if parts is None:
             return None
-        text, seal, held = sealed.get("label"), sealed.get("seal"), sealed.get("fields")
-        speaker = sealed.get("speaker", "")
-        plain = isinstance(text, str) and isinstance(seal, str) and isinstance(speaker, str)
-        if not plain or not isinstance(held, str | None):
-            return None
+        text, seal, held, speaker = parts
         memory = (thread, content, text, seal, held, speaker)
         known = self._opened.get(memory)
         if known is not None:
@@ -128,6 +125,17 @@ class LabelSeals:
             self._opened.clear()
         self._opened[memory] = opened
         return opened
+
+
+def _parts(sealed: object) -> tuple[str, str, str | None, str] | None:
+    """Take a sealed label apart, if it has the form of one."""
+    if not isinstance(sealed, dict):
+        return None
+    text, seal, held, speaker = (sealed.get(name) for name in ("label", "seal", "fields", "speaker"))
+    speaker = "" if speaker is None else speaker
+    if not isinstance(text, str) or not isinstance(seal, str) or not isinstance(speaker, str):
+        return None
+    return (text, seal, held, speaker) if held is None or isinstance(held, str) else None
 
 
 def _bound(thread: str, content: str, label: str, fields: str | None, speaker: str) -> bytes:
