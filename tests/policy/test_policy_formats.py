@@ -293,6 +293,7 @@ CASES = {
             ),
             *(
                 "select * from shop.orders",
+                'select * from "shop.items"',
                 "select * from other.shop.items",
                 "select nextval('x')",
                 "select * from read_csv('/etc/passwd')",
@@ -316,6 +317,16 @@ CASES = {
             "select 1",
             "update users set a = 1",
             "insert into orders (a) values (1) on conflict do nothing",
+            "insert overwrite orders select * from orders",
+        ],
+    ),
+    "sql replacing": (
+        {"sql": {"dialect": "sqlite", "kinds": ["insert", "update", "delete"], "tables": ["orders"]}},
+        ["insert into orders values (1) returning a", "delete from orders where a = 1", "update orders set a = 1"],
+        [
+            "insert or replace into orders values (1)",
+            "insert or ignore into orders values (1)",
+            "replace into orders values (1)",
         ],
     ),
     "money": (
