@@ -1,4 +1,4 @@
-"""Tools that change state: whatever form their words come in, nobody downstream gets them before they were inspected."""
+"""Tools that change state: whatever form their words come in, they are inspected before anybody downstream gets them."""
 
 from __future__ import annotations
 

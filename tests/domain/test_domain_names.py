@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 
 from aisecops_langchain.domain.principal import Approver, one_spelling
 
-UNSEEN = "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b\u180e\u200b\u200d\u2060\u2800\u3164\ufe0f\ufeff\uffa0\U000e0041\U000e0101"
+UNSEEN = (
+    "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b\u180e\u200b\u200d\u2060\u2800"
+    "\u3164\ufe0f\ufeff\uffa0\U000e0041\U000e0101"
+)
 
 
 @given(name=st.text(max_size=8), unseen=st.text(UNSEEN, max_size=3), place=st.integers(0, 8))

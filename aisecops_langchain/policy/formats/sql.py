@@ -113,8 +113,10 @@ def _harmless(statement: Expr, roots: frozenset[str], tables: frozenset[str]) ->
 
 
 def _is_plain(write: Expr) -> bool:
-    """Whether a statement that writes says nothing beside its parts: ``insert or replace`` and ``insert overwrite`` are
-    inserts to the parser, and take rows away."""
+    """Whether a statement that writes says nothing beside its parts.
+
+    To the parser, ``insert or replace`` and ``insert overwrite`` are inserts with a flag, and they take rows away.
+    """
     held = {id(part) for part in write.iter_expressions()}
     values = (item for value in write.args.values() for item in (value if isinstance(value, list) else [value]))
     return all(not value or id(value) in held for value in values)
