@@ -22,7 +22,7 @@ from langgraph.types import Checkpointer, Send
 
 from aisecops_langchain.adapters.callbacks import AuditCallbackHandler
 from aisecops_langchain.adapters.checkpoints.saver import SealedCheckpointer
-from aisecops_langchain.adapters.core.place import ApproverSource, PrincipalSource, only_agent
+from aisecops_langchain.adapters.core.place import ApproverSource, PrincipalSource, acting_for, only_agent
 from aisecops_langchain.adapters.identity import VerifiedPrincipal, WarrantSource
 from aisecops_langchain.adapters.nodes.approval import ApprovalFormat, ApprovalNode
 from aisecops_langchain.adapters.nodes.executor import ExecutorNode
@@ -134,7 +134,9 @@ def govern(
         raise ConfigurationError("two principals", expected="a principal, or identity and warrant", got="both")
     owned = governor is None
     governor = governor or _open(policy, home, durability, ledger)
-    who = principal or _principal(governor, agent, user, tenant, identity=identity, warrant=warrant)
+    who = acting_for(
+        governor, principal or _principal(governor, agent, user, tenant, identity=identity, warrant=warrant)
+    )
     governed = toolbox_for(governor, tools)
     offered = _vouched(governor, governed)
     bound = model.bind_tools(offered) if offered else model
