@@ -1,4 +1,4 @@
-"""Tools that change state: whatever form their words come in, they are inspected before anybody downstream gets them."""
+"""Tools that change state: whatever form their words come in, nobody downstream gets them uninspected."""
 
 from __future__ import annotations
 
