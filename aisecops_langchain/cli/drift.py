@@ -79,14 +79,16 @@ def drift_command(
         raise CommandError("--before and --after belong to --over-time")
     if not policies and not recorded and propose is None:
         raise CommandError("nothing to decide under; expected: --policy or --recorded with a bundle, or --over-time")
-    judged = _judge(path, policies, recorded, frozenset(fail_on))
+    judged = _judge(path, policies, recorded, frozenset(fail_on), proposing=propose is not None)
     _write(judged, junit, sarif, propose)
     _show(judged, as_json=as_json)
     if judged.failures:
         raise SystemExit(1)
 
 
-def _judge(path: Path, files: Sequence[Path], recorded: Sequence[Path], fail_on: frozenset[str]) -> Judged:
+def _judge(
+    path: Path, files: Sequence[Path], recorded: Sequence[Path], fail_on: frozenset[str], *, proposing: bool
+) -> Judged:
     from aisecops_langchain.audit import verify_log
     from aisecops_langchain.audit.scan import Scan
     from aisecops_langchain.cli.drift_gate import Judged
@@ -97,10 +99,10 @@ def _judge(path: Path, files: Sequence[Path], recorded: Sequence[Path], fail_on:
     loaded = [load(file) for file in files]
     log = find_log(path)
     verified = verify_log(log)
-    machine = TimeMachine(loaded, [load(file) for file in recorded])
+    machine = TimeMachine(loaded, [load(file) for file in recorded], gather_uses=proposing)
     scan = Scan(log, frozenset({"decision_made"}))
-    for fields in scan:
-        machine.add(fields)
+    for line in scan.lines():
+        machine.add_line(line)
     report = machine.report()
     if not report.decisions:
         raise CommandError("the log holds no decision that can be read; expected: at least one")
