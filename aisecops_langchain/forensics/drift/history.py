@@ -7,7 +7,7 @@ that a policy can look at are decided once, and it changes no answer that they a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import orjson
@@ -119,6 +119,11 @@ class TimeMachine:
             self.courses.setdefault(course, Seen()).merge(seen)
         self.distinct += distinct
         self.malformed += malformed
+
+    @property
+    def keys(self) -> Collection[bytes]:
+        """Keys of the requests that were met, as far as they are remembered."""
+        return self._met.keys()
 
     def report(self) -> DriftReport:
         """Return what was found so far."""

@@ -12,16 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, cast
 
-from aisecops_langchain.audit import LogEntry, SegmentClosed, SegmentOpened
-from aisecops_langchain.audit.lines import RawLine
-from aisecops_langchain.audit.reader import merged, read_line
-from aisecops_langchain.domain.events import AnyEvent
-from aisecops_langchain.errors import AuditFormatError
 from aisecops_langchain.forensics.outcome import Outcome
-from aisecops_langchain.forensics.overview import TraceRow, row_of
+from aisecops_langchain.forensics.overview import TraceRow, rows_of_lines
 from aisecops_langchain.forensics.sql.engine import LogQuery
 from aisecops_langchain.forensics.sql.views import quoted, reading
-from aisecops_langchain.forensics.trace import traces_of
 
 _COLUMNS: Final = {
     "seq": "BIGINT",
@@ -100,16 +94,7 @@ def _told(engine: LogQuery, traces: Sequence[str]) -> Iterator[TraceRow]:
     # The opening record sets the time from which on a segment is merged, as it does for a reader of the whole log.
     chosen = f"line->>'trace' IN ({wanted}) OR line->>'kind' = 'segment_opened'"
     question = f"SELECT segment, line FROM raw WHERE {chosen} ORDER BY segment, (line->>'seq')::BIGINT"
-    segments: defaultdict[str, list[LogEntry]] = defaultdict(list)
+    segments: defaultdict[str, list[bytes]] = defaultdict(list)
     for segment, line in engine.trusted(question).rows:
-        segments[str(segment)].append(read_line(str(segment), RawLine(0, str(line).encode(), complete=True)))
-    events = (_event(entry) for entry in merged(map(iter, segments.values())))
-    return (row_of(trace) for trace in traces_of(event for event in events if event is not None))
-
-
-def _event(entry: LogEntry) -> AnyEvent | None:
-    try:
-        parsed = entry.parse()
-    except AuditFormatError:
-        return None
-    return None if isinstance(parsed, SegmentOpened | SegmentClosed) else parsed
+        segments[str(segment)].append(str(line).encode())
+    return rows_of_lines(segments)
