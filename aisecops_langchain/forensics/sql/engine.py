@@ -158,6 +158,7 @@ class LogQuery:
             for statement in (
                 *create_views(self.paths),
                 f"SET memory_limit = '{self._memory}'",
+                "SET allocator_bulk_deallocation_flush_threshold = '8MB'",  # give back the buffers of a scan at its end
                 "SET enable_progress_bar = false",
                 "SET threads = 2",
                 "SET preserve_insertion_order = false",
