@@ -94,6 +94,19 @@ def split_line(line: bytes) -> ChainedLine | None:
     return ChainedLine(int(place[1]), place[2].decode(), b"{" + line[place.end() :])
 
 
+def place_of(line: bytes) -> tuple[int, str] | None:
+    """Read the place of a line in its chain alone.
+
+    Args:
+        line: The bytes, without the newline.
+
+    Returns:
+        Its number and the hash of the line before it, or ``None`` if it does not begin with a place in a chain.
+    """
+    place = _PLACE.match(line)
+    return None if place is None else (int(place[1]), place[2].decode())
+
+
 def iter_lines(path: Path, *, start: int = 0) -> Iterator[RawLine]:
     """Stream the lines of a file; the file is not kept open, so that any number of segments can be merged.
 

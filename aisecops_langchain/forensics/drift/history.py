@@ -90,7 +90,7 @@ class TimeMachine:
             line: The line of a ``decision_made`` event; one that is malformed is counted as such.
         """
         head = HEAD.match(line)
-        seen = None if head is None else self._shortcut.find(line, head.end())
+        seen = None if head is None else self._shortcut.find(line, head)
         if head is not None and seen is not None:
             event, time, trace = head.groups()
             seen.add(time.decode(), trace.decode(), event.decode(), line)
