@@ -31,6 +31,9 @@ _COMMANDS: Final = {
     "grants": LazyCommand(
         "aisecops_langchain.cli.grants:grants_group", "List and revoke what runs without asking again."
     ),
+    "parquet": LazyCommand(
+        "aisecops_langchain.cli.parquet:parquet_group", "Write a log as Parquet, and read it there with Spark."
+    ),
     "policy": LazyCommand("aisecops_langchain.cli.policy:policy_group", "Check, test and compare policy bundles."),
     "quarantine": LazyCommand(
         "aisecops_langchain.cli.quarantine:quarantine_group", "Read and delete content that was withheld."
