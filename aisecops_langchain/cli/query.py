@@ -85,7 +85,9 @@ def _show(answer: Answer, limit: int) -> None:
     shown = [[_text(value) for value in row] for row in islice(rows, limit)]
     show_rows(out, answer.columns, shown)
     if next(rows, None) is not None:
-        out.print(line(f"and more than these {limit} rows; see more with --limit, or all with --json or --csv", "yellow"))
+        out.print(
+            line(f"and more than these {limit} rows; see more with --limit, or all with --json or --csv", "yellow")
+        )
 
 
 def _print_csv(answer: Answer) -> None:

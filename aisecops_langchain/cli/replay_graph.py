@@ -31,7 +31,7 @@ def graph_command(*, paths: tuple[Path, ...], trace_id: str | None, form: str, o
 
     With --trace, the run and all runs that belong to it by delegation; else all runs.
     """
-    from aisecops_langchain.cli.output import CommandError
+    from aisecops_langchain.cli.output import CommandError, write_file
     from aisecops_langchain.cli.source import end, load_log
     from aisecops_langchain.forensics.graph import cut, execution_graph
 
@@ -50,7 +50,7 @@ def graph_command(*, paths: tuple[Path, ...], trace_id: str | None, form: str, o
     if output is None:
         click.echo(text, nl=False)
     else:
-        output.write_text(text, encoding="utf-8")
+        write_file(output, text.encode())
     for note in graph.notes:
         click.echo(note, err=True)
     end(log)
@@ -80,7 +80,8 @@ def blast_radius_command(*, source: str, paths: tuple[Path, ...], as_json: bool)
 
         out = console()
         show_verdicts(out, log)
-        show_radius(out, radius)
+        if radius.sources:
+            show_radius(out, radius)
     if not radius.sources:
         raise UnsoundError(f"no source goes by {name(source)}; expected: its name, door:name or digits of its digest")
     end(log)

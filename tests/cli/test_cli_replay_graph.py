@@ -81,6 +81,19 @@ def test_drawings_go_to_the_screen_or_into_a_file_the_same(run: Run, home: Path,
     assert run("replay", "graph", home, "--format", form).stdout == drawing.read_text()
 
 
+def test_a_drawing_that_cannot_be_written_is_a_clear_error(run: Run, home: Path, tmp_path: Path) -> None:
+    result = run("replay", "graph", home, "--format", "svg", "-o", tmp_path / "missing" / "x.svg")
+    assert result.exit_code == 2
+    assert "cannot be written" in result.stderr
+
+
+def test_a_source_that_is_not_there_has_no_empty_table(run: Run, home: Path) -> None:
+    result = run("replay", "blast-radius", "nobody", home)
+    assert result.exit_code == 1
+    assert result.stdout.startswith("Log verified")
+    assert len(result.stdout.splitlines()) == 1
+
+
 def test_text_is_not_written_to_a_file(run: Run, home: Path, tmp_path: Path) -> None:
     result = run("replay", "graph", home, "-o", tmp_path / "x")
     assert result.exit_code == 2
