@@ -1,6 +1,7 @@
 """``aisecops replay graph``, ``blast-radius`` and ``origin``: what followed from what.
 
-Invariant: whatever is printed, in whatever format, says on top if the log does not verify, lacks something or was cut.
+Invariant: whatever is printed, in whatever format, says on top if the log does not verify, lacks something or was cut;
+a log that does not verify makes exit code 1.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ def graph_command(*, paths: tuple[Path, ...], trace_id: str | None, form: str, o
 
     With --trace, the run and all runs that belong to it by delegation; else all runs.
     """
-    from aisecops_langchain.cli.output import CommandError
-    from aisecops_langchain.cli.source import load_log
+    from aisecops_langchain.cli.output import CommandError, write_file
+    from aisecops_langchain.cli.source import end, load_log
     from aisecops_langchain.forensics.graph import cut, execution_graph
 
     if output is not None and form == "text":
@@ -43,14 +44,16 @@ def graph_command(*, paths: tuple[Path, ...], trace_id: str | None, form: str, o
     graph = cut(execution_graph(log.traces, notes=log.faults()), limit)
     if form == "text":
         _show_text(log, graph)
+        end(log)
         return
     text = _drawn(log, graph, form)
     if output is None:
         click.echo(text, nl=False)
     else:
-        output.write_text(text, encoding="utf-8")
+        write_file(output, text.encode())
     for note in graph.notes:
         click.echo(note, err=True)
+    end(log)
 
 
 @click.command("blast-radius")
@@ -63,7 +66,7 @@ def blast_radius_command(*, source: str, paths: tuple[Path, ...], as_json: bool)
     SOURCE is its name, door:name such as retrieval_chunk:letter, or at least six digits of its digest.
     """
     from aisecops_langchain.cli.output import UnsoundError, console, print_json
-    from aisecops_langchain.cli.source import load_log
+    from aisecops_langchain.cli.source import end, load_log
     from aisecops_langchain.forensics.graph import blast_radius, execution_graph
     from aisecops_langchain.forensics.text import name
 
@@ -77,9 +80,11 @@ def blast_radius_command(*, source: str, paths: tuple[Path, ...], as_json: bool)
 
         out = console()
         show_verdicts(out, log)
-        show_radius(out, radius)
+        if radius.sources:
+            show_radius(out, radius)
     if not radius.sources:
         raise UnsoundError(f"no source goes by {name(source)}; expected: its name, door:name or digits of its digest")
+    end(log)
 
 
 @click.command("origin")
@@ -93,7 +98,7 @@ def origin_command(*, effect: str, paths: tuple[Path, ...], trace_id: str | None
     EFFECT is a tool's name, a call id or the id of an event.
     """
     from aisecops_langchain.cli.output import UnsoundError, console, print_json
-    from aisecops_langchain.cli.source import load_log
+    from aisecops_langchain.cli.source import end, load_log
     from aisecops_langchain.forensics.graph import execution_graph, origin
     from aisecops_langchain.forensics.text import name
 
@@ -112,6 +117,7 @@ def origin_command(*, effect: str, paths: tuple[Path, ...], trace_id: str | None
             show_origin(out, item)
     if not found:
         raise UnsoundError(f"no effect goes by {name(effect)}; expected: a tool's name, a call id or an event's id")
+    end(log)
 
 
 def _drawn(log: LoadedLog, graph: Graph, form: str) -> str:

@@ -50,7 +50,7 @@ def problems_of(trace: Trace) -> tuple[Problem, ...]:
     Returns:
         Gaps in the record first, then violations in causal order; empty for a lawful, complete trace.
     """
-    walk = _Walk(Calls(trace))
+    walk = _Walk(Calls(trace.events))
     violations = [problem for event in trace.events for problem in walk.visit(event)]
     return (*gaps_of(trace), *violations, *walk.unended())
 

@@ -421,3 +421,23 @@ def test_a_file_of_garbage_does_not_fill_the_report(tmp_path):
     assert not report.ok
     assert len(report.problems) <= 101
     assert report.problems[-1].code is Code.TOO_MANY
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "../../etc/passwd", "a\x00b", "\x1b[31m", ""])
+def test_a_record_that_names_no_segment_is_no_record(tmp_path, name):
+    """Names in records become paths: what is not the name of a segment never gets that far."""
+    write_closed_log(tmp_path)
+    segment = only_segment(tmp_path)
+    first, *rest = segment.read_bytes().splitlines()
+    header = orjson.loads(split_line(first).body)
+    header["previous"] = [{"segment": name, "seq": 0, "head": "0" * 64, "ended": True}]
+    forged = join_line(0, "0" * 64, orjson.dumps(header))
+    segment.write_bytes(b"".join(line + b"\n" for line in (forged, *rest)))
+    assert {Code.MALFORMED, Code.NO_HEADER} <= codes(verify_log(tmp_path))
+
+
+def test_a_public_key_file_with_more_than_a_key_is_a_problem(tmp_path):
+    write_closed_log(tmp_path)
+    (key,) = (tmp_path / "keys").glob("*.pub")
+    key.write_bytes(key.read_bytes() + b"\n")
+    assert Code.BAD_KEY in codes(verify_log(tmp_path))
