@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from aisecops_langchain.sanitize.armour import ARMOUR, ARMOUR_SIGNS, ROT47
 from aisecops_langchain.sanitize.clip import chunks, clip, clip_around
 from aisecops_langchain.sanitize.decode import BINARY_CODES, DECIMAL_CODES, ESCAPES, HEX_CODES, QUOTED_PRINTABLE, TOKENS
 from aisecops_langchain.sanitize.fold import EMPHASIS, SPACES, fold, is_emphasized, skeleton, skeleton_trace
@@ -30,6 +31,7 @@ from aisecops_langchain.sanitize.respell import (
     SQUEEZED_WORDS,
     UNBROKEN,
     UNSPACED,
+    WORDS_REVERSED,
 )
 from aisecops_langchain.sanitize.steps import Extraction, Locate, Path, Span, Step, same_span
 from aisecops_langchain.sanitize.triggers import SPELT, mixes_scripts, triggered
@@ -103,7 +105,9 @@ _SKELETON: Final = _Skeleton()
 _FOLD: Final = (EMPHASIS, SPACES)
 
 
-_WITHIN_LINES: Final = frozenset({"markup", "comment", "escapes", "quoted", "codes", "token", "spaced", "joined"})
+_WITHIN_LINES: Final = frozenset(
+    {"markup", "comment", "escapes", "quoted", "codes", "token", "spaced", "joined", *ARMOUR_SIGNS}
+)
 """Triggers that have nothing to say of lines that were joined, unless what is joined there was torn apart."""
 
 
@@ -238,6 +242,9 @@ class _Reader:
         steps = [step for trigger, chosen in _DECODERS for step in chosen if trigger in found]
         if steps:
             self._follow(item, plain, steps)
+        for trigger, chosen in ARMOUR:
+            if trigger in found:
+                self._follow(item, plain, chosen)
 
     def _respell(self, item: _Item, text: _Base, plain: _Base, found: frozenset[str], *, odd: bool) -> None:
         for spelling in _SPELLINGS:
@@ -382,9 +389,11 @@ _SPELLINGS: Final = (
     _Spelling(frozenset({"joined"}), (SQUEEZED_WORDS,), 3, squeezed=True),
     _Spelling(frozenset({"codes"}), (DECIMAL_CODES,), 3),
     _Spelling(frozenset({"reversed", "odd"}), (REVERSED,), 4),
+    _Spelling(frozenset({"reversed"}), (WORDS_REVERSED,), 4),
     _Spelling(frozenset({"leet", "odd"}), LEETSPEAK, 5),
     _Spelling(frozenset({"leet"}), LEETSPEAK_L, 5),
     _Spelling(frozenset({"rot13", "odd"}), (ROT13,), 5),
+    _Spelling(frozenset({"rot47"}), (ROT47,), 5),
 )
 _ROTATED: Final = _Spelling(frozenset({"odd"}), (ROT13,), 4)
 """Taken before look-alikes are read, since letters of other scripts do not rotate."""

@@ -69,6 +69,8 @@ def _deleting(name: str, pattern: str, kept: str = "") -> Substitution:
 
 ROT13: Final = Alphabet("rot13", _ROT13_CODES)
 REVERSED: Final = Backwards()
+WORDS_REVERSED: Final = Substitution("reversed-words", re.compile(r"[^\W\d_]{2,40}"), lambda word: word[0][::-1])
+"""Each word from its end, where the words stay in their order."""
 LEETSPEAK: Final[tuple[Step, ...]] = (
     Substitution("leet", _DOUBLE_L, lambda match: "l" * len(match[0])),
     Substitution("leet", _INNER_SIGN, lambda _: "i"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from aisecops_langchain.sanitize.armour import ARMOUR_SIGNS
 from aisecops_langchain.sanitize.patterns import PatternSet
 from aisecops_langchain.sanitize.respell import LEET, ROT13
 
@@ -57,6 +58,7 @@ _SOURCES: Final = {
     "torn": r"[^\s]{3}\n[^\s]+\n[^\s]{3}|[0-9a-z+/_-]{16}\n[0-9a-z+/_-]|<[^<> \n]*\n[^<>\n]*>",
     "rot13": rf"{_ROTATED}|%[0-7][n-s]|\\h00|\\k[0-9]|&#k[0-9]|(?:[0-7][0-9n-s][ ,:]){{6}}",
     "reversed": _REVERSED,
+    **ARMOUR_SIGNS,
 }
 _GROUPS: Final = (
     ("markup", "comment", "escapes", "quoted", "codes", "spaced", "broken"),
@@ -65,6 +67,7 @@ _GROUPS: Final = (
     ("lines", "torn"),
     ("leet",),
     ("rot13", "reversed"),
+    tuple(ARMOUR_SIGNS),
 )
 """Triggers that are looked for together: the states of an automaton multiply where patterns count."""
 _SETS: Final = tuple((names, PatternSet([_SOURCES[name] for name in names])) for names in _GROUPS)
