@@ -111,8 +111,9 @@ class LabelSeals:
             return None
         text, seal, held = sealed.get("label"), sealed.get("seal"), sealed.get("fields")
         speaker = sealed.get("speaker", "")
-        plain = isinstance(text, str) and isinstance(seal, str) and isinstance(speaker, str)
-        if not plain or not isinstance(held, str | None):
+        if not (isinstance(text, str) and isinstance(seal, str) and isinstance(speaker, str)):
+            return None
+        if not isinstance(held, str | None):
             return None
         memory = (thread, content, text, seal, held, speaker)
         known = self._opened.get(memory)
