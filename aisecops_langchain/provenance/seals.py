@@ -107,14 +107,10 @@ class LabelSeals:
         Returns:
             Both, or ``None`` if they were not sealed together for this content on this thread.
         """
-        if not isinstance(sealed, dict):
+        parts = _parts(sealed)
+        if parts is None:
             return None
-        text, seal, held = sealed.get("label"), sealed.get("seal"), sealed.get("fields")
-        speaker = sealed.get("speaker", "")
-        if not (isinstance(text, str) and isinstance(seal, str) and isinstance(speaker, str)):
-            return None
-        if not isinstance(held, str | None):
-            return None
+        text, seal, held, speaker = parts
         memory = (thread, content, text, seal, held, speaker)
         known = self._opened.get(memory)
         if known is not None:
@@ -129,6 +125,17 @@ class LabelSeals:
             self._opened.clear()
         self._opened[memory] = opened
         return opened
+
+
+def _parts(sealed: object) -> tuple[str, str, str | None, str] | None:
+    """Take label, seal, fields and speaker out of what state holds, if it holds such a thing."""
+    if not isinstance(sealed, dict):
+        return None
+    text, seal, held = (sealed.get(key) for key in ("label", "seal", "fields"))
+    speaker = sealed.get("speaker", "")
+    if isinstance(text, str) and isinstance(seal, str) and isinstance(held, str | None) and isinstance(speaker, str):
+        return text, seal, held, speaker
+    return None
 
 
 def _bound(thread: str, content: str, label: str, fields: str | None, speaker: str) -> bytes:
