@@ -120,7 +120,7 @@ def _show(report: StopReport, *, as_json: bool) -> None:
         return
     click.echo(_order_line(report.order))
     if not any(groups.values()):
-        click.echo("  Nothing that the ledger holds is of that name. The stop stands; is the name spelled as in policy?")
+        click.echo("  The ledger holds nothing of that name. The stop stands; is the name spelled as in policy?")
         return
     for name, effects in groups.items():
         click.echo(f"  {_MEANING[name]}: {len(effects)}")
