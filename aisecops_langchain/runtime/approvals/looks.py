@@ -1,7 +1,7 @@
 """Arguments that read otherwise than they are: what an approver cannot tell from looking at them.
 
-Invariant: only told, never changed: what is approved, and runs, are the arguments as they are. Scripts that need joiners
-between their letters, and pictures made of several characters, are left alone.
+Invariant: only told, never changed: what is approved, and runs, are the arguments as they are. Scripts that need
+joiners between their letters, and pictures made of several characters, are left alone.
 """
 
 from __future__ import annotations
