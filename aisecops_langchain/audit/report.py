@@ -97,6 +97,8 @@ class SegmentReport(Frozen):
     """Hash of the last line."""
     signed_seq: int
     """Number of the last line that a valid head covers, or -1."""
+    signers: tuple[str, ...] = ()
+    """Ids of the keys whose signatures hold."""
     problems: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
 
@@ -108,6 +110,8 @@ class VerifyReport(Frozen):
     events: int
     keys_pinned: bool
     """Whether the keys came from the caller; keys found beside the log prove consistency, not who wrote it."""
+    signers: tuple[str, ...] = ()
+    """Ids of all keys whose signatures hold: several where a key was replaced, or where logs were put together."""
     segments: tuple[SegmentReport, ...]
     problems: tuple[Problem, ...]
     """Those of all segments and of the log as a whole."""

@@ -152,6 +152,7 @@ def _report(findings: Findings, reports: tuple[SegmentReport, ...], *, keys_pinn
         ok=not problems and bool(reports),
         events=sum(report.events for report in reports),
         keys_pinned=keys_pinned,
+        signers=tuple(sorted({signer for report in reports for signer in report.signers})),
         segments=reports,
         problems=problems,
         warnings=warnings,

@@ -88,11 +88,13 @@ class _SegmentCheck:
         self._seq = -1
         self._head = GENESIS
         self._signed_seq = -1
+        self._signers: frozenset[str] = frozenset()
 
     def run(self) -> None:
         # Heads first: a living writer adds lines before heads, so what is read now can only lag behind the lines.
         signed = check_heads(self._path, self._keys, self.findings)
         self._signed_seq = signed.last_seq
+        self._signers = signed.keys
         self._unmet_points = dict(signed.by_seq)
         for line in iter_lines(self._path):
             self._check_line(line)
@@ -110,6 +112,7 @@ class _SegmentCheck:
             seq=self._seq,
             head=self._head,
             signed_seq=self._signed_seq,
+            signers=tuple(sorted(self._signers)),
             problems=tuple(self.findings.problems),
             warnings=tuple(self.findings.warnings),
         )

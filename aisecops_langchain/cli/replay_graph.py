@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from aisecops_langchain.cli.source import LoadedLog
     from aisecops_langchain.forensics.graph import Graph
 
+_SHOWN_SOURCES: Final = 20
 _FORMATS: Final = ("text", "json", "dot", "graphml", "mermaid", "svg")
 
 
@@ -71,7 +72,8 @@ def blast_radius_command(*, source: str, paths: tuple[Path, ...], as_json: bool)
     from aisecops_langchain.forensics.text import name
 
     log = load_log(*paths)
-    radius = blast_radius(execution_graph(log.traces, notes=log.faults()), source)
+    graph = execution_graph(log.traces, notes=log.faults())
+    radius = blast_radius(graph, source)
     if as_json:
         print_json({"log": log.to_json(), "blast_radius": radius.model_dump(mode="json")})
     else:
@@ -83,7 +85,10 @@ def blast_radius_command(*, source: str, paths: tuple[Path, ...], as_json: bool)
         if radius.sources:
             show_radius(out, radius)
     if not radius.sources:
-        raise UnsoundError(f"no source goes by {name(source)}; expected: its name, door:name or digits of its digest")
+        raise UnsoundError(
+            f"no source goes by {name(source)}; expected: its name, door:name or digits of its digest; "
+            f"there are: {_sources(graph)}"
+        )
     end(log)
 
 
@@ -95,7 +100,7 @@ def blast_radius_command(*, source: str, paths: tuple[Path, ...], as_json: bool)
 def origin_command(*, effect: str, paths: tuple[Path, ...], trace_id: str | None, as_json: bool) -> None:
     """Find everything that an effect followed from: sources, arguments, decisions, persons.
 
-    EFFECT is a tool's name, a call id or the id of an event.
+    EFFECT is a tool's name, a call id or the id of an event. Refused calls are told as well, after the effects.
     """
     from aisecops_langchain.cli.output import UnsoundError, console, print_json
     from aisecops_langchain.cli.source import end, load_log
@@ -116,8 +121,19 @@ def origin_command(*, effect: str, paths: tuple[Path, ...], trace_id: str | None
         for item in found:
             show_origin(out, item)
     if not found:
-        raise UnsoundError(f"no effect goes by {name(effect)}; expected: a tool's name, a call id or an event's id")
+        raise UnsoundError(
+            f"no effect or call goes by {name(effect)}; expected: a tool's name, a call id or an event's id"
+        )
     end(log)
+
+
+def _sources(graph: Graph) -> str:
+    from aisecops_langchain.forensics.graph import NodeKind
+    from aisecops_langchain.forensics.text import name
+
+    known = {f"{node.facts['door']}:{node.facts['name']}" for node in graph.nodes if node.kind is NodeKind.SOURCE}
+    shown = ", ".join(name(source) for source in sorted(known)[:_SHOWN_SOURCES]) or "none"
+    return shown + (f" and {len(known) - _SHOWN_SOURCES} more" if len(known) > _SHOWN_SOURCES else "")
 
 
 def _drawn(log: LoadedLog, graph: Graph, form: str) -> str:

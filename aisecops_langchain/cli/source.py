@@ -87,6 +87,7 @@ def log_json(path: Path | str, report: VerifyReport, *, unreadable: int = 0) -> 
         "path": str(path),
         "verified": report.ok,
         "keys_pinned": report.keys_pinned,
+        "signers": list(report.signers),
         "events": report.events,
         "segments": len(report.segments),
         "unreadable_lines": unreadable,

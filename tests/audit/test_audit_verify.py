@@ -241,6 +241,17 @@ def test_a_log_rewritten_with_another_key_fails_when_keys_are_pinned(tmp_path):
     assert Code.UNKNOWN_KEY in codes(strict)
 
 
+def test_the_report_names_every_key_that_signed(tmp_path):
+    """Logs of two homes that were put together verify, but not as if they were of one hand."""
+    for key in (KEY, OTHER_KEY):
+        write_closed_log(tmp_path, key=key)
+    ids = sorted(HeadSigner(key).key_id for key in (KEY, OTHER_KEY))
+    report = verify_log(tmp_path)
+    assert report.ok
+    assert [*report.signers] == ids
+    assert sorted(segment.signers[0] for segment in report.segments) == ids
+
+
 def test_pinned_keys_pass_and_malformed_ones_do_not(tmp_path):
     write_closed_log(tmp_path)
     ours = HeadSigner(KEY)

@@ -171,10 +171,17 @@ def acting_for(governor: Governor, principal: PrincipalSource | None) -> Princip
         The principal, or how to tell it.
 
     Raises:
-        ConfigurationError: If the bundle does not have exactly one agent.
+        ConfigurationError: If that is no principal, or it is left out and the bundle does not have exactly one agent.
     """
     if principal is None:
         return Principal(agent=only_agent(governor))
+    if not (isinstance(principal, Principal) or callable(principal)):
+        raise ConfigurationError(
+            "this names nobody who acts",
+            expected="a Principal, or a function of the run's configuration",
+            got=type(principal).__name__,
+            remedy="pass principal=Principal(agent=..., user=...)",
+        )
     if isinstance(principal, Principal) and principal.agent not in governor.policy.agents:
         known = ", ".join(sorted(governor.policy.agents)) or "none"
         _LOG.warning(
@@ -205,7 +212,10 @@ def only_agent(governor: Governor) -> str:
     agents = sorted(governor.policy.agents)
     if len(agents) != 1:
         raise ConfigurationError(
-            "it is not clear which agent this is", expected="a named agent", got=f"{len(agents)} agents in the bundle"
+            "it is not clear which agent this is",
+            expected="a named agent",
+            got=f"{len(agents)} agents in the bundle",
+            remedy="name it, with agent= or a principal",
         )
     return agents[0]
 
