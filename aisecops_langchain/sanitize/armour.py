@@ -153,8 +153,11 @@ ROT47: Final = Alphabet("rot47", {code: 33 + (code - 33 + 47) % 94 for code in r
 """Every visible character of ASCII, turned by half of them."""
 
 _COMMON: Final = (
-    "the and you your all not for with this that from have must ignore previous instructions system prompt user"
+    "the and you your all not for with this that from have must ignore previous instructions system prompt user "
+    "die der das und nicht alle bitte les des vous tout toutes est pas que los las todas para sus tutte tutti che per "
+    "con sono"
 )
+"""Words of which a sentence holds one, in English and its neighbours."""
 _TURNED: Final = "|".join(re.escape(ROT47.apply(form)) for word in _COMMON.split() for form in (word, word.title()))
 
 ARMOUR_SIGNS: Final = {

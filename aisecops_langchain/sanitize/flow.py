@@ -126,6 +126,8 @@ class TextFlow:
         for end in _boundaries(window, latest):
             if _parts_markup(end, whole.removals) and self._window < self._most:
                 continue  # what stands in a comment would come out as words
+            if whole.changed and any(found.start < end < found.end for found in whole.findings):
+                continue  # of what is cut, a part would come out
             if not whole.changed:
                 return end, replace(whole, text=window[:end])
             part = self._inspect(window[:end])

@@ -17,8 +17,8 @@ from typing import Final
 from aisecops_langchain.sanitize.confusables import look_alike
 from aisecops_langchain.sanitize.steps import Edit, Locate, Substitution, edits_trace, same_span
 
-_FILLERS: Final = "\u115f\u1160\u3164\uffa0"
-"""Hangul fillers: letters that show nothing."""
+_FILLERS: Final = "\u115f\u1160\u3164\uffa0\ufffd"
+"""Hangul fillers, letters that show nothing; and what stands for characters that could not be read."""
 _BRAILLE_BLANK: Final = "\u2800"
 _LINE_BREAKS: Final = "\x85\u2028\u2029"
 _MARKDOWN: Final = str.maketrans("", "", "*_~`")

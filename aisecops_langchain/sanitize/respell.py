@@ -69,8 +69,12 @@ def _deleting(name: str, pattern: str, kept: str = "") -> Substitution:
 
 ROT13: Final = Alphabet("rot13", _ROT13_CODES)
 REVERSED: Final = Backwards()
-WORDS_REVERSED: Final = Substitution("reversed-words", re.compile(r"[^\W\d_]{2,40}"), lambda word: word[0][::-1])
-"""Each word from its end, where the words stay in their order."""
+WORDS_REVERSED: Final = Substitution(
+    "reversed-words",
+    re.compile(r"([.,;:!?]*)([^\W\d_]{1,40}+(?:[-'][^\W\d_]{1,40}+)*)"),
+    lambda word: word[2][::-1] + word[1],
+)
+"""Each word from its end, where the words stay in their order; a full stop that came before a word follows it again."""
 LEETSPEAK: Final[tuple[Step, ...]] = (
     Substitution("leet", _DOUBLE_L, lambda match: "l" * len(match[0])),
     Substitution("leet", _INNER_SIGN, lambda _: "i"),

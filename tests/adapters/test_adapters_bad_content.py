@@ -8,7 +8,7 @@ import gzip
 import io
 import json
 import zipfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +142,11 @@ async def _stream(driver: Driver, governor: Governor, text: str) -> Any:
     def generate(_given: Iterator[Any]) -> Iterator[Any]:
         yield from (text[at : at + 100_000] for at in range(0, len(text), 100_000))
 
-    chain = RunnableGenerator(generate) | OutputGuard(governor)
+    async def agenerate(_given: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        for part in generate(iter(())):
+            yield part
+
+    chain = RunnableGenerator(generate, agenerate) | OutputGuard(governor)
     if driver.is_async:
         return "".join([part async for part in chain.astream("go")])
     return await asyncio.to_thread(lambda: "".join(chain.stream("go")))
