@@ -67,21 +67,22 @@ def drift_command(
 ) -> None:
     """Decide every recorded request again under other bundles, or compare what happened in two windows of time.
 
-    HOME is a governance home, a log directory or one segment file.
+    HOME is a governance home, a log directory or one segment file. The bundles that a home keeps are --recorded.
     """
-    from aisecops_langchain.cli.source_policy import load
+    from aisecops_langchain.cli.source_policy import kept_by, load
 
     if over_time:
         if junit or sarif or propose or not (before or after):
             raise CommandError("--over-time takes --before or --after or both, and writes no files")
         windows = _windows(before, after)
-        _over_time(path, [load(file) for file in (*recorded, *policies)], *windows, as_json=as_json)
+        _over_time(path, [*kept_by(path), *map(load, (*recorded, *policies))], *windows, as_json=as_json)
         return
     if before or after:
         raise CommandError("--before and --after belong to --over-time")
-    if not policies and not recorded and propose is None:
+    known = [*kept_by(path), *map(load, recorded)]
+    if not policies and not known and propose is None:
         raise CommandError("nothing to decide under; expected: --policy or --recorded with a bundle, or --over-time")
-    judged = _judge(path, policies, recorded, frozenset(fail_on), proposing=propose is not None)
+    judged = _judge(path, policies, known, frozenset(fail_on), proposing=propose is not None)
     if propose is not None and not judged.uses:
         raise CommandError("nothing was used that was not denied, so there is nothing to propose")
     write_files(judged, junit, sarif)
@@ -93,7 +94,7 @@ def drift_command(
 
 
 def _judge(
-    path: Path, files: Sequence[Path], recorded: Sequence[Path], fail_on: frozenset[str], *, proposing: bool
+    path: Path, files: Sequence[Path], known: Sequence[Policy], fail_on: frozenset[str], *, proposing: bool
 ) -> Judged:
     from aisecops_langchain.audit import verify_log
     from aisecops_langchain.audit.scan import Scan
@@ -105,7 +106,7 @@ def _judge(
     loaded = [load(file) for file in files]
     log = find_log(path)
     verified = verify_log(log)
-    machine = TimeMachine(loaded, [load(file) for file in recorded], gather_uses=proposing)
+    machine = TimeMachine(loaded, known, gather_uses=proposing)
     scan = Scan(log, frozenset({"decision_made"}))
     for line in scan.lines():
         machine.add_line(line)
