@@ -51,7 +51,7 @@ from aisecops_langchain.testing import call
 KEY: Final = b"k" * 32
 PAYLOADS: Final = (
     "<script>window.sentinel=1</script>",
-    "\"><img src=x onerror=window.sentinel=1>",
+    '"><img src=x onerror=window.sentinel=1>',
     "'-(window.sentinel=1)-'",
     "</script><svg onload=window.sentinel=1>",
     "javascript:window.sentinel=1",
@@ -203,7 +203,9 @@ def waiting(home: Path, *, turns: int = 3) -> Iterator[Waiting]:
         return "paid"
 
     home.mkdir(parents=True, exist_ok=True)
-    script = [item for number in range(turns) for item in (call("pay", to=f"ACME {number}", amount=90 + number), "Done.")]
+    script = [
+        item for number in range(turns) for item in (call("pay", to=f"ACME {number}", amount=90 + number), "Done.")
+    ]
     with (
         SqliteSaver.from_conn_string(str(home / "state.sqlite3")) as saver,
         Governor.open(parse_policy(OFFICE), home) as governor,

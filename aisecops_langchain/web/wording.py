@@ -1,0 +1,169 @@
+"""How pages say times, digests, states and addresses.
+
+Invariant: an address is made from a fixed path and quoted parameters alone, so whatever a log holds stays a parameter;
+colour never says anything that the word beside it does not say, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import urlencode
+
+from aisecops_langchain.forensics.diff import Step
+from aisecops_langchain.forensics.text import call_text, clip, short
+
+_GOOD: Final = frozenset(
+    [
+        "allow",
+        "completed",
+        "granted",
+        "approved",
+        "as_planned",
+        "as_edited",
+        "sound",
+        "user",
+        "system",
+        "sanitized",
+        "verified",
+        "covered",
+    ]
+)
+_WARN: Final = frozenset(
+    [
+        "require_approval",
+        "pending",
+        "paused",
+        "stopped",
+        "reserved",
+        "first_party",
+        "expired",
+        "responded",
+        "unfinished",
+        "medium",
+        "refused",
+        "not_run",
+        "kept_from_running",
+        "checking",
+        "terms",
+        "newly_asked",
+        "low_trust",
+        "uncovered",
+    ]
+)
+_BAD: Final = frozenset(
+    [
+        "deny",
+        "denied",
+        "failed",
+        "blocked",
+        "unknown",
+        "rejected",
+        "withheld",
+        "untrusted",
+        "unsound",
+        "violation",
+        "high",
+        "critical",
+        "newly_allowed",
+        "mismatch",
+    ]
+)
+
+
+def moment(time: datetime) -> str:
+    """Say when something happened.
+
+    Args:
+        time: The time.
+
+    Returns:
+        The time in UTC, to the second.
+    """
+    return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def took(milliseconds: float) -> str:
+    """Say how long something took.
+
+    Args:
+        milliseconds: How long, in milliseconds.
+
+    Returns:
+        The duration in the unit that suits it.
+    """
+    if abs(milliseconds) < 1_000:
+        return f"{milliseconds:.0f} ms" if milliseconds == int(milliseconds) else f"{milliseconds:.1f} ms"
+    seconds = milliseconds / 1_000
+    for most, divisor, unit in ((120, 1, "s"), (7_200, 60, "min"), (172_800, 3_600, "h")):
+        if abs(seconds) < most:
+            return f"{seconds / divisor:.1f} {unit}"
+    return f"{seconds / 86_400:.1f} days"
+
+
+def words(state: str) -> str:
+    """Write a code of ours as words.
+
+    Args:
+        state: A code such as ``require_approval``.
+
+    Returns:
+        The code with spaces.
+    """
+    return str(state).replace("_", " ")
+
+
+def tone(state: str) -> str:
+    """Choose the colour of a state.
+
+    Args:
+        state: The code of the state.
+
+    Returns:
+        ``good``, ``warn``, ``bad``, or empty for what is neither.
+    """
+    if state in _GOOD:
+        return "good"
+    if state in _WARN:
+        return "warn"
+    return "bad" if state in _BAD or " gap" in state or "violation" in state else ""
+
+
+def link(path: str, kept: Mapping[str, object] | None = None, **parameters: object) -> str:
+    """Make an address within the site.
+
+    Args:
+        path: The path, one of ours.
+        kept: Parameters of the present address that stay.
+        **parameters: Further ones; those that are empty or None are left out.
+
+    Returns:
+        The address.
+    """
+    given = {name: value for name, value in {**(kept or {}), **parameters}.items() if value not in (None, "")}
+    return f"{path}?{urlencode(given)}" if given else path
+
+
+def step_text(step: Step) -> str:
+    """Show the call of a step.
+
+    Args:
+        step: The step.
+
+    Returns:
+        The call in one printable line.
+    """
+    return call_text(step.tool, step.arguments)
+
+
+FILTERS: Final = {
+    "moment": moment,
+    "took": took,
+    "words": words,
+    "tone": tone,
+    "brief": short,
+    "clipped": clip,
+    "call_text": step_text,
+}
+"""What templates call by these names."""
