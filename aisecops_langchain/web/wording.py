@@ -12,23 +12,10 @@ from typing import Final
 from urllib.parse import urlencode
 
 from aisecops_langchain.forensics.diff import Step
-from aisecops_langchain.forensics.text import call_text, clip, short
+from aisecops_langchain.forensics.text import call_text, clip, short, value_text
 
 _GOOD: Final = frozenset(
-    [
-        "allow",
-        "completed",
-        "granted",
-        "approved",
-        "as_planned",
-        "as_edited",
-        "sound",
-        "user",
-        "system",
-        "sanitized",
-        "verified",
-        "covered",
-    ]
+    ["allow", "allowed", "completed", "granted", "as_planned", "as_edited", "sound", "verified", "user", "system"]
 )
 _WARN: Final = frozenset(
     [
@@ -48,8 +35,6 @@ _WARN: Final = frozenset(
         "checking",
         "terms",
         "newly_asked",
-        "low_trust",
-        "uncovered",
     ]
 )
 _BAD: Final = frozenset(
@@ -67,9 +52,19 @@ _BAD: Final = frozenset(
         "high",
         "critical",
         "newly_allowed",
-        "mismatch",
     ]
 )
+_BAD_KINDS: Final = (
+    "_blocked",
+    "_refused",
+    "_rejected",
+    "_failed",
+    "_unknown",
+    "_tampered",
+    "_exhausted",
+    "mark_repeated",
+)
+_WARN_KINDS: Final = ("_sanitized", "_requested", "_expired", "_escalated", "_paused", "_late", "_revoked", "_retried")
 
 
 def moment(time: datetime) -> str:
@@ -81,7 +76,19 @@ def moment(time: datetime) -> str:
     Returns:
         The time in UTC, to the second.
     """
-    return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def instant(time: str) -> str:
+    """Say when something happened, given as text.
+
+    Args:
+        time: The time as ISO 8601, with its offset.
+
+    Returns:
+        As ``moment`` does.
+    """
+    return moment(datetime.fromisoformat(time))
 
 
 def took(milliseconds: float) -> str:
@@ -130,6 +137,20 @@ def tone(state: str) -> str:
     return "bad" if state in _BAD or " gap" in state or "violation" in state else ""
 
 
+def kind_tone(kind: str) -> str:
+    """Choose the colour of an event.
+
+    Args:
+        kind: Its kind.
+
+    Returns:
+        ``bad`` for what was refused or went wrong, ``warn`` for what asks for a look, else empty.
+    """
+    if kind.endswith(_BAD_KINDS):
+        return "bad"
+    return "warn" if kind.endswith(_WARN_KINDS) else ""
+
+
 def link(path: str, kept: Mapping[str, object] | None = None, **parameters: object) -> str:
     """Make an address within the site.
 
@@ -159,11 +180,14 @@ def step_text(step: Step) -> str:
 
 FILTERS: Final = {
     "moment": moment,
+    "instant": instant,
     "took": took,
     "words": words,
     "tone": tone,
+    "kind_tone": kind_tone,
     "brief": short,
     "clipped": clip,
     "call_text": step_text,
+    "shown_value": value_text,
 }
 """What templates call by these names."""
