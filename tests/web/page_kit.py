@@ -1,4 +1,4 @@
-"""Real logs for the tests of the page: golden stories, a long run, damaged logs, hostile text, and a graph that waits."""
+"""Real logs for the tests of the page: governed stories, a long run, damaged logs, hostile text, a graph that waits."""
 
 from __future__ import annotations
 
@@ -89,7 +89,11 @@ def long_run(home: Path, events: int = 2_000) -> Path:
     story.add(PromptAllowed, parents=story.last(), **prompt())
     turn = 0
     while len(story.events) < events - 12:
+        before = len(story.events)
         _turn(story, turn)
+        for place in range(before, len(story.events)):
+            if "plan" in type(story.events[place]).model_fields:
+                story.events[place] = story.events[place].model_copy(update={"plan": f"plan-{turn}"})
         turn += 1
     while len(story.events) < events - 1:
         story.add(ModelFinished, run=f"x{len(story.events)}", name="gpt-x", output_digest="sha256:o", tool_calls=0)
@@ -119,22 +123,15 @@ def _turn(story: Story, turn: int) -> None:
 
 def hostile(home: Path) -> Path:
     """The hand-made run with a payload in every field that takes any text."""
-    return write_log(home, [event for number, event in enumerate(poisoned(PAYLOADS)) if number >= 0])
+    return write_log(home, [_poisoned(event) for event in governed_story("run").events])
 
 
-def poisoned(payloads: tuple[str, ...]) -> list[AnyEvent]:
-    """Put payloads into each string of each event that the schema leaves free, one after the other."""
-    made: list[AnyEvent] = []
-    for event in governed_story("run").events:
-        made.append(_poisoned(event, payloads))
-    return made
-
-
-def _poisoned(event: AnyEvent, payloads: tuple[str, ...]) -> AnyEvent:
+def _poisoned(event: AnyEvent) -> AnyEvent:
+    """Put a payload into each text of an event that the schema leaves free; the same text always gets the same one."""
     fields = orjson.loads(event.model_dump_json())
-    for place, holder, key in list(_texts(fields, "")):
+    for holder, key in list(_texts(fields)):
         before = holder[key]
-        holder[key] = before + payloads[sum(place.encode()) % len(payloads)]
+        holder[key] = before + PAYLOADS[sum(before.encode()) % len(PAYLOADS)]
         try:
             parse_event(orjson.dumps(fields))
         except AisecopsError:
@@ -142,14 +139,14 @@ def _poisoned(event: AnyEvent, payloads: tuple[str, ...]) -> AnyEvent:
     return parse_event(orjson.dumps(fields))
 
 
-def _texts(value: Any, place: str) -> Iterator[tuple[str, Any, Any]]:
-    """Find every text in nested JSON, with the name of its field and where it stands."""
+def _texts(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Find every text in nested JSON: what holds it, and under which name or number."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, item in list(items):
+    for key, item in items:
         if isinstance(item, str):
-            yield (key if isinstance(key, str) else place), value, key
+            yield value, key
         else:
-            yield from _texts(item, key if isinstance(key, str) else place)
+            yield from _texts(item)
 
 
 def tampered(home: Path, source: Path) -> Path:

@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from aisecops_langchain.web.pages.blast import blast_page
 from aisecops_langchain.web.pages.compare import compare_page
+from aisecops_langchain.web.pages.drawing import drawing
 from aisecops_langchain.web.pages.log import log_page
 from aisecops_langchain.web.pages.run import run_page
 from aisecops_langchain.web.pages.runs import runs_page
@@ -22,5 +23,6 @@ PAGES: Final = (
     Route("/compare", compare_page),
     Route("/blast-radius", blast_page),
     Route("/log", log_page),
+    Route("/api/graph", drawing),
 )
 """All pages by their path."""

@@ -2,11 +2,13 @@
 import cytoscape from "../vendor/cytoscape/cytoscape.esm.min.mjs";
 import { openEvent } from "./drawer.js";
 import { say } from "./fetched.js";
-import { byStage } from "./stages.js";
-import { isAlarming, looks } from "./looks.js";
+import { elementsOf, looks } from "./looks.js";
+import { placesOf, SIZE } from "./stages.js";
 
 const ACTS = new Set(["run", "plan", "call", "decision", "approval", "grant", "permit", "effect", "outcome"]);
 const MANY = 600;
+const READABLE = 0.5;
+const MARGIN = 20;
 
 for (const panel of document.querySelectorAll("[data-graph]")) draw(panel);
 
@@ -20,72 +22,71 @@ async function draw(panel) {
   const canvas = panel.querySelector(".canvas");
   canvas.hidden = false;
   panel.querySelector(".strip").hidden = false;
+  const many = graph.nodes.length > MANY;
+  if (many) panel.querySelector("[data-show]").value = "acts"; // content by the thousand would hide what was done
   const drawing = cytoscape({
     container: canvas,
-    elements: elementsOf(graph),
     style: looks(),
     layout: { name: "null" },
-    textureOnViewport: graph.nodes.length > MANY,
-    hideEdgesOnViewport: graph.nodes.length > MANY,
-    pixelRatio: graph.nodes.length > MANY ? 1 : "auto",
-    wheelSensitivity: 0.3,
+    textureOnViewport: many,
+    hideEdgesOnViewport: many,
+    pixelRatio: many ? 1 : "auto",
     maxZoom: 3,
     minZoom: 0.02,
   });
-  controls(panel, drawing);
-  arrange(panel, drawing);
+  controls(panel, drawing, graph);
+  arrange(panel, drawing, graph);
   document.addEventListener("theme", () => drawing.style(looks()));
   panel.dataset.drawn = String(drawing.nodes().length);
 }
 
-function elementsOf(graph) {
-  const nodes = graph.nodes.map((node, place) => ({ group: "nodes", data: { ...node, place, text: shortened(node.label), alarm: isAlarming(node) } }));
-  const edges = graph.edges.map((edge, place) => ({ group: "edges", data: { ...edge, id: `e${place}` } }));
-  return [...nodes, ...edges];
+// A small graph is shown whole; of a large one the beginning is shown at a size that can be read.
+function view(canvas, places) {
+  const wide = Math.max(0, ...[...places.values()].map((place) => place.x)) + SIZE.width;
+  const high = Math.max(0, ...[...places.values()].map((place) => place.y)) + SIZE.height;
+  const whole = Math.min((canvas.clientWidth - 2 * MARGIN) / wide, (canvas.clientHeight - 2 * MARGIN) / high, 1);
+  const zoom = Math.max(whole, READABLE);
+  const left = Math.max(MARGIN, (canvas.clientWidth - wide * zoom) / 2);
+  return { zoom, pan: { x: left + (SIZE.width * zoom) / 2, y: MARGIN + (SIZE.height * zoom) / 2 } };
 }
 
-function shortened(label) {
-  return label.length > 34 ? `${label.slice(0, 33)}…` : label;
-}
-
-function controls(panel, drawing) {
-  panel.querySelector("[data-layout]").addEventListener("change", () => arrange(panel, drawing));
-  panel.querySelector("[data-show]").addEventListener("change", () => arrange(panel, drawing));
-  panel.querySelector("[data-fit]").addEventListener("click", () => drawing.fit(undefined, 20));
-  panel.querySelector("[data-find]").addEventListener("input", (event) => find(panel, drawing, event.target.value));
+function controls(panel, drawing, graph) {
+  for (const name of ["layout", "show"]) {
+    panel.querySelector(`[data-${name}]`).addEventListener("change", () => arrange(panel, drawing, graph));
+  }
+  panel.querySelector("[data-fit]").addEventListener("click", () => drawing.fit(undefined, MARGIN));
+  panel.querySelector("[data-find]").addEventListener("input", (event) => find(panel, drawing, graph, event.target.value));
   drawing.on("tap", "node", (event) => chosen(panel, drawing, event.target));
   drawing.on("tap", (event) => {
     if (event.target === drawing) drawing.elements().removeClass("faint near");
   });
 }
 
-function arrange(panel, drawing) {
+function arrange(panel, drawing, graph) {
   const show = panel.querySelector("[data-show]").value;
-  const layout = panel.querySelector("[data-layout]").value;
-  drawing.batch(() => {
-    drawing.nodes().forEach((node) => node.toggleClass("gone", !isShown(node.data(), show)));
-  });
-  const shown = drawing.elements(":visible");
-  if (layout === "tree") shown.layout({ name: "breadthfirst", directed: true, spacingFactor: 1.1, animate: false, fit: false }).run();
-  else drawing.batch(() => byStage(shown.nodes()));
-  start(drawing, shown);
-  panel.querySelector("[data-about]").textContent =
-    `${shown.nodes().length} of ${drawing.nodes().length} nodes, ${shown.edges().length} of ${drawing.edges().length} edges are drawn`;
-}
-
-// A small graph is shown whole; of a large one the beginning is shown at a size that can be read.
-function start(drawing, shown) {
-  drawing.fit(shown, 20);
-  if (drawing.zoom() >= 0.45) return;
-  const box = shown.boundingBox();
-  drawing.zoom(0.6);
-  drawing.pan({ x: 20 - box.x1 * 0.6, y: 20 - box.y1 * 0.6 });
+  const nodes = graph.nodes.filter((node) => isShown(node, show));
+  const ids = new Set(nodes.map((node) => node.id));
+  const edges = graph.edges.filter((edge) => ids.has(edge.source) && ids.has(edge.target));
+  const places = placesOf(nodes);
+  drawing.elements().remove();
+  drawing.add(elementsOf({ nodes, edges }, places));
+  if (panel.querySelector("[data-layout]").value === "tree") {
+    drawing.layout({ name: "breadthfirst", directed: true, spacingFactor: 1.1, animate: false, fit: true }).run();
+  } else {
+    drawing.viewport(view(drawing.container(), places));
+  }
+  count(panel, drawing, graph);
 }
 
 function isShown(node, show) {
   if (show === "acts") return ACTS.has(node.kind);
-  if (show === "doubt") return node.integrity === "untrusted" || node.alarm;
-  return true;
+  return show === "all" || node.integrity === "untrusted" || looks.isAlarming(node);
+}
+
+function count(panel, drawing, graph) {
+  const [nodes, edges] = [drawing.nodes().length, drawing.edges().length];
+  panel.querySelector("[data-about]").textContent =
+    `${nodes} of ${graph.nodes.length} nodes, ${edges} of ${graph.edges.length} edges are drawn`;
 }
 
 function chosen(panel, drawing, node) {
@@ -96,20 +97,23 @@ function chosen(panel, drawing, node) {
   });
   const { label, state, integrity, problems, events, trace } = node.data();
   const words = [label, integrity, state, ...problems].filter(Boolean).join(", ");
-  panel.querySelector("[data-about]").textContent = `${words}: ${node.predecessors("node").length} nodes before it, ${node.successors("node").length} after it`;
-  if (events.length) openEvent(`${panel.dataset.eventUrl}?${new URLSearchParams({ trace, event: events[0] })}`, panel.querySelector("[data-fit]"));
+  const [before, after] = [node.predecessors("node").length, node.successors("node").length];
+  panel.querySelector("[data-about]").textContent = `${words}: ${before} nodes before it, ${after} after it`;
+  if (!events.length) return;
+  openEvent(`/event?${new URLSearchParams({ trace, event: events[0] })}`, panel.querySelector("[data-fit]"));
 }
 
-function find(panel, drawing, wanted) {
+function find(panel, drawing, graph, wanted) {
   const text = wanted.trim().toLowerCase();
   drawing.elements().removeClass("faint near");
-  if (!text) return;
-  const found = drawing.nodes(":visible").filter((node) => node.data("label").toLowerCase().includes(text));
+  if (!text) return count(panel, drawing, graph);
+  const found = drawing.nodes().filter((node) => node.data("label").toLowerCase().includes(text));
   drawing.batch(() => {
     drawing.elements().addClass("faint");
     found.removeClass("faint").addClass("near");
   });
-  if (found.length) drawing.animate({ center: { eles: found[0] }, zoom: Math.max(drawing.zoom(), 0.8), duration: 0 });
-  say(`${found.length} nodes found`);
-  panel.querySelector("[data-about]").textContent = `${found.length} nodes hold “${wanted.trim()}”`;
+  if (found.length) drawing.center(found[0]);
+  const told = `${found.length} ${found.length === 1 ? "node holds" : "nodes hold"} “${wanted.trim()}”`;
+  say(told);
+  panel.querySelector("[data-about]").textContent = told;
 }

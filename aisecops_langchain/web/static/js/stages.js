@@ -1,20 +1,30 @@
-// Places nodes in columns by kind, time from top to bottom: the same arrangement as the drawing that the command line
-// makes, and linear in the number of nodes.
+// Places nodes in lanes from what was read to what came of it, time from top to bottom: as the command line's drawing
+// does, with kinds that belong together in one lane, and linear in the number of nodes.
 
-const COLUMNS = [
-  "run", "source", "content", "plan", "argument", "call", "decision", "approval", "grant", "permit", "effect", "output", "outcome",
+const LANES = [
+  ["run", "source"],
+  ["content"],
+  ["plan", "argument"],
+  ["call"],
+  ["decision", "approval", "grant"],
+  ["permit", "effect"],
+  ["output", "outcome"],
 ];
-const WIDTH = 230;
-const HEIGHT = 62;
+const LANE_OF = new Map(LANES.flatMap((kinds, lane) => kinds.map((kind) => [kind, lane])));
 
-export function byStage(nodes) {
-  const kinds = COLUMNS.filter((kind) => nodes.some((node) => node.data("kind") === kind));
+export const SIZE = { width: 184, height: 44 };
+const STEP = { x: 228, y: 64 };
+
+export function placesOf(nodes) {
+  const used = [...new Set(nodes.map((node) => LANE_OF.get(node.kind)))].sort((one, other) => one - other);
+  const places = new Map();
   let row = 0;
   let last = -1;
-  nodes.sort((one, other) => one.data("place") - other.data("place")).forEach((node) => {
-    const column = kinds.indexOf(node.data("kind"));
-    if (column <= last) row += 1;
-    last = column;
-    node.position({ x: column * WIDTH, y: row * HEIGHT });
-  });
+  for (const node of nodes) {
+    const lane = used.indexOf(LANE_OF.get(node.kind));
+    if (lane <= last) row += 1;
+    last = lane;
+    places.set(node.id, { x: lane * STEP.x, y: row * STEP.y });
+  }
+  return places;
 }
