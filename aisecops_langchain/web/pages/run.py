@@ -5,7 +5,6 @@ Invariant: every view is a function of the run's recorded events and of the addr
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -13,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from aisecops_langchain.forensics.diff import compare_within
-from aisecops_langchain.forensics.graph import Edge, Graph, NodeKind, cut, execution_graph, taint_of
+from aisecops_langchain.forensics.graph import NodeKind, cut, execution_graph, taint_of
 from aisecops_langchain.forensics.stages import TimelineStage
 from aisecops_langchain.forensics.summary import summarize
 from aisecops_langchain.forensics.timeline import timeline
@@ -21,6 +20,7 @@ from aisecops_langchain.forensics.trace import Trace
 from aisecops_langchain.web.paging import paging_of
 from aisecops_langchain.web.refusals import BadRequestError
 from aisecops_langchain.web.site import caller_of, site_of
+from aisecops_langchain.web.tables import graph_members
 from aisecops_langchain.web.templating import page
 from aisecops_langchain.web.wording import link
 
@@ -69,7 +69,11 @@ def _timeline(request: Request, trace: Trace) -> tuple[str, Mapping[str, object]
 def _graph(request: Request, trace: Trace) -> tuple[str, Mapping[str, object]]:
     graph = cut(execution_graph([trace]), MOST_NODES)
     url = link("/api/graph", trace=trace.id, limit=MOST_NODES)
-    return "run_graph.html", {**graph_members(graph), "graph_url": url, "as_table": "table" in request.query_params}
+    return "run_graph.html", {
+        **graph_members(graph, rows=_ROWS),
+        "graph_url": url,
+        "as_table": "table" in request.query_params,
+    }
 
 
 def _arguments(_: Request, trace: Trace) -> tuple[str, Mapping[str, object]]:
@@ -80,24 +84,6 @@ def _arguments(_: Request, trace: Trace) -> tuple[str, Mapping[str, object]]:
 
 def _calls(_: Request, trace: Trace) -> tuple[str, Mapping[str, object]]:
     return "run_calls.html", {"calls": compare_within(trace)}
-
-
-def graph_members(graph: Graph) -> dict[str, object]:
-    """Arrange a graph for the tables beside its drawing.
-
-    Args:
-        graph: The graph.
-
-    Returns:
-        What the templates of a graph show.
-    """
-    before: defaultdict[str, list[Edge]] = defaultdict(list)
-    after: defaultdict[str, list[Edge]] = defaultdict(list)
-    for edge in graph.edges:
-        before[edge.target].append(edge)
-        after[edge.source].append(edge)
-    labels = {node.id: node.label for node in graph.nodes}
-    return {"graph": graph, "before": before, "after": after, "labels": labels, "shown": _ROWS}
 
 
 _VIEWS: Final[dict[str, Callable[[Request, Trace], tuple[str, Mapping[str, object]]]]] = {
