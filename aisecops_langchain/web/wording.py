@@ -14,46 +14,14 @@ from urllib.parse import urlencode
 from aisecops_langchain.forensics.diff import Step
 from aisecops_langchain.forensics.text import call_text, clip, short, value_text
 
-_GOOD: Final = frozenset(
-    ["allow", "allowed", "completed", "granted", "as_planned", "as_edited", "sound", "verified", "user", "system"]
-)
-_WARN: Final = frozenset(
-    [
-        "require_approval",
-        "pending",
-        "paused",
-        "stopped",
-        "reserved",
-        "first_party",
-        "expired",
-        "responded",
-        "unfinished",
-        "medium",
-        "refused",
-        "not_run",
-        "kept_from_running",
-        "checking",
-        "terms",
-        "newly_asked",
-    ]
-)
-_BAD: Final = frozenset(
-    [
-        "deny",
-        "denied",
-        "failed",
-        "blocked",
-        "unknown",
-        "rejected",
-        "withheld",
-        "untrusted",
-        "unsound",
-        "violation",
-        "high",
-        "critical",
-        "newly_allowed",
-    ]
-)
+_STATES: Final = {
+    "good": "allow allowed completed granted as_planned as_edited sound verified valid matches vouched_for user system",
+    "warn": "require_approval pending paused stopped reserved first_party expired responded unfinished medium refused "
+    "not_run kept_from_running checking terms newly_asked unknown_key",
+    "bad": "deny denied failed blocked unknown rejected withheld untrusted unsound violation high critical invalid "
+    "newly_allowed mismatch not_vouched_for",
+}
+_TONES: Final = {state: tone for tone, states in _STATES.items() for state in states.split(" ")}
 _BAD_KINDS: Final = (
     "_blocked",
     "_refused",
@@ -109,6 +77,30 @@ def took(milliseconds: float) -> str:
     return f"{seconds / 86_400:.1f} days"
 
 
+def seconds(value: float | None) -> str:
+    """Say how long something took, where that is known.
+
+    Args:
+        value: How long, in seconds.
+
+    Returns:
+        As ``took`` does; a dash where it is not known.
+    """
+    return "–" if value is None else took(value * 1_000)
+
+
+def percent(share: float | None) -> str:
+    """Say a share.
+
+    Args:
+        share: From 0 to 1.
+
+    Returns:
+        The share in percent; a dash where it is not known.
+    """
+    return "–" if share is None else f"{share:.1%}"
+
+
 def words(state: str) -> str:
     """Write a code of ours as words.
 
@@ -130,11 +122,7 @@ def tone(state: str) -> str:
     Returns:
         ``good``, ``warn``, ``bad``, or empty for what is neither.
     """
-    if state in _GOOD:
-        return "good"
-    if state in _WARN:
-        return "warn"
-    return "bad" if state in _BAD or " gap" in state or "violation" in state else ""
+    return _TONES.get(state, "")
 
 
 def kind_tone(kind: str) -> str:
@@ -182,6 +170,8 @@ FILTERS: Final = {
     "moment": moment,
     "instant": instant,
     "took": took,
+    "seconds": seconds,
+    "percent": percent,
     "words": words,
     "tone": tone,
     "kind_tone": kind_tone,
