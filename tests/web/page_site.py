@@ -1,0 +1,55 @@
+"""Sites over logs on disk, each served by a real uvicorn on a port of its own."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+
+from aisecops_langchain.web.access import Access, Caller, Role, TokenHolder, token_hash
+from aisecops_langchain.web.app import make_app
+from aisecops_langchain.web.library import Library
+from aisecops_langchain.web.site import Site
+
+APPROVER: Final = "a-token-of-an-approver"
+VIEWER: Final = "a-token-of-a-viewer"
+
+
+@dataclass(frozen=True)
+class Served:
+    """A site that answers."""
+
+    base: str
+    home: Path
+
+
+@contextmanager
+def serving(home: Path) -> Iterator[Served]:
+    """Serve the log of a governance home until the block ends."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        site = _site(home, port)
+        app = make_app(site, hosts=[f"127.0.0.1:{port}"])
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        try:
+            yield Served(f"http://127.0.0.1:{port}", home)
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def _site(home: Path, port: int) -> Site:
+    carol = Caller("carol", Role.APPROVER, frozenset({"acme"}), verified=True)
+    holders = [TokenHolder(token_hash(APPROVER), carol), TokenHolder(token_hash(VIEWER), Caller("vic", Role.VIEWER))]
+    return Site(Library(home / "audit"), Access(holders), cookie=f"aisecops-{port}", secure=False)
