@@ -42,6 +42,8 @@ class Caller:
     """The organisations whose runs the caller may see; all, if None."""
     verified: bool = False
     """Whether the operator gave this person a token of their own, so that the name is proof of who answers."""
+    roles: tuple[str, ...] = ()
+    """The person's roles in the organisation, as policy names them."""
 
     def sees(self, tenant: str) -> bool:
         """Whether the caller may see what belongs to a tenant.
@@ -155,6 +157,14 @@ class Access:
                 del self._sessions[token_hash(identity)]
                 return None
         return found
+
+    def is_open(self, session: Session) -> bool:
+        """Whether a session still lives.
+
+        Args:
+            session: The session.
+        """
+        return self.session(session.id) is not None
 
     def leave(self, session: Session) -> None:
         """End a session.

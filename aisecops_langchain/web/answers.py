@@ -1,4 +1,4 @@
-"""Answers: JSON as the command line prints it, problem details, and pages.
+"""Answers: JSON made of the objects that the command line prints, and problem details.
 
 Invariant: every JSON answer about the log carries the log's standing under ``log``; JSON is given as such, with a type
 that no browser takes for markup.
@@ -6,30 +6,32 @@ that no browser takes for markup.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import orjson
 from starlette.responses import Response
 
+from aisecops_langchain.domain.base import Frozen
 from aisecops_langchain.errors import AisecopsError
 from aisecops_langchain.web.refusals import UnauthenticatedError, problem_of
 from aisecops_langchain.web.standing import Standing
 
 
-def json_answer(standing: Standing, members: Mapping[str, object], *, status: int = 200) -> Response:
+class Told(Frozen):
+    """What every answer about the log says."""
+
+    log: Standing
+
+
+def json_answer(answer: Frozen, *, status: int = 200) -> Response:
     """Answer with JSON.
 
     Args:
-        standing: What is known of the log.
-        members: The answer itself, in plain JSON types.
+        answer: The answer.
         status: The HTTP status.
 
     Returns:
-        The answer.
+        The same, as the browser gets it.
     """
-    body: dict[str, Any] = {"log": standing.model_dump(mode="json"), **members}
-    return Response(orjson.dumps(body), status_code=status, media_type="application/json")
+    return Response(answer.model_dump_json(), status_code=status, media_type="application/json")
 
 
 def problem_answer(error: AisecopsError) -> Response:

@@ -14,6 +14,8 @@ from aisecops_langchain.web.refusals import BadRequestError
 
 USUAL: Final = 50
 MOST: Final = 500
+PAGING: Final = ("offset", "limit")
+"""The parameters that say which part is asked for."""
 _FARTHEST: Final = 10**9
 _NUMBER: Final = re.compile(r"[0-9]{1,10}")
 
@@ -25,12 +27,13 @@ class Paging(TypedDict):
     limit: int
 
 
-def paging_of(parameters: QueryParams, *, usual: int = USUAL) -> Paging:
+def paging_of(parameters: QueryParams, *, usual: int = USUAL, most: int = MOST) -> Paging:
     """Read ``offset`` and ``limit``.
 
     Args:
         parameters: The parameters of the request.
-        usual: How many to give where nothing is said.
+        usual: The limit where none is given.
+        most: The highest limit.
 
     Returns:
         What is asked for.
@@ -39,14 +42,29 @@ def paging_of(parameters: QueryParams, *, usual: int = USUAL) -> Paging:
         BadRequestError: If one is no number, or beyond what is given.
     """
     return Paging(
-        offset=_number(parameters, "offset", usual=0, least=0, most=_FARTHEST),
-        limit=_number(parameters, "limit", usual=usual, least=1, most=MOST),
+        offset=number_of(parameters, "offset", usual=0, least=0, most=_FARTHEST),
+        limit=number_of(parameters, "limit", usual=usual, least=1, most=most),
     )
 
 
-def _number(parameters: QueryParams, name: str, *, usual: int, least: int, most: int) -> int:
+def number_of(parameters: QueryParams, name: str, *, usual: int, least: int, most: int) -> int:
+    """Read a whole number.
+
+    Args:
+        parameters: The parameters of the request.
+        name: The parameter's name.
+        usual: The number where none is given.
+        least: The lowest that is taken.
+        most: The highest.
+
+    Returns:
+        The number.
+
+    Raises:
+        BadRequestError: If it is none, or beyond what is taken.
+    """
     text = parameters.get(name)
-    if text is None:
+    if not text:
         return usual
     if not _NUMBER.fullmatch(text) or not least <= int(text) <= most:
         raise BadRequestError(

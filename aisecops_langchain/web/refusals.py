@@ -58,11 +58,25 @@ class ConflictError(RefusalError):
     title = "Not possible now"
 
 
+class WrongMethodError(RefusalError):
+    """There is something here, and it is not asked for like this."""
+
+    status = 405
+    title = "Not asked for like this"
+
+
 class TooLargeError(RefusalError):
     """More was sent, or asked for, than is taken or given at once."""
 
     status = 413
     title = "Too large"
+
+
+class BusyError(RefusalError):
+    """The server has too much to do."""
+
+    status = 503
+    title = "Too much to do"
 
 
 class MisdirectedError(RefusalError):

@@ -5,12 +5,16 @@ Invariant: everything that a route needs comes from here or from the request; th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
+from aisecops_langchain.policy import Policy
 from aisecops_langchain.web.access import Access, Caller, Session
+from aisecops_langchain.web.desk import Desk
 from aisecops_langchain.web.library import Library
+from aisecops_langchain.web.longwork import LongWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +25,25 @@ class Site:
     access: Access
     cookie: str
     """Name of the cookie that holds a session; it names the port, because browsers share cookies between ports."""
-    secure: bool
+    secure: bool = False
     """Whether the site is reached by TLS alone."""
+    desk: Desk | None = None
+    """Where approvals are answered; None where only a log is served."""
+    policies: Mapping[str, Policy] = field(default_factory=dict)
+    """Bundles at hand, by name."""
+    work: LongWork = field(default_factory=LongWork)
+
+    @property
+    def by_digest(self) -> dict[str, Policy]:
+        """The bundles at hand, by digest."""
+        return {policy.digest: policy for policy in self.policies.values()}
+
+    def close(self) -> None:
+        """Give everything back."""
+        self.work.close()
+        self.library.close()
+        if self.desk is not None:
+            self.desk.close()
 
 
 def site_of(request: Request) -> Site:

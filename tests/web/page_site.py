@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import uvicorn
 
 from aisecops_langchain.web.access import Access, Caller, Role, TokenHolder, token_hash
 from aisecops_langchain.web.app import make_app
+from aisecops_langchain.web.desk import Desk
 from aisecops_langchain.web.library import Library
 from aisecops_langchain.web.site import Site
 
@@ -32,24 +34,42 @@ class Served:
 
 @contextmanager
 def serving(home: Path) -> Iterator[Served]:
-    """Serve the log of a governance home until the block ends."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    """Serve the log of a governance home until the block ends; approvals, where the home has a ledger."""
+    with socket.create_server(("127.0.0.1", 0)) as listening, TemporaryDirectory() as derived:
         port = listening.getsockname()[1]
-        site = _site(home, port)
-        app = make_app(site, hosts=[f"127.0.0.1:{port}"])
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
+        site = _site(home, Path(derived), port)
+        server = uvicorn.Server(
+            uvicorn.Config(make_app(site, hosts=[f"127.0.0.1:{port}"]), log_level="error", timeout_graceful_shutdown=1)
+        )
+        stop = threading.Event()
+        site.library.read()
+        site.library.check()
+        threads = [
+            threading.Thread(target=server.run, kwargs={"sockets": [listening]}),
+            threading.Thread(target=_watch, args=(site.library, stop)),
+        ]
+        for thread in threads:
+            thread.start()
         while not server.started:
             time.sleep(0.01)
         try:
             yield Served(f"http://127.0.0.1:{port}", home)
         finally:
+            stop.set()
             server.should_exit = True
-            thread.join()
+            for thread in threads:
+                thread.join()
+            site.close()
 
 
-def _site(home: Path, port: int) -> Site:
+def _watch(library: Library, stop: threading.Event) -> None:
+    while not stop.wait(0.2):
+        library.read()
+        library.check()
+
+
+def _site(home: Path, derived: Path, port: int) -> Site:
     carol = Caller("carol", Role.APPROVER, frozenset({"acme"}), verified=True)
     holders = [TokenHolder(token_hash(APPROVER), carol), TokenHolder(token_hash(VIEWER), Caller("vic", Role.VIEWER))]
-    return Site(Library(home / "audit"), Access(holders), cookie=f"aisecops-{port}", secure=False)
+    desk = Desk(home) if any(home.glob("ledger*")) else None
+    return Site(Library(home / "audit", derived), Access(holders), cookie=f"aisecops-{port}", desk=desk)

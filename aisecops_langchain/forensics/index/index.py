@@ -157,9 +157,7 @@ class TraceIndex:
         found: list[LocatedLine] = []
         for part in self._file.parts(trace, parts):
             for segment, offset, length, digest in _ENTRY.iter_unpack(part):
-                line = LocatedLine(
-                    names[segment], offset, _read(self._log / f"{names[segment]}.jsonl", offset, length)
-                )
+                line = LocatedLine(names[segment], offset, _read(self._log / f"{names[segment]}.jsonl", offset, length))
                 if _digest(line.data) != digest:
                     raise IndexFaultError("a line is not the one that was indexed", got=line.segment)
                 found.append(line)
