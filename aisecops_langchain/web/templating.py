@@ -15,13 +15,15 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from aisecops_langchain.forensics.text import visible
+from aisecops_langchain.web.rooms import ROOMS
 from aisecops_langchain.web.site import caller_of, session_of, site_of
+from aisecops_langchain.web.wording import FILTERS, link
 
 
 @cache
 def environment() -> Environment:
     """Return the environment of all templates."""
-    return Environment(
+    made = Environment(
         loader=PackageLoader("aisecops_langchain.web", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -29,12 +31,16 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.filters.update(FILTERS)
+    made.globals.update(link=link, rooms=ROOMS, report=False)
+    return made
 
 
 def page(request: Request, template: str, members: Mapping[str, object], *, status: int = 200) -> HTMLResponse:
     """Make a page.
 
-    Every template also gets ``log`` (the log's standing), ``caller`` and ``csrf``.
+    Every template also gets ``log`` (the log's standing), ``caller``, ``csrf``, ``here`` (the path) and ``waiting``
+    (how many approvals do).
 
     Args:
         request: The request.
@@ -50,6 +56,8 @@ def page(request: Request, template: str, members: Mapping[str, object], *, stat
         "log": site_of(request).library.standing(),
         "caller": caller_of(request),
         "csrf": session.csrf if session is not None else "",
+        "here": request.url.path,
+        "waiting": 0,
     }
     text = environment().get_template(template).render({**common, **members})
     return HTMLResponse(text, status_code=status)
