@@ -78,6 +78,7 @@ class Binding:
         try:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             made.bind(("127.0.0.1" if self.host == "localhost" else self.host, self.port))
+            made.listen()  # who is told the address at once is kept waiting rather than refused
         except (OSError, OverflowError) as error:
             made.close()
             raise ConfigurationError(

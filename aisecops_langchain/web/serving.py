@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from hashlib import sha256
@@ -30,7 +32,7 @@ _GRACE_SECONDS: Final = 3
 
 
 class _Server(uvicorn.Server):
-    """Ends open streams as soon as it is told to stop; they would never end by themselves."""
+    """Ends in order when it is told to stop: streams that would never end by themselves, and then what serves them."""
 
     def __init__(self, config: uvicorn.Config, streams: Streams) -> None:
         super().__init__(config)
@@ -40,6 +42,19 @@ class _Server(uvicorn.Server):
         """Stop."""
         self._streams.closing = True
         super().handle_exit(sig, frame)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take signals to stop; they are not raised again afterwards, so that logs and ledgers are closed in order."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def serve(make_site: Callable[[int], Site], binding: Binding, *, ready: Callable[[str], None]) -> None:
