@@ -14,6 +14,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from aisecops_langchain.errors import AisecopsError
 from aisecops_langchain.forensics.text import visible
 from aisecops_langchain.web.rooms import ROOMS
 from aisecops_langchain.web.site import caller_of, session_of, site_of
@@ -40,7 +41,7 @@ def page(request: Request, template: str, members: Mapping[str, object], *, stat
     """Make a page.
 
     Every template also gets ``log`` (the log's standing), ``caller``, ``csrf``, ``here`` (the path) and ``waiting``
-    (how many approvals do).
+    (how many requests wait for a person).
 
     Args:
         request: The request.
@@ -57,10 +58,19 @@ def page(request: Request, template: str, members: Mapping[str, object], *, stat
         "caller": caller_of(request),
         "csrf": session.csrf if session is not None else "",
         "here": request.url.path,
-        "waiting": 0,
+        "waiting": _waiting(request),
     }
     text = environment().get_template(template).render({**common, **members})
     return HTMLResponse(text, status_code=status)
+
+
+def _waiting(request: Request) -> int:
+    """Count what waits; where that cannot be told, the page of approvals says why."""
+    desk = site_of(request).desk
+    try:
+        return len(desk.requests(caller_of(request), everything=False)) if desk is not None else 0
+    except AisecopsError:
+        return 0
 
 
 def _shown(value: object) -> object:

@@ -86,7 +86,7 @@ def seconds(value: float | None) -> str:
     Returns:
         As ``took`` does; a dash where it is not known.
     """
-    return "–" if value is None else took(value * 1_000)
+    return "-" if value is None else took(value * 1_000)
 
 
 def percent(share: float | None) -> str:
@@ -98,7 +98,7 @@ def percent(share: float | None) -> str:
     Returns:
         The share in percent; a dash where it is not known.
     """
-    return "–" if share is None else f"{share:.1%}"
+    return "-" if share is None else f"{share:.1%}"
 
 
 def words(state: str) -> str:

@@ -7,3 +7,5 @@ TESTS = Path(__file__).parents[1]
 for folder in ("forensics", "cli"):
     if str(TESTS / folder) not in sys.path:
         sys.path.append(str(TESTS / folder))
+
+from page_fixtures import browser, homes, sites, visit  # noqa: E402, F401 - fixtures of the tests in a browser

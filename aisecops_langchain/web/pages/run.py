@@ -12,12 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from aisecops_langchain.forensics.diff import compare_within
-from aisecops_langchain.forensics.graph import NodeKind, cut, execution_graph, taint_of
+from aisecops_langchain.forensics.graph import NodeKind, execution_graph, taint_of
 from aisecops_langchain.forensics.stages import TimelineStage
 from aisecops_langchain.forensics.summary import summarize
 from aisecops_langchain.forensics.timeline import timeline
 from aisecops_langchain.forensics.trace import Trace
-from aisecops_langchain.web.api.traces import run_of
+from aisecops_langchain.web.api.traces import run_of, show_graph
 from aisecops_langchain.web.paging import paging_of
 from aisecops_langchain.web.refusals import BadRequestError
 from aisecops_langchain.web.site import caller_of, site_of
@@ -25,10 +25,9 @@ from aisecops_langchain.web.tables import graph_members
 from aisecops_langchain.web.templating import page
 from aisecops_langchain.web.wording import link
 
-MOST_NODES: Final = 2_000
-"""Nodes of a drawing; what is left out of a larger graph is said above it."""
 _ROWS: Final = 200
-"""Nodes in the table beside the drawing."""
+"""Nodes in the table beside the drawing, unless all are asked for."""
+_ENTRIES: Final = 200
 
 
 def run_page(request: Request) -> Response:
@@ -39,8 +38,8 @@ def run_page(request: Request) -> Response:
     if view is None:
         raise BadRequestError("there is no such view of a run", expected=", ".join(_VIEWS), got=wanted[:20])
     template, members = view(request, trace)
-    summary = summarize(trace, site_of(request).library.delegations(trace.id, caller_of(request)))
-    return page(request, template, {"summary": summary, "trace": trace.id, **members})
+    delegations = site_of(request).library.delegations(trace.id, caller_of(request))
+    return page(request, template, {"summary": summarize(trace, delegations), "trace": trace.id, **members})
 
 
 def _overview(_: Request, __: Trace) -> tuple[str, Mapping[str, object]]:
@@ -53,13 +52,11 @@ def _timeline(request: Request, trace: Trace) -> tuple[str, Mapping[str, object]
     if stage and stage not in stages:
         raise BadRequestError("there is no such stage", expected=", ".join(stages), got=stage[:20])
     entries = [entry for entry in timeline(trace) if not stage or entry.stage.value == stage]
-    paging = paging_of(request.query_params, usual=200)
-    offset, limit = paging["offset"], paging["limit"]
+    part = paging_of(request.query_params, usual=_ENTRIES)
     return "run_timeline.html", {
-        "timeline": entries[offset : offset + limit],
+        "timeline": entries[part["offset"] : part["offset"] + part["limit"]],
         "total": len(entries),
-        "offset": offset,
-        "limit": limit,
+        **part,
         "stage": stage,
         "stages": ["", *stages],
         "kept": {"trace": trace.id, "view": "timeline", "stage": stage},
@@ -67,11 +64,11 @@ def _timeline(request: Request, trace: Trace) -> tuple[str, Mapping[str, object]
 
 
 def _graph(request: Request, trace: Trace) -> tuple[str, Mapping[str, object]]:
-    graph = cut(execution_graph([trace]), MOST_NODES)
-    url = link("/api/graph", trace=trace.id, limit=MOST_NODES)
+    graph = show_graph(request).graph
+    whole = request.query_params.get("table", "") == "all"
     return "run_graph.html", {
-        **graph_members(graph, rows=_ROWS),
-        "graph_url": url,
+        **graph_members(graph, rows=len(graph.nodes) if whole else _ROWS),
+        "graph_url": link("/api/graph", trace=trace.id),
         "as_table": "table" in request.query_params,
     }
 
