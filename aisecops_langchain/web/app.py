@@ -34,6 +34,7 @@ from aisecops_langchain.web.pages import PAGES
 from aisecops_langchain.web.problem_page import problem_page
 from aisecops_langchain.web.refusals import BadRequestError, NotFoundError, RefusalError, WrongMethodError
 from aisecops_langchain.web.site import Site
+from aisecops_langchain.web.unforeseen import Unforeseen
 
 STATIC: Final = Path(__file__).parent / "static"
 _LOGGER: Final = logging.getLogger(__name__)
@@ -66,8 +67,12 @@ def make_app(site: Site, *, hosts: Collection[str]) -> Starlette:
             Route("/leave", entrance.leave, methods=["POST"]),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
-        middleware=[Middleware(SafeHeaders, secure=site.secure), Middleware(Gate, site=site, hosts=hosts)],
-        exception_handlers={AisecopsError: _told, HTTPException: _http, Exception: _unforeseen},
+        middleware=[
+            Middleware(SafeHeaders, secure=site.secure),
+            Middleware(Unforeseen),
+            Middleware(Gate, site=site, hosts=hosts),
+        ],
+        exception_handlers={AisecopsError: _told, HTTPException: _http},
         lifespan=lifespan,
     )
     app.state.site = site
@@ -99,11 +104,6 @@ def _http(request: Request, error: Exception) -> Response:
         405: WrongMethodError("this is asked for in another way"),
     }
     return _told(request, kinds.get(status, BadRequestError("the request makes no sense")))
-
-
-def _unforeseen(request: Request, error: Exception) -> Response:
-    _LOGGER.error("a request failed: %s", type(error).__name__)
-    return _told(request, RefusalError("something unforeseen happened", remedy="see what the server prints"))
 
 
 def _is_api(request: Request) -> bool:

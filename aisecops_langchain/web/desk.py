@@ -17,7 +17,7 @@ from aisecops_langchain.runtime.approvals.desk import open_approvals
 from aisecops_langchain.runtime.approvals.service import Approvals
 from aisecops_langchain.runtime.approvals.votes import REFUSALS
 from aisecops_langchain.runtime.ledger.records import ApprovalRecord
-from aisecops_langchain.web.access import Caller
+from aisecops_langchain.web.access import Caller, Role
 from aisecops_langchain.web.refusals import ConflictError, ForbiddenError, NotFoundError
 
 
@@ -93,7 +93,7 @@ class Desk:
 
         Raises:
             NotFoundError: If nobody was asked, or not in an organisation that the caller may see.
-            ForbiddenError: If the caller's token stands for nobody.
+            ForbiddenError: If the caller may only read, or the token stands for nobody.
             ConflictError: If the answer does not count.
         """
         with self._lock:
@@ -123,6 +123,8 @@ class Desk:
 
 def _approver(caller: Caller, tenant: str) -> Approver:
     """Name who answers; a person with a token of their own is vouched for by the operator who gave it."""
+    if caller.role is not Role.APPROVER:
+        raise ForbiddenError("this takes the role of an approver", expected="approver", got=caller.role.value)
     if not caller.person:
         raise ForbiddenError("your token stands for nobody", expected="a token that names a person")
     if not caller.verified:

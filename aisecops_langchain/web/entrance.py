@@ -10,6 +10,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from aisecops_langchain.web.access import SESSION_SECONDS
+from aisecops_langchain.web.csrf import check_meant
+from aisecops_langchain.web.forms import form_of
 from aisecops_langchain.web.site import session_of, site_of
 from aisecops_langchain.web.templating import environment
 
@@ -20,8 +22,10 @@ def enter(request: Request) -> Response:
     return _entered(request, token) if token else _asked(status=200, wrong=False)
 
 
-def leave(request: Request) -> Response:
-    """End the session."""
+async def leave(request: Request) -> Response:
+    """End the session, if that was meant."""
+    form = await form_of(request)
+    check_meant(request, given=form.get("csrf", ""))
     site, session = site_of(request), session_of(request)
     if session is not None:
         site.access.leave(session)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from starlette.datastructures import QueryParams
@@ -104,7 +104,7 @@ def moment_of(text: str, name: str) -> datetime:
         name: The parameter's name.
 
     Returns:
-        The time.
+        The time; in UTC where it names no zone.
 
     Raises:
         BadRequestError: If it is none.
@@ -113,11 +113,13 @@ def moment_of(text: str, name: str) -> datetime:
         found = datetime.fromisoformat(text)
     except ValueError:
         found = None
-    if found is None or found.tzinfo is None:
+    if found is None:
         raise BadRequestError(
-            f"parameter {name} is no time", expected="ISO 8601 with a zone, such as 2026-03-01T12:00:00Z", got=text[:40]
+            f"parameter {name} is no time",
+            expected="ISO 8601, such as 2026-03-01 or 2026-03-01T12:00:00Z",
+            got=text[:40],
         )
-    return found
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _moment(parameters: QueryParams, name: str) -> datetime | None:

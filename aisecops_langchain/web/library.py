@@ -77,6 +77,11 @@ class Library:
         if self._checking.look():
             self.bulletin.post(Topic.STANDING)
 
+    def look(self) -> None:
+        """Read and check once, one after the other."""
+        self.read()
+        self.check()
+
     def standing(self) -> Standing:
         """Say how far the log can be trusted."""
         return self._checking.standing(unreadable=self._roster.unreadable())

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYetError
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 from aisecops_langchain.web.refusals import BusyError
 
@@ -50,7 +50,7 @@ class LongWork:
         """
         begun = self._begun(key, work)
         try:
-            return cast("T", begun.result(_WAIT_SECONDS))
+            return begun.result(_WAIT_SECONDS)
         except NotYetError:
             return None
         except BaseException:

@@ -1,7 +1,8 @@
 """Keeps a roster in step with a log that grows.
 
 Invariant: what is in the rows is what stands in the lines up to what is covered. Before anything is added, the last
-line covered of every segment is compared with its hash; where it is not there any more, the roster begins anew.
+line covered of every segment is compared with its hash; where it is not there any more, or a segment was changed that
+did not grow, the roster begins anew.
 """
 
 from __future__ import annotations
@@ -91,6 +92,7 @@ class Roster:
             while batch := list(islice(_whole(lines), _BATCH)):
                 growth, before = self._take(path.stem, batch, before)
                 yield growth
+            self._note_time(path, before)
 
     def unreadable(self) -> int:
         """Count the lines that are no events."""
@@ -114,6 +116,12 @@ class Roster:
             return covered
         self._anew()
         return {}
+
+    def _note_time(self, path: Path, covered: Covered | None) -> None:
+        """Note when a segment that is covered whole was changed last; that tells a later change of its middle."""
+        found = path.stat()
+        if covered is not None and found.st_size == covered.size and found.st_mtime_ns != covered.modified:
+            self.file.extend((), (), {path.stem: covered._replace(modified=found.st_mtime_ns)})
 
     def _anew(self) -> None:
         for suffix in ("", "-wal", "-shm"):
@@ -187,8 +195,11 @@ def _links(trace: str, event: _Line) -> Iterator[Link]:
 
 
 def _is_there(path: Path, covered: Covered) -> bool:
-    """Whether the last line covered of a segment is still where it was."""
+    """Whether the last line covered of a segment is still where it was, and nothing before it was seen to change."""
     try:
+        now = path.stat()
+        if covered.modified and now.st_size == covered.size and now.st_mtime_ns != covered.modified:
+            return False
         with path.open("rb") as file:
             file.seek(covered.place)
             return sha256(file.read(covered.length)).hexdigest() == covered.digest

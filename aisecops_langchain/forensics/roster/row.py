@@ -1,6 +1,7 @@
 """What the roster keeps of one run, as plain data.
 
-Invariant: both are functions of the set of recorded events of the run, whatever their order and repetition.
+Invariant: both are functions of the set of recorded events of the run, whatever their order and repetition; where the
+log holds different events under one id, the first met counts.
 """
 
 from __future__ import annotations

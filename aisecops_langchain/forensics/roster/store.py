@@ -18,7 +18,7 @@ VERSION: Final = 1
 _BUSY_SECONDS: Final = 10
 _SCHEMA: Final = """
     CREATE TABLE covered (segment TEXT PRIMARY KEY, size INTEGER NOT NULL, place INTEGER NOT NULL,
-      length INTEGER NOT NULL, digest TEXT NOT NULL, unreadable INTEGER NOT NULL) STRICT;
+      length INTEGER NOT NULL, digest TEXT NOT NULL, unreadable INTEGER NOT NULL, modified INTEGER NOT NULL) STRICT;
     CREATE TABLE runs (n INTEGER PRIMARY KEY, trace TEXT NOT NULL UNIQUE, begun INTEGER NOT NULL,
       events INTEGER NOT NULL, shown TEXT NOT NULL, figures TEXT NOT NULL, gathered BLOB NOT NULL) STRICT;
     CREATE TABLE facets (facet TEXT, value TEXT, n INTEGER, PRIMARY KEY (facet, value, n)) STRICT, WITHOUT ROWID;
@@ -41,6 +41,8 @@ class Covered(NamedTuple):
     digest: str
     unreadable: int
     """Lines so far that are no events."""
+    modified: int = 0
+    """When the file was changed last while all of it was covered, in nanoseconds; 0 where that was not seen."""
 
 
 class Entry(NamedTuple):
@@ -108,7 +110,9 @@ class RosterFile:
     def covered(self) -> dict[str, Covered]:
         """Say how far each segment is in the rows."""
         with self.reading() as db:
-            rows = db.execute("SELECT segment, size, place, length, digest, unreadable FROM covered").fetchall()
+            rows = db.execute(
+                "SELECT segment, size, place, length, digest, unreadable, modified FROM covered"
+            ).fetchall()
         return {row[0]: Covered(*row[1:]) for row in rows}
 
     def gathered(self, traces: Sequence[str]) -> dict[str, bytes]:
@@ -144,7 +148,7 @@ class RosterFile:
                 "INSERT OR IGNORE INTO links SELECT ?, n, ?, ? FROM runs WHERE trace = ?",
                 [(link.warrant, link.role, link.line, link.trace) for link in links],
             )
-            db.executemany("REPLACE INTO covered VALUES (?, ?, ?, ?, ?, ?)", [(k, *v) for k, v in covered.items()])
+            db.executemany("REPLACE INTO covered VALUES (?, ?, ?, ?, ?, ?, ?)", [(k, *v) for k, v in covered.items()])
             db.execute("COMMIT")
 
 

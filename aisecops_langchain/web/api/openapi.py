@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 from pydantic.json_schema import models_json_schema
 
@@ -15,6 +15,8 @@ from aisecops_langchain import __version__
 from aisecops_langchain.domain.base import Frozen
 from aisecops_langchain.web.csrf import HEADER
 from aisecops_langchain.web.endpoints import Acting, Endpoint, Parameter, Reading
+
+_Mode: TypeAlias = Literal["validation", "serialization"]
 
 _REFS: Final = "#/components/schemas/{model}"
 _PLACE: Final = re.compile(r"\{(\w+)(?::path)?\}")
@@ -42,10 +44,10 @@ def describe(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     Returns:
         The description, in plain JSON types.
     """
-    answers = [(item.answer, "serialization") for item in endpoints]
-    bodies = [(item.body, "validation") for item in endpoints if isinstance(item, Acting)]
-    models = [*answers, *bodies, (ProblemDetails, "serialization")]
-    names, definitions = models_json_schema(list(dict.fromkeys(models)), ref_template=_REFS)
+    models: dict[tuple[type[Frozen], _Mode], None] = {(item.answer, "serialization"): None for item in endpoints}
+    models |= {(item.body, "validation"): None for item in endpoints if isinstance(item, Acting)}
+    models[ProblemDetails, "serialization"] = None
+    names, definitions = models_json_schema(list(models), ref_template=_REFS)
     paths: dict[str, dict[str, Any]] = {}
     for item in endpoints:
         method = "get" if isinstance(item, Reading) else "post"

@@ -21,7 +21,7 @@ from aisecops_langchain.web.api.approvals import (
     reject,
     show_approval,
 )
-from aisecops_langchain.web.csrf import check_meant
+from aisecops_langchain.web.csrf import check_meant, check_role
 from aisecops_langchain.web.forms import form_of
 from aisecops_langchain.web.refusals import BadRequestError, ConflictError
 from aisecops_langchain.web.site import caller_of, site_of
@@ -50,6 +50,7 @@ def approval_page(request: Request) -> Response:
 async def answer_page(request: Request) -> Response:
     """Take an answer, and show the request as it stands then."""
     form = await form_of(request)
+    check_role(request)
     check_meant(request, given=form.get("csrf", ""))
     return await run_in_threadpool(_answered, request, form)
 
