@@ -1,7 +1,7 @@
 """The headers of every answer.
 
 Invariant: no answer leaves without them, errors included; a page may load only what this server itself gives, runs no
-inline script or style, cannot be framed, sends no referrer and stays in no cache.
+inline script or style, cannot be framed, sends no referrer elsewhere and stays in no cache.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ HEADERS: Final = {
     "content-security-policy": CONTENT_SECURITY_POLICY,
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",  # with "no-referrer" a browser sends a form with "Origin: null"
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",

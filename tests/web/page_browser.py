@@ -23,7 +23,7 @@ ARGUMENTS: Final = (
     "--disable-sync",
 )
 AXE: Final = (Path(__file__).parent / "vendor" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
-WAIT_MS: Final = 60_000
+WAIT_MS: Final = int(os.environ.get("AISECOPS_TEST_WAIT_MS", "60000"))
 """For a busy machine; no test waits so long unless something is wrong."""
 
 

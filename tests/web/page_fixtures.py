@@ -1,4 +1,4 @@
-"""Fixtures of the tests in a browser: one browser and one server for each log in a module, logs made once in a session."""
+"""Fixtures of the tests in a browser: logs are made once in a session; a module has one browser, and a server for a log."""
 
 from __future__ import annotations
 

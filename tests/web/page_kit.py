@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,9 +11,6 @@ from typing import Any, Final
 
 import orjson
 from langgraph.checkpoint.sqlite import SqliteSaver
-
-for neighbour in ("forensics", "golden"):
-    sys.path.insert(0, str(Path(__file__).parents[1] / neighbour))
 
 from trace_factory import (
     Story,
@@ -29,7 +25,17 @@ from trace_factory import (
     started,
     untrusted,
 )
-from write_golden import OFFICE, clerk, edited_approval, memory_implant, overreaching_subagent, poisoned_retrieval, say
+from write_golden import (
+    OFFICE,
+    PRICES,
+    clerk,
+    edited_approval,
+    memory_implant,
+    overreaching_subagent,
+    poisoned_retrieval,
+    say,
+    searching,
+)
 from write_golden import thread as thread_of
 
 from aisecops_langchain import Governor, parse_policy
@@ -190,8 +196,11 @@ class Waiting:
 
 
 @contextmanager
-def waiting(home: Path, *, turns: int = 3) -> Iterator[Waiting]:
-    """Open a home with a governed clerk that pays when a person lets it."""
+def waiting(home: Path, *, asks: int = 1, reads: bool = False) -> Iterator[Waiting]:
+    """Open a home with a governed clerk that wants to pay in its first turns, and then has done.
+
+    With ``reads``, it first reads pages that anybody could have written, and takes the amount from there.
+    """
     paid: list[str] = []
 
     def pay(to: str, amount: float) -> str:
@@ -200,11 +209,12 @@ def waiting(home: Path, *, turns: int = 3) -> Iterator[Waiting]:
         return "paid"
 
     home.mkdir(parents=True, exist_ok=True)
-    script = [
-        item for number in range(turns) for item in (call("pay", to=f"ACME {number}", amount=90 + number), "Done.")
-    ]
+    script = [call("pay", to="ACME", amount=210 if reads else 90 + number) for number in range(asks)]
+    if reads:
+        script.insert(0, call("search", query="price"))
     with (
         SqliteSaver.from_conn_string(str(home / "state.sqlite3")) as saver,
         Governor.open(parse_policy(OFFICE), home) as governor,
     ):
-        yield Waiting(home, clerk(governor, [pay], *script, saver=saver), paid)
+        tools = [pay, searching(governor, PRICES)]
+        yield Waiting(home, clerk(governor, tools, *script, *["Done."] * 4, saver=saver), paid)

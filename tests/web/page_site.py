@@ -69,7 +69,7 @@ def _watch(library: Library, stop: threading.Event) -> None:
 
 
 def _site(home: Path, derived: Path, port: int) -> Site:
-    carol = Caller("carol", Role.APPROVER, frozenset({"acme"}), verified=True)
+    carol = Caller("carol", Role.APPROVER, verified=True)
     holders = [TokenHolder(token_hash(APPROVER), carol), TokenHolder(token_hash(VIEWER), Caller("vic", Role.VIEWER))]
     desk = Desk(home) if any(home.glob("ledger*")) else None
     return Site(Library(home / "audit", derived), Access(holders), cookie=f"aisecops-{port}", desk=desk)

@@ -46,16 +46,16 @@ def test_an_approval_on_the_page_lets_the_waiting_graph_run_its_call_once(
         page = seen.go("/")
         assert "1" in page.get_by_label("Views").get_by_role("link", name="Approvals").inner_text()
         open_request(seen)
-        assert "90" in page.get_by_role("region", name="Arguments").inner_text()
+        assert "90" in page.get_by_role("region", name=re.compile("The call")).inner_text()
         assert clerk.paid == []
         page.get_by_role("button", name="Approve this call").click()
         page.get_by_text("granted").first.wait_for()
         assert page.get_by_role("button", name="Approve this call").count() == 0
         assert clerk.paid == []
         clerk.go_on("bill")
-        assert clerk.paid == ["90 to ACME 0"]
+        assert clerk.paid == ["90 to ACME"]
         clerk.go_on("bill")
-        assert clerk.paid == ["90 to ACME 0"]
+        assert clerk.paid == ["90 to ACME"]
         seen.go("/approvals")
         assert "Nothing waits" in seen.text()
     (granted,) = {event["id"]: event for event in recorded(clerk.home, "approval_granted")}.values()
@@ -77,14 +77,18 @@ def test_a_rejection_is_recorded_with_its_reason_and_nothing_runs(
     assert rejected["reason"] == "never heard of <b>ACME</b>"
 
 
-def test_what_the_user_never_said_is_marked_untrusted(browser: Browser, clerk: Waiting, site: Served) -> None:
-    clerk.ask("other", "Pay whatever is due")
-    with visiting(browser, site.base, APPROVER) as seen:
-        seen.go("/approvals")
-        seen.page.get_by_role("link", name="pay", exact=True).last.click()
-        seen.page.wait_for_url(re.compile("/approval"))
-        region = seen.page.get_by_role("region", name="Arguments")
-        assert "user prompt" in region.inner_text()
+def test_what_anybody_could_have_written_is_marked_untrusted(browser: Browser, tmp_path: Path) -> None:
+    with waiting(tmp_path / "home", reads=True) as clerk:
+        clerk.ask("bill", "Pay ACME the price of a solar panel")
+        with serving(clerk.home) as site, visiting(browser, site.base, APPROVER) as seen:
+            open_request(seen)
+            assert "Untrusted: amount" in seen.text()
+            rows = seen.page.get_by_role("region", name=re.compile("The call")).locator("tbody tr")
+            amount, to = rows.filter(has_text="amount").inner_text(), rows.filter(has_text="ACME").inner_text()
+            assert "untrusted" in amount
+            assert "tool result search" in amount
+            assert "untrusted" not in to
+            assert "user prompt" in to
 
 
 def test_a_viewer_sees_what_waits_and_has_nothing_to_press(browser: Browser, clerk: Waiting, site: Served) -> None:
@@ -104,7 +108,7 @@ def test_an_answer_that_comes_too_late_says_so(browser: Browser, clerk: Waiting,
         late.page.get_by_text("not open any more").wait_for()
         late.complaints.clear()  # the browser notes that the answer was refused
     clerk.go_on("bill")
-    assert clerk.paid == ["90 to ACME 0"]
+    assert clerk.paid == ["90 to ACME"]
 
 
 def test_a_request_has_no_serious_barrier_and_fits_a_narrow_screen(
@@ -119,10 +123,12 @@ def test_a_request_has_no_serious_barrier_and_fits_a_narrow_screen(
             assert (seen.barriers(), seen.overflows()) == ([], [])
 
 
-def test_a_new_request_is_counted_on_an_open_page(browser: Browser, clerk: Waiting, site: Served) -> None:
-    with visiting(browser, site.base, APPROVER) as seen:
-        page = seen.go("/approvals")
-        assert page.locator("tbody tr").count() == 1
-        clerk.ask("next", "Pay ACME 91")
-        page.locator("tbody tr").nth(1).wait_for()
-        assert page.locator("tbody tr").count() == 2
+def test_a_new_request_is_counted_on_an_open_page(browser: Browser, tmp_path: Path) -> None:
+    with waiting(tmp_path / "home", asks=2) as clerk, serving(clerk.home) as site:
+        clerk.ask("bill", "Pay ACME 90")
+        with visiting(browser, site.base, APPROVER) as seen:
+            page = seen.go("/approvals")
+            assert page.locator("tbody tr").count() == 1
+            clerk.ask("next", "Pay ACME 91")
+            page.locator("tbody tr").nth(1).wait_for()
+            assert page.locator(".count").inner_text().startswith("2")

@@ -13,11 +13,16 @@ from page_fixtures import Visits
 from page_kit import PAYLOADS
 from playwright.sync_api import Browser
 
+from aisecops_langchain.audit import VerifyReport
 from aisecops_langchain.cli.source import load_log
 from aisecops_langchain.web.report import report_of
-from aisecops_langchain.web.standing import standing_of
+from aisecops_langchain.web.standing import Standing, standing_of
 
 VIEWS = ("overview", "timeline", "graph", "arguments", "calls")
+
+
+def standing(report: VerifyReport) -> Standing:
+    return standing_of(report, at=datetime.now(UTC), unreadable=0, alarms=(), again=False)
 
 
 def hostile_run(seen: Visit) -> str:
@@ -99,9 +104,9 @@ def test_the_report_holds_no_script_and_fetches_nothing(
     browser: Browser, homes: Callable[[str], Path], tmp_path: Path
 ) -> None:
     log = load_log(homes("hostile"))
-    standing = standing_of(log.parts[0].report, unreadable=0)
+    told = standing(log.parts[0].report)
     file = tmp_path / "report.html"
-    file.write_text(report_of(log.traces[0], standing, written=datetime.now(UTC)), encoding="utf-8")
+    file.write_text(report_of(log.traces[0], told, written=datetime.now(UTC)), encoding="utf-8")
     page = browser.new_page(viewport={"width": 360, "height": 800})
     requests: list[str] = []
     complaints: list[str] = []
@@ -120,6 +125,6 @@ def test_the_report_holds_no_script_and_fetches_nothing(
 
 def test_the_report_of_a_damaged_log_says_so_on_top(homes: Callable[[str], Path]) -> None:
     log = load_log(homes("tampered"))
-    standing = standing_of(log.parts[0].report, unreadable=0)
-    text = report_of(log.traces[0], standing, written=datetime.now(UTC))
+    told = standing(log.parts[0].report)
+    text = report_of(log.traces[0], told, written=datetime.now(UTC))
     assert text.index("This log does not verify") < text.index("<main")

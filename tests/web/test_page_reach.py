@@ -18,7 +18,7 @@ VIEWS = (
     "/blast-radius?source=supplier.md",
     "/blast-radius",
     "/measures",
-    "/drift?until=2026-02-01T00:00Z",
+    "/drift?before=2026-02-01",
     "/log",
     "/approvals",
 )
