@@ -8,7 +8,7 @@ import pytest
 from cli_logs import write_log
 from starlette.testclient import TestClient
 from trace_factory import PRINCIPAL, allowed_story, governed_story
-from web_kit import COOKIE, HOST, ORIGIN, TOKEN, browser, client, site_over
+from web_kit import COOKIE, HOST, ORIGIN, TOKEN, browser, client, secret_of, site_over
 
 from aisecops_langchain.web import access
 from aisecops_langchain.web.api.table import ENDPOINTS
@@ -70,7 +70,7 @@ def test_a_forged_session_is_none(site: Site) -> None:
 def test_a_session_ends_when_its_person_leaves(site: Site) -> None:
     made = browser(site, TOKEN)
     session = made.cookies[COOKIE]
-    csrf = site.access.session(session).csrf  # type: ignore[union-attr]
+    csrf = secret_of(site, made)
     form = {"csrf": csrf}
     assert made.post("/leave", data=form, headers={"origin": "https://evil.example"}).status_code == 403
     assert made.post("/leave", data={"csrf": "wrong"}, headers={"origin": ORIGIN}).status_code == 403
@@ -156,14 +156,14 @@ def post(made: TestClient, **headers: str) -> int:
 def test_a_viewer_may_answer_nothing(site: Site) -> None:
     assert post(client(site, TOKEN)) == 403
     made = browser(site, TOKEN)
-    csrf = site.access.session(made.cookies[COOKIE]).csrf  # type: ignore[union-attr]
+    csrf = secret_of(site, made)
     assert post(made, origin=ORIGIN, **{"x-csrf-token": csrf}) == 403
 
 
 def test_a_session_changes_something_only_with_its_own_secret_and_origin(site: Site) -> None:
     made, other = browser(site, "of-bob"), browser(site, "of-bob")
-    csrf = site.access.session(made.cookies[COOKIE]).csrf  # type: ignore[union-attr]
-    others = site.access.session(other.cookies[COOKIE]).csrf  # type: ignore[union-attr]
+    csrf = secret_of(site, made)
+    others = secret_of(site, other)
     assert post(made, origin=ORIGIN) == 403
     assert post(made, origin=ORIGIN, **{"x-csrf-token": "wrong"}) == 403
     assert post(made, origin=ORIGIN, **{"x-csrf-token": others}) == 403

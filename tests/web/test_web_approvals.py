@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 from page_kit import Waiting, waiting
-from web_kit import COOKIE, ORIGIN, TOKEN, browser, client, site_over
+from web_kit import COOKIE, ORIGIN, TOKEN, browser, client, secret_of, site_over
 
 from aisecops_langchain.audit import read_log, verify_log
 from aisecops_langchain.web.access import Access, Caller, Role, TokenHolder, token_hash
@@ -131,9 +131,37 @@ def test_a_viewer_reads_and_does_not_answer(site: Site) -> None:
     assert the_one(site)["state"] == "pending"
 
 
+@pytest.mark.parametrize("how", ["approve", "reject"])
+def test_nor_does_a_viewer_by_the_form_of_the_page(site: Site, how: str) -> None:
+    asked = the_one(site)
+    theirs = only(site, Caller("vera", Role.VIEWER, verified=True))
+    made = browser(theirs, "t")
+    page = f"/approvals/{asked['approval']}"
+    form = {"csrf": secret_of(theirs, made), "answer": how, "call": asked["call"]}
+    assert made.post(page, data=form, headers={"origin": ORIGIN}).status_code == 403
+    assert the_one(site)["state"] == "pending"
+
+
+def test_a_form_of_the_page_answers_once_it_was_meant(site: Site) -> None:
+    asked = the_one(site)
+    made = browser(site, "of-bob")
+    page = f"/approvals/{asked['approval']}"
+    csrf = secret_of(site, made)
+    form = {"answer": "reject", "reason": "no"}
+    for wrong, origin in (
+        (form, ORIGIN),
+        ({**form, "csrf": "x"}, ORIGIN),
+        ({**form, "csrf": csrf}, "https://evil.example"),
+    ):
+        assert made.post(page, data=wrong, headers={"origin": origin}).status_code == 403
+    assert the_one(site)["state"] == "pending"
+    assert made.post(page, data={**form, "csrf": csrf}, headers={"origin": ORIGIN}).status_code == 200
+    assert client(site, "of-bob").get("/api/approvals").json()["total"] == 0
+
+
 def test_a_browser_answers_with_its_secret(site: Site) -> None:
     asked, made = the_one(site), browser(site, "of-bob")
-    csrf = site.access.session(made.cookies[COOKIE]).csrf  # type: ignore[union-attr]
+    csrf = secret_of(site, made)
     path, headers = f"/api/approvals/{asked['approval']}/reject", {"origin": ORIGIN, "x-csrf-token": csrf}
     assert made.post(path, json={}, headers={"origin": ORIGIN}).status_code == 403
     assert made.post(path, json={}, headers=headers).status_code == 200

@@ -59,3 +59,10 @@ def browser(site: Site, token: str) -> TestClient:
     made = client(site, "")
     assert made.get("/enter", params={"token": token}, follow_redirects=False).status_code == 303
     return made
+
+
+def secret_of(site: Site, made: TestClient) -> str:
+    """What a page of this browser's session would repeat."""
+    session = site.access.session(made.cookies[COOKIE])
+    assert session is not None
+    return session.csrf
