@@ -44,6 +44,7 @@ _COMMANDS: Final = {
     "query": LazyCommand("aisecops_langchain.cli.query:query_command", "Ask the log in SQL.", "query"),
     "replay": LazyCommand("aisecops_langchain.cli.replay:replay_group", "Tell from the log what a run did, and why."),
     "scan": LazyCommand("aisecops_langchain.cli.scan:scan_command", "Inspect texts as untrusted content."),
+    "serve": LazyCommand("aisecops_langchain.cli.serve:serve_command", "Serve a log as a page and an API.", "ui"),
     "stop": LazyCommand("aisecops_langchain.cli.stop:stop_group", "Stop a run, an agent or a tenant."),
     "tools": LazyCommand("aisecops_langchain.cli.tools:tools_group", "Pin tool definitions, and see what changed."),
     "watch": LazyCommand("aisecops_langchain.cli.watch:watch_command", "Follow a log while it is written."),
