@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from aisecops_langchain.domain.events.base import FindingRecord
 from aisecops_langchain.domain.labels import SourceKind
 from aisecops_langchain.sanitize import HiddenTextDetector, RuleDetector, Severity, core_rules
-from aisecops_langchain.sanitize.patterns import PatternSet, compile_pattern
+from aisecops_langchain.sanitize.pattern_set import PatternSet
+from aisecops_langchain.sanitize.patterns import compile_pattern
 from aisecops_langchain.sanitize.readings import read
 
 DETECTOR = RuleDetector(core_rules().rules)
