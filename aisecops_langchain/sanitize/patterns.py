@@ -82,6 +82,20 @@ def compile_pattern(source: str) -> Pattern:
         ) from error
 
 
+def compile_bytes(source: str) -> Pattern:
+    """Compile a pattern of bytes that need not be text; case counts.
+
+    Args:
+        source: A pattern in re2 syntax, in which characters up to 255 stand for bytes.
+
+    Returns:
+        The compiled pattern, to be searched for in ``bytes``.
+    """
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    return cast("Pattern", re2.compile(source.encode("latin-1"), options))
+
+
 def reason(error: re2.error) -> str:
     """Return what re2 says of a pattern, which comes as bytes.
 
