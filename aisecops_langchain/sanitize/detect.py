@@ -72,7 +72,7 @@ class RuleDetector:
     @cached_property
     def _squeezed(self) -> _Matcher:
         """Compiled when it is first needed, which for most processes is never."""
-        return _Squeezed([squeeze_pattern(source) for _, source in self._rules])
+        return _Squeezed([source for _, source in self._rules])
 
     def scan(self, views: Sequence[View], channel: SourceKind) -> list[Finding]:
         """Inspect one text; see ``Detector.scan``."""
@@ -103,8 +103,12 @@ class _Matcher:
     """Patterns one by one, and all of them at once."""
 
     def __init__(self, sources: Sequence[str]) -> None:
+        self._sources = sources
         self.patterns: list[Pattern] = [compile_pattern(source) for source in sources]
-        self._set = PatternSet(sources)
+
+    @cached_property
+    def _set(self) -> PatternSet:
+        return PatternSet(self._sources)
 
     def hits(self, text: str) -> list[int]:
         """Name the patterns that match."""
@@ -116,10 +120,13 @@ class _Matcher:
 
 
 class _Squeezed(_Matcher):
-    """The same for letters that run into each other, of which most texts hold few."""
+    """The same for letters that run into each other, of which most texts hold few.
+
+    Squeezed patterns need the words of those that they were made from, which are without white space.
+    """
 
     def __init__(self, sources: Sequence[str]) -> None:
-        super().__init__(sources)
+        super().__init__([squeeze_pattern(source) for source in sources])
         self._index = WordIndex(sources)
 
     def _likely(self, text: str, encoded: bytes) -> list[int]:

@@ -18,13 +18,13 @@ from itertools import groupby
 from typing import Final, NamedTuple
 
 from aisecops_langchain.sanitize.pattern_syntax import (
-    Character,
     Choice,
     Group,
     Kind,
     Place,
     Repeat,
     Sequel,
+    Text,
     Tree,
     UnclearPatternError,
     read_pattern,
@@ -108,8 +108,8 @@ def _piece(tree: Tree) -> _Piece:
             return _whole(source, _FEW if source == r"\b" else 0.0)
         case Kind(source):
             return _whole(source, _BROAD if source in _ANYTHING or _holds_spaces(source) else _FEW)
-        case Character(source, text):
-            return _whole(source, _LETTER, foreign=not text.casefold().isascii())
+        case Text(source, text):
+            return _whole(source, _LETTER * len(text), foreign=not text.casefold().isascii())
         case Group(opening, inner):
             piece = _piece(inner)
             best = piece.best and piece.best._replace(source=f"{opening}{piece.best.source})")

@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 _TOKEN: Final = re.compile(
     r"""
-    (?P<open>\((?:\?(?:P?<\w+>|[a-zA-Z]*(?:-[a-zA-Z]+)?:))?(?!\?))
+    (?P<text>[^\\()\[\]|*+?{}.^$]+(?![*+?{]))
+    |(?P<open>\((?:\?(?:P?<\w+>|[a-zA-Z]*(?:-[a-zA-Z]+)?:))?(?!\?))
     |(?P<close>\))
     |(?P<either>\|)
     |(?P<count>[*+?]\??|\{(?P<least>\d+)(?P<comma>,)?(?P<most>\d*)\}\??)
@@ -31,29 +33,29 @@ class UnclearPatternError(Exception):
     """A pattern says something that is not understood here."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Place:
     """A place between characters, such as the beginning of a word."""
 
     source: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Kind:
     """One character of many: a class, or ``.``."""
 
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Character:
-    """One character."""
+@dataclass(slots=True)
+class Text:
+    """Characters, each for itself."""
 
     source: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Group:
     """Brackets."""
 
@@ -66,7 +68,7 @@ class Group:
         return f"{self.opening}{self.inner.source})"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Repeat:
     """Something several times."""
 
@@ -81,7 +83,7 @@ class Repeat:
         return self.item.source + self.count
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Sequel:
     """Things one after the other."""
 
@@ -93,7 +95,7 @@ class Sequel:
         return "".join(item.source for item in self.items)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Choice:
     """One of several things."""
 
@@ -105,9 +107,10 @@ class Choice:
         return "|".join(branch.source for branch in self.branches)
 
 
-Tree = Place | Kind | Character | Group | Repeat | Sequel | Choice
+Tree = Place | Kind | Text | Group | Repeat | Sequel | Choice
 
 
+@lru_cache(maxsize=1024)
 def read_pattern(pattern: str) -> Tree:
     """Read a pattern.
 
@@ -173,8 +176,10 @@ class _Reader:
                 return Place(source)
             case "members" | "kind":
                 return Kind(source)
+            case "text":
+                return Text(source, source)
             case "character":
-                return Character(source, _character(source))
+                return Text(source, _character(source))
             case _:
                 raise UnclearPatternError
 

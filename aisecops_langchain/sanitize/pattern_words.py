@@ -12,12 +12,12 @@ from itertools import product
 from typing import Final, NamedTuple
 
 from aisecops_langchain.sanitize.pattern_syntax import (
-    Character,
     Choice,
     Group,
     Place,
     Repeat,
     Sequel,
+    Text,
     Tree,
     UnclearPatternError,
     read_pattern,
@@ -66,7 +66,7 @@ def _needs(tree: Tree) -> _Needs:
     match tree:
         case Place():
             return _Needs(frozenset({""}))
-        case Character(_, text):
+        case Text(_, text):
             return _Needs(frozenset({text.casefold()}))
         case Group(_, inner):
             return _needs(inner)
