@@ -128,14 +128,14 @@ class LabelSeals:
 
 
 def _parts(sealed: object) -> tuple[str, str, str | None, str] | None:
-    """Take a sealed label apart, if it has the form of one."""
+    """Take label, seal, fields and speaker out of what state holds, if it holds such a thing."""
     if not isinstance(sealed, dict):
         return None
-    text, seal, held, speaker = (sealed.get(name) for name in ("label", "seal", "fields", "speaker"))
-    speaker = "" if speaker is None else speaker
-    if not isinstance(text, str) or not isinstance(seal, str) or not isinstance(speaker, str):
-        return None
-    return (text, seal, held, speaker) if held is None or isinstance(held, str) else None
+    text, seal, held = (sealed.get(key) for key in ("label", "seal", "fields"))
+    speaker = sealed.get("speaker", "")
+    if isinstance(text, str) and isinstance(seal, str) and isinstance(held, str | None) and isinstance(speaker, str):
+        return text, seal, held, speaker
+    return None
 
 
 def _bound(thread: str, content: str, label: str, fields: str | None, speaker: str) -> bytes:

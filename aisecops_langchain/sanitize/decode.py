@@ -10,7 +10,7 @@ import html
 import re
 from typing import Final
 
-from aisecops_langchain.sanitize.readable import decode_promising_token, decode_token, readable
+from aisecops_langchain.sanitize.readable import decode_promising_token, decode_token, holds_text, readable
 from aisecops_langchain.sanitize.steps import Substitution
 
 _ESCAPED: Final = re.compile(
@@ -95,6 +95,8 @@ def _from_token(match: re.Match[str]) -> str:
         return whole
     parts = _PARTS.split(token)
     if len(parts) == 1:
+        return token
+    if len(token) > _SHORT_TOKEN and not holds_text(token):
         return token
     decode = decode_token if len(token) <= _SHORT_TOKEN else decode_promising_token
     return "".join((len(part) >= _SHORTEST_TOKEN and decode(part)) or part for part in parts)

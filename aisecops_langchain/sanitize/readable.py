@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
+from aisecops_langchain.sanitize.patterns import compile_bytes
 from aisecops_langchain.sanitize.respell import ROT13
 
 _SAMPLE: Final = 64
@@ -34,6 +35,13 @@ _SHORTEST_SMALL: Final = 24
 _STANDARD: Final = str.maketrans("-_", "+/", "\r\n=")
 _READABLE_RUN: Final = re.compile(r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd]{6,}")
 _ASCII_RUN: Final = re.compile(rb"[\t\n\r\x20-\x7e]{12,}")
+_BETWEEN: Final = re.compile(r"\s+")
+_DIGITS: Final = re.compile(r"[0-9a-fA-F]{16}|[A-Z2-7]{16}")
+_TEXTUAL: Final = compile_bytes(
+    r"[\t\n\r\x20-\x7e]{12}|(?:[\t\n\r\x20-\x7e]{5,}[^\t\n\r\x20-\x7e]{0,2}){3}"
+    r"|(?:[\x20-\x7e]\x00){6}|(?:\x00[\x20-\x7e]){6}|(?:[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}){4}"
+)
+"""What random bytes seldom hold: ASCII, also with noise in it or written wide, and letters of other scripts."""
 _ASCII_TEXT: Final = bytes([9, 10, 13, *range(32, 127)])
 
 
@@ -83,6 +91,21 @@ def _decode_token(token: str) -> str:
         if text:
             return text
     return ""
+
+
+def holds_text(token: str) -> bool:
+    """Tell whether some part of a long token may be text, wherever the part begins.
+
+    Args:
+        token: Characters of the alphabets of base64, parted by signs and line breaks.
+
+    Returns:
+        False only if neither base64 nor hexadecimal digits in it yield more than a few readable characters.
+    """
+    plain = _BETWEEN.sub("", token.translate(_STANDARD))
+    return _DIGITS.search(plain) is not None or any(
+        _TEXTUAL.search(_bytes_of(plain[shift:])) is not None for shift in range(4)
+    )
 
 
 def decode_promising_token(token: str) -> str:

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from aisecops_langchain.sanitize.armour import ARMOUR, ARMOUR_SIGNS, ROT47
 from aisecops_langchain.sanitize.clip import chunks, clip, clip_around
 from aisecops_langchain.sanitize.decode import BINARY_CODES, DECIMAL_CODES, ESCAPES, HEX_CODES, QUOTED_PRINTABLE, TOKENS
-from aisecops_langchain.sanitize.fold import EMPHASIS, SPACES, fold, is_emphasized, skeleton, skeleton_trace
+from aisecops_langchain.sanitize.fold import EMPHASIS, SPACES, fold_plain, is_emphasized, skeleton, skeleton_trace
 from aisecops_langchain.sanitize.hidden import DISPLAYED, SMUGGLED, SMUGGLED_ALONE
 from aisecops_langchain.sanitize.markup import COMMENTED, SHOWN, UNSEEN, has_too_many_tags
 from aisecops_langchain.sanitize.normalize import Normalized, is_smuggler, normalize, strip_trace
@@ -44,6 +44,8 @@ _COUNT_EVERY: Final = 800
 _ALLOWANCE: Final = 500_000
 """Characters of readings that any text may have; beyond, so many times its own length."""
 _TIMES: Final = 6
+_MOST_REVERSALS: Final = 2
+"""Changes of direction inside each other that are undone."""
 _LONGEST_ODD: Final = 65_536
 """Characters of the longest text that may be odd as a whole."""
 _CHUNK: Final = 16_384
@@ -188,7 +190,7 @@ class _Reader:
         if not folds or not item.steps:
             self._view(item, text.text, text.span, item.steps)
         if folds:
-            folded, span = (fold(plain.text), _Way(plain, _FOLD).span) if emphasized else (plain.text, plain.span)
+            folded, span = (fold_plain(plain.text), _Way(plain, _FOLD).span) if emphasized else (plain.text, plain.span)
             self._view(item, folded, span, (*item.steps, EMPHASIS.name))
         if item.depth >= _DEPTH:
             return
@@ -196,7 +198,7 @@ class _Reader:
             self._unhide(item, raw)
         odd = item.odd or self._is_odd(item, raw, text, plain)
         if odd and len(plain.text) > _LONGEST_ODD:
-            self.complete = False
+            self._give_up()
             return
         found = self._reasons(item, text, plain)
         if found or odd:
@@ -205,6 +207,11 @@ class _Reader:
                 self._respell(item, text, plain, found, odd=odd)
             else:
                 self._respell_chunks(item, raw, odd=odd)
+
+    def _give_up(self) -> None:
+        """Leave unread what is too long to be read in so many ways, but for what is hidden in it."""
+        self.complete = False
+        self._queue = deque(item for item in self._queue if item.hidden)
 
     def _reasons(self, item: _Item, text: _Base, plain: _Base) -> frozenset[str]:
         """Name the triggers that fire, but for those that look-alikes or line breaks alone made fire."""
@@ -229,7 +236,8 @@ class _Reader:
     def _unhide(self, item: _Item, raw: _Base) -> None:
         self._follow(item, raw, (SMUGGLED_ALONE,), hidden=True)
         self._follow(item, raw, SMUGGLED, hidden=True)
-        self._follow(item, raw, (DISPLAYED,))
+        if item.steps.count(DISPLAYED.name) < _MOST_REVERSALS:
+            self._follow(item, raw, (DISPLAYED,))
 
     def _decode(self, item: _Item, plain: _Base, found: frozenset[str]) -> None:
         """Decode whatever shows its own syntax, markup first, since tags may stand inside of the others."""
@@ -276,6 +284,9 @@ class _Reader:
         torn: bool = True,
     ) -> None:
         """Take steps from a text, and read what comes out."""
+        if self._budget <= 0:
+            self.complete = False
+            return
         self._budget -= len(base.text) // _ATTEMPT
         path = Path(base.text, steps)
         if not path.names or not path.text:

@@ -207,11 +207,28 @@ def toolbox(tools: Sequence[BaseTool | Callable[..., Any]]) -> dict[str, Governe
     """
     governed: dict[str, GovernedTool] = {}
     for item in tools:
-        made = GovernedTool(item if isinstance(item, BaseTool) else make_tool(item))
+        made = GovernedTool(item if isinstance(item, BaseTool) else _made(item))
         if made.name in governed:
             raise ConfigurationError("two tools share a name", expected="unique tool names", got=made.name)
         governed[made.name] = made
     return governed
+
+
+def _made(function: Callable[..., Any]) -> BaseTool:
+    """Make a tool of a function; LangChain takes more, and says less where it takes something for what it is not."""
+    if not callable(function):
+        raise ConfigurationError(
+            "this is no tool", expected="a LangChain tool, or a function", got=type(function).__name__
+        )
+    try:
+        return make_tool(function)
+    except ValueError as error:
+        shown = getattr(function, "__name__", type(function).__name__)
+        raise ConfigurationError(
+            f"no tool can be made of {shown}",
+            expected="a function with a docstring and typed arguments",
+            got=str(error),
+        ) from error
 
 
 def check_profiles(governor: Governor, tools: Mapping[str, GovernedTool]) -> None:

@@ -103,8 +103,12 @@ class SqliteLedger:
     def _prepare(self) -> None:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version not in _READABLE:
-            expected, got = f"version {_VERSION}", f"version {version}"
-            raise LedgerError("the ledger is of another version", expected=expected, got=got)
+            raise LedgerError(
+                "the ledger is of another version",
+                expected=f"version {_VERSION}",
+                got=f"version {version}",
+                remedy="use the version of this package that made it, or a home of its own; see the changelog",
+            )
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.executescript(_SCHEMA)
         self._db.execute(f"PRAGMA user_version={_VERSION}")
