@@ -257,6 +257,7 @@ class _Reader:
     def _respell(self, item: _Item, text: _Base, plain: _Base, found: frozenset[str], *, odd: bool) -> None:
         for spelling in _SPELLINGS:
             tried = not found.isdisjoint(spelling.triggers) or (odd and "odd" in spelling.triggers)
+            tried = tried and spelling.never_after.isdisjoint(item.steps)
             if tried and spelling.rank >= item.rank and not (spelling.squeezed and item.squeezed):
                 torn = spelling.steps is not UNBROKEN or "torn" in found
                 self._follow(item, plain, spelling.steps, spelling=spelling, torn=torn)
@@ -390,8 +391,11 @@ class _Spelling(NamedTuple):
     rank: int
     """Spellings are undone in the order of their ranks, which loses nothing, since most of them commute."""
     squeezed: bool = False
+    never_after: frozenset[str] = frozenset()
+    """Names of steps after which it is not tried: it might take them back in part, and so on without end."""
 
 
+_TURNED_ROUND: Final = frozenset({REVERSED.name, WORDS_REVERSED.name, ROT13.name, LEETSPEAK_L[-1].name, _SKELETON.name})
 _SPELLINGS: Final = (
     _Spelling(frozenset({"broken"}), UNBROKEN, 1),
     _Spelling(frozenset({"spaced"}), UNSPACED, 2),
@@ -399,8 +403,8 @@ _SPELLINGS: Final = (
     _Spelling(frozenset({"lines"}), (SQUEEZED_LINES,), 3, squeezed=True),
     _Spelling(frozenset({"joined"}), (SQUEEZED_WORDS,), 3, squeezed=True),
     _Spelling(frozenset({"codes"}), (DECIMAL_CODES,), 3),
-    _Spelling(frozenset({"reversed", "odd"}), (REVERSED,), 4),
-    _Spelling(frozenset({"reversed"}), (WORDS_REVERSED,), 4),
+    _Spelling(frozenset({"reversed", "odd"}), (REVERSED,), 4, never_after=frozenset({WORDS_REVERSED.name})),
+    _Spelling(frozenset({"reversed"}), (WORDS_REVERSED,), 4, never_after=_TURNED_ROUND),
     _Spelling(frozenset({"leet", "odd"}), LEETSPEAK, 5),
     _Spelling(frozenset({"leet"}), LEETSPEAK_L, 5),
     _Spelling(frozenset({"rot13", "odd"}), (ROT13,), 5),
