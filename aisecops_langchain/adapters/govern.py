@@ -135,10 +135,12 @@ def govern(
     require_model(model)
     owned = governor is None
     governor = governor or _open(policy, home, durability, ledger)
-    said = acting_for(governor, principal) if principal is not None else None
-    who = said or _principal(governor, agent, user, tenant, identity=identity, warrant=warrant)
-    if isinstance(who, Principal) and who.agent not in governor.policy.agents:
-        _LOG.warning("the bundle has no agent %s, so every call of it is denied", who.agent)
+    named = (
+        principal
+        if principal is not None
+        else _principal(governor, agent, user, tenant, identity=identity, warrant=warrant)
+    )
+    who = acting_for(governor, named)
     governed = toolbox_for(governor, tools)
     offered = _vouched(governor, governed)
     bound = model.bind_tools(offered) if offered else model

@@ -34,6 +34,9 @@ _COMMANDS: Final = {
     "grants": LazyCommand(
         "aisecops_langchain.cli.grants:grants_group", "List and revoke what runs without asking again."
     ),
+    "parquet": LazyCommand(
+        "aisecops_langchain.cli.parquet:parquet_group", "Write a log as Parquet, and read it there with Spark."
+    ),
     "policy": LazyCommand("aisecops_langchain.cli.policy:policy_group", "Check, test and compare policy bundles."),
     "quarantine": LazyCommand(
         "aisecops_langchain.cli.quarantine:quarantine_group", "Read and delete content that was withheld."
@@ -41,6 +44,7 @@ _COMMANDS: Final = {
     "query": LazyCommand("aisecops_langchain.cli.query:query_command", "Ask the log in SQL.", "query"),
     "replay": LazyCommand("aisecops_langchain.cli.replay:replay_group", "Tell from the log what a run did, and why."),
     "scan": LazyCommand("aisecops_langchain.cli.scan:scan_command", "Inspect texts as untrusted content."),
+    "serve": LazyCommand("aisecops_langchain.cli.serve:serve_command", "Serve a log as a page and an API.", "ui"),
     "stop": LazyCommand("aisecops_langchain.cli.stop:stop_group", "Stop a run, an agent or a tenant."),
     "tools": LazyCommand("aisecops_langchain.cli.tools:tools_group", "Pin tool definitions, and see what changed."),
     "watch": LazyCommand("aisecops_langchain.cli.watch:watch_command", "Follow a log while it is written."),

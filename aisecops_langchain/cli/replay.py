@@ -14,6 +14,7 @@ import click
 from aisecops_langchain.cli.replay_diff import diff_command
 from aisecops_langchain.cli.replay_graph import blast_radius_command, graph_command, origin_command
 from aisecops_langchain.cli.replay_options import as_json_option, logs_argument, trace_option
+from aisecops_langchain.cli.replay_report import report_command
 
 if TYPE_CHECKING:
     from aisecops_langchain.cli.source import LoadedLog
@@ -145,5 +146,5 @@ def _name_others(log: LoadedLog) -> None:
         click.echo(f"  and {len(log.traces) - _SHOWN_TRACES - 1} more; see them with: aisecops replay summary")
 
 
-for command in (graph_command, blast_radius_command, origin_command, diff_command):
+for command in (graph_command, blast_radius_command, origin_command, diff_command, report_command):
     replay_group.add_command(command)

@@ -72,7 +72,7 @@ class LoadedLog:
         return tuple(fault for part in self.parts for fault in _faults(part))
 
 
-def log_json(path: Path, report: VerifyReport, *, unreadable: int = 0) -> dict[str, object]:
+def log_json(path: Path | str, report: VerifyReport, *, unreadable: int = 0) -> dict[str, object]:
     """Return what is known of a log as plain JSON.
 
     Args:

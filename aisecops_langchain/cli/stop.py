@@ -127,6 +127,9 @@ def _show(report: StopReport, *, as_json: bool) -> None:
         print_json({"order": report.order.model_dump(mode="json"), "epoch": report.epoch, **found})
         return
     click.echo(_order_line(report.order))
+    if not any(groups.values()):
+        click.echo("  The ledger holds nothing of that name. The stop stands; is the name spelled as in policy?")
+        return
     for name, effects in groups.items():
         click.echo(f"  {_MEANING[name]}: {len(effects)}")
         if name in ("stopped", "running", "unknown"):

@@ -10,7 +10,7 @@ import html
 import re
 from typing import Final
 
-from aisecops_langchain.sanitize.readable import decode_promising_token, decode_token, readable
+from aisecops_langchain.sanitize.readable import decode_promising_token, decode_token, holds_text, readable
 from aisecops_langchain.sanitize.steps import Substitution
 
 _ESCAPED: Final = re.compile(
@@ -25,6 +25,7 @@ _HEX_NUMBERS: Final = re.compile(
 )
 _HEX_PAIR: Final = re.compile(r"(?:0[xX])?([0-9a-fA-F]{2})")
 _DECIMAL_NUMBERS: Final = re.compile(r"(?<![0-9a-zA-Z])[0-9]{2,3}(?:[ ,;\t\r\n]{1,2}[0-9]{2,3}){5,}(?![0-9a-zA-Z])")
+_OCTAL: Final = re.compile("[0-7]+")
 _BINARY_NUMBERS: Final = re.compile(r"(?<![0-9a-zA-Z])[01]{7,8}(?:[ ,;\t\r\n]{0,2}[01]{7,8}){3,}(?![0-9a-zA-Z])")
 _TOKEN: Final = re.compile(r"[A-Za-z0-9+/_-]{16,}+(?:\r?\n[A-Za-z0-9+/_-]++={0,2}(?![^\r\n]))*+={0,6}")
 _PARTS: Final = re.compile(r"(\r?\n|[/_+-])")
@@ -67,8 +68,13 @@ def _from_hex_numbers(match: re.Match[str]) -> str:
 
 
 def _from_decimal_numbers(match: re.Match[str]) -> str:
-    codes = [int(code) for code in re.findall("[0-9]+", match[0])]
-    return (readable(bytes(codes)) or match[0]) if max(codes) < 256 else match[0]
+    digits = re.findall("[0-9]+", match[0])
+    codes = [int(code) for code in digits]
+    text = readable(bytes(codes)) if max(codes) < 256 else ""
+    if text or not _OCTAL.fullmatch("".join(digits)) or max(map(len, digits)) < 3:
+        return text or match[0]
+    octal = [int(code, 8) for code in digits]
+    return (readable(bytes(octal)) or match[0]) if max(octal) < 256 else match[0]
 
 
 def _from_binary_numbers(match: re.Match[str]) -> str:
@@ -89,6 +95,8 @@ def _from_token(match: re.Match[str]) -> str:
         return whole
     parts = _PARTS.split(token)
     if len(parts) == 1:
+        return token
+    if len(token) > _SHORT_TOKEN and not holds_text(token):
         return token
     decode = decode_token if len(token) <= _SHORT_TOKEN else decode_promising_token
     return "".join((len(part) >= _SHORTEST_TOKEN and decode(part)) or part for part in parts)

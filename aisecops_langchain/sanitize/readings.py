@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from aisecops_langchain.sanitize.armour import ARMOUR, ARMOUR_SIGNS, ROT47
 from aisecops_langchain.sanitize.clip import chunks, clip, clip_around
 from aisecops_langchain.sanitize.decode import BINARY_CODES, DECIMAL_CODES, ESCAPES, HEX_CODES, QUOTED_PRINTABLE, TOKENS
-from aisecops_langchain.sanitize.fold import EMPHASIS, SPACES, fold, is_emphasized, skeleton, skeleton_trace
+from aisecops_langchain.sanitize.fold import EMPHASIS, SPACES, fold_plain, is_emphasized, skeleton, skeleton_trace
 from aisecops_langchain.sanitize.hidden import DISPLAYED, SMUGGLED, SMUGGLED_ALONE
 from aisecops_langchain.sanitize.markup import COMMENTED, SHOWN, UNSEEN, has_too_many_tags
 from aisecops_langchain.sanitize.normalize import Normalized, is_smuggler, normalize, strip_trace
@@ -30,6 +31,7 @@ from aisecops_langchain.sanitize.respell import (
     SQUEEZED_WORDS,
     UNBROKEN,
     UNSPACED,
+    WORDS_REVERSED,
 )
 from aisecops_langchain.sanitize.steps import Extraction, Locate, Path, Span, Step, same_span
 from aisecops_langchain.sanitize.triggers import SPELT, mixes_scripts, triggered
@@ -42,6 +44,8 @@ _COUNT_EVERY: Final = 800
 _ALLOWANCE: Final = 500_000
 """Characters of readings that any text may have; beyond, so many times its own length."""
 _TIMES: Final = 6
+_MOST_REVERSALS: Final = 2
+"""Changes of direction inside each other that are undone."""
 _LONGEST_ODD: Final = 65_536
 """Characters of the longest text that may be odd as a whole."""
 _CHUNK: Final = 16_384
@@ -103,7 +107,9 @@ _SKELETON: Final = _Skeleton()
 _FOLD: Final = (EMPHASIS, SPACES)
 
 
-_WITHIN_LINES: Final = frozenset({"markup", "comment", "escapes", "quoted", "codes", "token", "spaced", "joined"})
+_WITHIN_LINES: Final = frozenset(
+    {"markup", "comment", "escapes", "quoted", "codes", "token", "spaced", "joined", *ARMOUR_SIGNS}
+)
 """Triggers that have nothing to say of lines that were joined, unless what is joined there was torn apart."""
 
 
@@ -184,7 +190,7 @@ class _Reader:
         if not folds or not item.steps:
             self._view(item, text.text, text.span, item.steps)
         if folds:
-            folded, span = (fold(plain.text), _Way(plain, _FOLD).span) if emphasized else (plain.text, plain.span)
+            folded, span = (fold_plain(plain.text), _Way(plain, _FOLD).span) if emphasized else (plain.text, plain.span)
             self._view(item, folded, span, (*item.steps, EMPHASIS.name))
         if item.depth >= _DEPTH:
             return
@@ -192,7 +198,7 @@ class _Reader:
             self._unhide(item, raw)
         odd = item.odd or self._is_odd(item, raw, text, plain)
         if odd and len(plain.text) > _LONGEST_ODD:
-            self.complete = False
+            self._give_up()
             return
         found = self._reasons(item, text, plain)
         if found or odd:
@@ -201,6 +207,11 @@ class _Reader:
                 self._respell(item, text, plain, found, odd=odd)
             else:
                 self._respell_chunks(item, raw, odd=odd)
+
+    def _give_up(self) -> None:
+        """Leave unread what is too long to be read in so many ways, but for what is hidden in it."""
+        self.complete = False
+        self._queue = deque(item for item in self._queue if item.hidden)
 
     def _reasons(self, item: _Item, text: _Base, plain: _Base) -> frozenset[str]:
         """Name the triggers that fire, but for those that look-alikes or line breaks alone made fire."""
@@ -225,7 +236,8 @@ class _Reader:
     def _unhide(self, item: _Item, raw: _Base) -> None:
         self._follow(item, raw, (SMUGGLED_ALONE,), hidden=True)
         self._follow(item, raw, SMUGGLED, hidden=True)
-        self._follow(item, raw, (DISPLAYED,))
+        if item.steps.count(DISPLAYED.name) < _MOST_REVERSALS:
+            self._follow(item, raw, (DISPLAYED,))
 
     def _decode(self, item: _Item, plain: _Base, found: frozenset[str]) -> None:
         """Decode whatever shows its own syntax, markup first, since tags may stand inside of the others."""
@@ -238,6 +250,9 @@ class _Reader:
         steps = [step for trigger, chosen in _DECODERS for step in chosen if trigger in found]
         if steps:
             self._follow(item, plain, steps)
+        for trigger, chosen in ARMOUR:
+            if trigger in found:
+                self._follow(item, plain, chosen)
 
     def _respell(self, item: _Item, text: _Base, plain: _Base, found: frozenset[str], *, odd: bool) -> None:
         for spelling in _SPELLINGS:
@@ -269,6 +284,9 @@ class _Reader:
         torn: bool = True,
     ) -> None:
         """Take steps from a text, and read what comes out."""
+        if self._budget <= 0:
+            self.complete = False
+            return
         self._budget -= len(base.text) // _ATTEMPT
         path = Path(base.text, steps)
         if not path.names or not path.text:
@@ -382,9 +400,11 @@ _SPELLINGS: Final = (
     _Spelling(frozenset({"joined"}), (SQUEEZED_WORDS,), 3, squeezed=True),
     _Spelling(frozenset({"codes"}), (DECIMAL_CODES,), 3),
     _Spelling(frozenset({"reversed", "odd"}), (REVERSED,), 4),
+    _Spelling(frozenset({"reversed"}), (WORDS_REVERSED,), 4),
     _Spelling(frozenset({"leet", "odd"}), LEETSPEAK, 5),
     _Spelling(frozenset({"leet"}), LEETSPEAK_L, 5),
     _Spelling(frozenset({"rot13", "odd"}), (ROT13,), 5),
+    _Spelling(frozenset({"rot47"}), (ROT47,), 5),
 )
 _ROTATED: Final = _Spelling(frozenset({"odd"}), (ROT13,), 4)
 """Taken before look-alikes are read, since letters of other scripts do not rotate."""

@@ -102,7 +102,7 @@ def test_who_acts_is_said_once_and_by_a_principal(quick: Office) -> None:
 
 def test_an_agent_that_the_bundle_does_not_have_is_warned_of(quick: Office, caplog: pytest.LogCaptureFixture) -> None:
     govern(model(), quick.tools(), governor=quick.governor, agent="nobody")
-    assert "the bundle has no agent nobody" in caplog.text
+    assert "of agent 'nobody', which it does not know" in caplog.text
 
 
 def test_a_log_directory_that_cannot_be_written_is_refused(tmp_path: Path, quick: Office) -> None:

@@ -57,6 +57,13 @@ def test_a_stop_is_ordered_listed_and_lifted(run: Run, governed: Path, kind: str
     assert "no_run_start" not in told.output
 
 
+def test_a_stop_of_what_the_ledger_does_not_know_is_told(run: Run, governed: Path) -> None:
+    """A name that was misspelled in a hurry stops nobody."""
+    ordered = run("stop", "agent", "clrek", "--home", governed)
+    assert ordered.exit_code == 0
+    assert "The stop stands; is the name spelled as in policy?" in ordered.output
+
+
 def test_a_home_that_is_none_is_refused_and_left_alone(run: Run, tmp_path: Path) -> None:
     refused = run("stop", "agent", "clerk", "--home", tmp_path)
     assert refused.exit_code == 2

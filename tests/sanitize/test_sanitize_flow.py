@@ -142,3 +142,26 @@ def test_long_text_takes_linear_work() -> None:
 def test_too_little_held_back_is_refused() -> None:
     with pytest.raises(ConfigurationError):
         TextFlow(inspecting(DEFAULT), hold=8)
+
+
+UNSEEN = st.sampled_from([HONEST, "\u200b", "\u2060" * 3, "\x07", "<!-- build 7 -->", "<p hidden>old</p>", " \n", "ab"])
+
+
+@settings(max_examples=100, deadline=None)
+@given(pieces=st.lists(UNSEEN, max_size=16), size=st.integers(1, 60))
+def test_a_stream_tells_what_was_not_passed_on_as_the_whole_text_does(pieces: list[str], size: int) -> None:
+    text = "".join(pieces)
+    whole = inspecting(DEFAULT)(text)
+    _, flow = run(*chunked(text, [size] * (len(text) // size)))
+    if not flow.closed and not whole.findings:
+        places = [(kind, start, end) for kind, start, end, _ in flow.removals]
+        assert places == [(kind, start, end) for kind, start, end, _ in whole.removals]
+
+
+def test_what_was_not_passed_on_is_named_in_its_place() -> None:
+    text = HONEST * 4 + "a\u200b\u200bb " + HONEST * 4 + "<!-- build 7 -->" + HONEST
+    _, flow = run(*text)
+    assert [(kind, text[start:end]) for kind, start, end, _ in flow.removals] == [
+        ("zero_width", "\u200b\u200b"),
+        ("comment", "<!-- build 7 -->"),
+    ]

@@ -105,5 +105,11 @@ class Proposing:
             )
             planner.record(plan, place.scope)
             memory["plan"] = planner.refer(plan, place.scope).to_json()
-        memory["labels"] = sealed(self._governor, place, kept, spoken(place.scope.principal, kept, context.label))
+        memory["labels"] = sealed(
+            self._governor,
+            place,
+            kept,
+            spoken(place.scope.principal, kept, context.label),
+            speaker=place.scope.principal.agent,
+        )
         return Proposed(kept, memory)
