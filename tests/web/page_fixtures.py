@@ -1,4 +1,4 @@
-"""Fixtures of the tests in a browser: logs made once in a session; a browser, and a server for each log, in a module."""
+"""Fixtures of the tests in a browser: logs made once in a session; a browser and servers made once in a module."""
 
 from __future__ import annotations
 
