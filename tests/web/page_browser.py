@@ -74,10 +74,11 @@ class Visit:
         )
         return found
 
-    def barriers(self) -> list[str]:
-        """What axe-core calls serious or critical."""
+    def barriers(self, *rules: str) -> list[str]:
+        """What axe-core calls serious or critical; by these rules alone, if any are given."""
         self.page.evaluate(AXE)
-        result: dict[str, Any] = self.page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
+        options = {"resultTypes": ["violations"], **({"runOnly": list(rules)} if rules else {})}
+        result: dict[str, Any] = self.page.evaluate("(options) => axe.run(document, options)", options)
         return [
             f"{item['impact']} {item['id']}: {node['target']} {node['failureSummary']}"
             for item in result["violations"]

@@ -88,7 +88,7 @@ def hand_made(home: Path) -> Path:
     return write_log(home, [*governed_story("run-one").events, *governed_story("run-two").events])
 
 
-def long_run(home: Path, events: int = 2_000) -> Path:
+def long_run(home: Path, events: int = 1_000) -> Path:
     """One lawful run of so many events."""
     story = Story("long-run")
     story.add(RunStarted, tools=("lookup", "export_data"))

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +19,7 @@ from aisecops_langchain.web.app import make_app
 from aisecops_langchain.web.desk import Desk
 from aisecops_langchain.web.library import Library
 from aisecops_langchain.web.site import Site
+from aisecops_langchain.web.watching import watching
 
 APPROVER: Final = "a-token-of-an-approver"
 VIEWER: Final = "a-token-of-a-viewer"
@@ -38,34 +39,21 @@ def serving(home: Path) -> Iterator[Served]:
     with socket.create_server(("127.0.0.1", 0)) as listening, TemporaryDirectory() as derived:
         port = listening.getsockname()[1]
         site = _site(home, Path(derived), port)
-        server = uvicorn.Server(
-            uvicorn.Config(make_app(site, hosts=[f"127.0.0.1:{port}"]), log_level="error", timeout_graceful_shutdown=1)
-        )
-        stop = threading.Event()
+        app = make_app(site, hosts=[f"127.0.0.1:{port}"])
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=3))
         site.library.read()
         site.library.check()
-        threads = [
-            threading.Thread(target=server.run, kwargs={"sockets": [listening]}),
-            threading.Thread(target=_watch, args=(site.library, stop)),
-        ]
-        for thread in threads:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        with closing(site), watching(site.library):
             thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        try:
-            yield Served(f"http://127.0.0.1:{port}", home)
-        finally:
-            stop.set()
-            server.should_exit = True
-            for thread in threads:
+            while not server.started:
+                time.sleep(0.01)
+            try:
+                yield Served(f"http://127.0.0.1:{port}", home)
+            finally:
+                app.state.streams.closing = True
+                server.should_exit = True
                 thread.join()
-            site.close()
-
-
-def _watch(library: Library, stop: threading.Event) -> None:
-    while not stop.wait(0.2):
-        library.read()
-        library.check()
 
 
 def _site(home: Path, derived: Path, port: int) -> Site:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from page_browser import Visit
 from page_fixtures import Visits
 
@@ -33,24 +32,22 @@ def test_the_list_shows_runs_and_its_filters_stand_in_the_address(visit: Visits)
         assert page.locator(LIST).count() == 6
 
 
-@pytest.mark.parametrize(
-    ("parameters", "runs"),
-    [
-        ("decision=deny", 3),
-        ("decision=require_approval", 1),
-        ("tool=send_mail", 2),
-        ("trust=untrusted", 6),
-        ("tenant=acme", 6),
-        ("tenant=nobody", 0),
-        ("text=forged-letter", 1),
-        ("since=2020-01-01&until=2020-02-01", 0),
-        ("since=2020-01-01", 6),
-    ],
-)
-def test_each_filter_narrows_the_list(visit: Visits, parameters: str, runs: int) -> None:
+NARROWED = {
+    "decision=deny": 3,
+    "decision=require_approval": 1,
+    "tool=send_mail": 2,
+    "trust=untrusted": 6,
+    "tenant=acme": 6,
+    "tenant=nobody": 0,
+    "text=forged-letter": 1,
+    "since=2020-01-01&until=2020-02-01": 0,
+    "since=2020-01-01": 6,
+}
+
+
+def test_each_filter_narrows_the_list(visit: Visits) -> None:
     with visit("stories") as seen:
-        page = seen.go(f"/?{parameters}")
-        assert page.locator(LIST).count() == runs
+        assert {query: seen.go(f"/?{query}").locator(LIST).count() for query in NARROWED} == NARROWED
 
 
 def test_the_list_goes_on_page_by_page(visit: Visits) -> None:
@@ -154,7 +151,7 @@ def test_a_long_run_is_drawn_and_what_was_left_out_can_be_had(visit: Visits) -> 
         assert f"{whole} of {whole} nodes" in seen.text("[data-about]")
         seen.go("/run?trace=long-run&view=timeline")
         assert page.locator(LIST).count() == 200
-        assert "1–200 of 2000" in seen.text(".pages")
+        assert "1–200 of 1000" in seen.text(".pages")
 
 
 def test_an_event_opens_in_the_drawer_with_its_exact_line_and_proof(visit: Visits) -> None:
