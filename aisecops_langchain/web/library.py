@@ -14,7 +14,6 @@ from aisecops_langchain.audit import VerifyReport
 from aisecops_langchain.audit.layout import segment_paths
 from aisecops_langchain.forensics.delegation import Delegation, delegations_of, family_of
 from aisecops_langchain.forensics.roster import Roster, RunFigures, RunFilter, RunRow, asking
-from aisecops_langchain.forensics.roster.words import runs_with
 from aisecops_langchain.web.access import Caller
 from aisecops_langchain.web.bulletin import Bulletin, Topic
 from aisecops_langchain.web.checking import Checking
@@ -22,6 +21,7 @@ from aisecops_langchain.web.filters import Wanted
 from aisecops_langchain.web.refusals import NotFoundError
 from aisecops_langchain.web.shelf import Run, Shelf, event_of
 from aisecops_langchain.web.standing import Standing
+from aisecops_langchain.web.wordsearch import WordSearch
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,7 @@ class Library:
         self.bulletin = Bulletin()
         self._roster = Roster(log, folder)
         self._shelf = Shelf(log, folder)
+        self._words = WordSearch(log)
         self._checking = Checking(log, public_keys=public_keys)
 
     def close(self) -> None:
@@ -179,7 +180,7 @@ class Library:
     def _filter(self, caller: Caller, wanted: Wanted) -> RunFilter:
         traces = wanted.traces
         if wanted.text:
-            found = runs_with(self.log, wanted.text)
+            found = self._words.runs(wanted.text)
             traces = found if traces is None else tuple(set(found) & set(traces))
         return RunFilter(
             since=wanted.since,

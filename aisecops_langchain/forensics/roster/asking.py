@@ -17,6 +17,7 @@ from aisecops_langchain.forensics.roster.store import RosterFile
 
 _MOST_VALUES: Final = 200
 """Values of a facet that are told; there may be as many as runs."""
+_ALL: Final = "TRUE"
 _LISTED: Final = "(SELECT value FROM json_each(?))"
 
 
@@ -68,8 +69,9 @@ def values_of(file: RosterFile, wanted: RunFilter) -> dict[str, dict[str, int]]:
         By facet: the commonest values, and how many of the runs have each.
     """
     where, values = _where(wanted)
+    among = "" if where == _ALL else f"AND n IN (SELECT n FROM runs WHERE {where})"
     question = (
-        f"SELECT value, count(*) AS times FROM facets WHERE facet = ? AND n IN (SELECT n FROM runs WHERE {where}) "
+        f"SELECT value, count(*) AS times FROM facets WHERE facet = ? {among} "
         "GROUP BY value ORDER BY times DESC, value LIMIT ?"
     )
     with file.reading() as db:
@@ -104,7 +106,7 @@ def family(file: RosterFile, trace: str) -> tuple[bytes, ...]:
 
 def _where(wanted: RunFilter) -> tuple[str, tuple[object, ...]]:
     """Write a filter as SQL; what was asked for stands in values alone."""
-    parts: list[str] = ["TRUE"]
+    parts: list[str] = [_ALL]
     values: list[object] = []
     if wanted.since is not None:
         parts.append("begun >= ?")
@@ -113,8 +115,9 @@ def _where(wanted: RunFilter) -> tuple[str, tuple[object, ...]]:
         parts.append("begun < ?")
         values.append(microseconds(wanted.until))
     for facet, some in wanted.facets.items():
-        parts.append(f"n IN (SELECT n FROM facets WHERE facet = ? AND value IN {_LISTED})")
-        values += [facet, _listed(some)]
+        chosen = " OR ".join(["value = ?"] * len(some)) or "FALSE"
+        parts.append(f"EXISTS (SELECT 1 FROM facets WHERE facet = ? AND ({chosen}) AND facets.n = runs.n)")
+        values += [facet, *some]
     if wanted.traces is not None:
         parts.append(f"trace IN {_LISTED}")
         values.append(_listed(wanted.traces))
