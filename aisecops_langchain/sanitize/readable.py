@@ -26,7 +26,7 @@ _SHORTEST_DIGITS: Final = 32
 """Fewer digits alone encode nothing: base64 has letters, and so have hexadecimal digits that are not written twice."""
 
 _FOREIGN: Final = re.compile("[^A-Za-z0-9+/]")
-_HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2}){8,}")
+_HEX: Final = re.compile(r"[0-9a-fA-F]{16,}+")
 _BASE32: Final = re.compile(r"[A-Z2-7]{16,}")
 _STANDARD: Final = str.maketrans("-_", "+/", "\r\n=")
 _READABLE_RUN: Final = re.compile(r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd]{6,}")
@@ -124,8 +124,12 @@ def _decode_plain(token: str) -> str:
     return _from_base64(token)
 
 
+def _is_hex(token: str) -> bool:
+    return len(token) % 2 == 0 and _HEX.fullmatch(token) is not None
+
+
 def _from_hex(token: str) -> str:
-    if not _HEX.fullmatch(token):
+    if not _is_hex(token):
         return ""
     data = bytes.fromhex(token)
     return _from_wide(data) or readable(data)
@@ -168,7 +172,7 @@ def _padded(token: str) -> bytes:
 
 def _promises(token: str) -> bool:
     """Tell by samples from start, middle and end whether a token may hold text."""
-    if _HEX.fullmatch(token):
+    if _is_hex(token):
         return True
     if token.islower() or token.isupper():
         return False
