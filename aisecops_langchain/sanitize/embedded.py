@@ -43,7 +43,7 @@ def nests_too_deeply(text: str) -> bool:
 
 
 def _depth(text: str) -> int:
-    """Count how deeply brackets nest outside of strings, if it is JSON; this takes little memory, unlike decoding it."""
+    """Count how deeply brackets nest outside of strings, if it is JSON; unlike decoding, this takes little memory."""
     data = text.encode("utf-8", "replace").replace(rb"\\", b"").replace(rb"\"", b"").translate(None, _OTHERS)
     brackets = _STRING.sub(b"", data.replace(b'""', b""))
     return max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0)
