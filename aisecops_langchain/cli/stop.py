@@ -46,7 +46,7 @@ def _stopping(kind: str, about: str) -> None:
         *, target: str, reason: str, by: str | None, home: Path, ledger: str | None, schema: str, as_json: bool
     ) -> None:
         from aisecops_langchain.domain.stop import StopKind
-        from aisecops_langchain.errors import AuditWriteError
+        from aisecops_langchain.errors import AuditWriteError, LedgerError
         from aisecops_langchain.runtime.principals.switch import open_stops
 
         with open_stops(home, ledger=ledger, schema=schema) as stops:
@@ -54,6 +54,10 @@ def _stopping(kind: str, about: str) -> None:
                 report = stops.order(StopKind(kind), target, reason=reason, by=by or getpass.getuser())
             except AuditWriteError as error:
                 raise CommandError(f"the stop stands, but it is not in the log: {error}") from error
+            except LedgerError as error:
+                if (kind, target) not in {(order.kind.value, order.target) for order in stops.orders()}:
+                    raise
+                raise CommandError(f"the stop stands, but what it stopped cannot be told: {error}") from error
         _show(report, as_json=as_json)
 
 
