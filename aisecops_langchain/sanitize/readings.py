@@ -18,7 +18,7 @@ from aisecops_langchain.sanitize.armour import ARMOUR, ARMOUR_SIGNS, ROT47
 from aisecops_langchain.sanitize.clip import chunks, clip, clip_around
 from aisecops_langchain.sanitize.decode import BINARY_CODES, DECIMAL_CODES, ESCAPES, HEX_CODES, QUOTED_PRINTABLE, TOKENS
 from aisecops_langchain.sanitize.fold import EMPHASIS, SPACES, fold_plain, is_emphasized, skeleton, skeleton_trace
-from aisecops_langchain.sanitize.hidden import DISPLAYED, SMUGGLED, SMUGGLED_ALONE
+from aisecops_langchain.sanitize.hidden import DISPLAYED, PARTED, SMUGGLED, SMUGGLED_ALONE
 from aisecops_langchain.sanitize.markup import COMMENTED, SHOWN, UNSEEN, has_too_many_tags
 from aisecops_langchain.sanitize.normalize import Normalized, is_smuggler, normalize, strip_trace
 from aisecops_langchain.sanitize.respell import (
@@ -236,6 +236,7 @@ class _Reader:
     def _unhide(self, item: _Item, raw: _Base) -> None:
         self._follow(item, raw, (SMUGGLED_ALONE,), hidden=True)
         self._follow(item, raw, SMUGGLED, hidden=True)
+        self._follow(item, raw, (PARTED,))
         if item.steps.count(DISPLAYED.name) < _MOST_REVERSALS:
             self._follow(item, raw, (DISPLAYED,))
 
