@@ -18,7 +18,7 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 from langgraph.errors import GraphBubbleUp
 
 from aisecops_langchain.adapters.core.place import trace_and_thread
-from aisecops_langchain.adapters.translate import content_key
+from aisecops_langchain.adapters.translate.data import content_key
 from aisecops_langchain.canonical import digest_text
 from aisecops_langchain.domain.events import (
     Event,

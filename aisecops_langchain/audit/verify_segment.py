@@ -88,11 +88,13 @@ class _SegmentCheck:
         self._seq = -1
         self._head = GENESIS
         self._signed_seq = -1
+        self._signers: frozenset[str] = frozenset()
 
     def run(self) -> None:
         # Heads first: a living writer adds lines before heads, so what is read now can only lag behind the lines.
         signed = check_heads(self._path, self._keys, self.findings)
         self._signed_seq = signed.last_seq
+        self._signers = signed.keys
         self._unmet_points = dict(signed.by_seq)
         for line in iter_lines(self._path):
             self._check_line(line)
@@ -106,10 +108,11 @@ class _SegmentCheck:
             name=self._path.stem,
             ok=not self.findings.problems,
             events=self._events,
-            closed=self._closed,
+            closed=self._closed and self._signed_seq >= self._seq,
             seq=self._seq,
             head=self._head,
             signed_seq=self._signed_seq,
+            signers=tuple(sorted(self._signers)),
             problems=tuple(self.findings.problems),
             warnings=tuple(self.findings.warnings),
         )
@@ -194,10 +197,17 @@ class _SegmentCheck:
         if self._lines == 0:
             self.findings.warning(Code.EMPTY_SEGMENT, "the segment has no line")
         elif self._closed:
-            if self._signed_seq < self._seq:
-                self.findings.problem(Code.CLOSE_UNSIGNED, "no head covers the closing record", seq=self._seq)
+            self._check_close()
         elif self._signed_seq < 0 and self._lines > 1:
             self.findings.problem(Code.HEADS_MISSING, "no valid head covers any line")
         elif self._signed_seq < self._seq:
             count = self._seq - self._signed_seq
             self.findings.warning(Code.UNSIGNED_TAIL, f"{count} lines behind the last head", seq=self._signed_seq + 1)
+
+    def _check_close(self) -> None:
+        """A writer signs everything before it writes that it closes: only that last line may lack its head."""
+        message = "no head covers the closing record"
+        if self._signed_seq == self._seq - 1:
+            self.findings.warning(Code.CLOSE_UNSIGNED, message, seq=self._seq)
+        elif self._signed_seq < self._seq:
+            self.findings.problem(Code.CLOSE_UNSIGNED, message, seq=self._seq)

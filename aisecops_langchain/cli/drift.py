@@ -136,25 +136,21 @@ def write_files(judged: Judged, junit: Path | None, sarif: Path | None) -> None:
         CommandError: If one cannot be written.
     """
     from aisecops_langchain.cli.drift_files import junit_of, sarif_of
+    from aisecops_langchain.cli.output import write_file
 
     if junit is not None:
-        _save(junit, junit_of(judged))
+        write_file(junit, junit_of(judged))
     if sarif is not None:
-        _save(sarif, sarif_of(judged))
+        write_file(sarif, sarif_of(judged))
 
 
 def _propose(judged: Judged, file: Path) -> None:
+    from aisecops_langchain.cli.output import write_file
+
     if judged.failed_as_a_log:
         click.echo("no draft was written: the log does not verify, or cannot be read whole", err=True)
     else:
-        _save(file, judged.uses.draft().encode())
-
-
-def _save(file: Path, content: bytes) -> None:
-    try:
-        file.write_bytes(content)
-    except OSError as error:
-        raise CommandError(f"{file.name} cannot be written: {type(error).__name__}") from error
+        write_file(file, judged.uses.draft().encode())
 
 
 def show_judged(judged: Judged, *, as_json: bool) -> None:
@@ -205,7 +201,11 @@ def _over_time(path: Path, policies: list[Policy], until: datetime, since: datet
         windows.add(fields)
     found: DriftOverTime = windows.compare(until, since)
     if not found.runs_before or not found.runs_after:
-        raise CommandError(f"a window is empty: {found.runs_before} runs before, {found.runs_after} runs after")
+        distrust = "" if verified.ok else "; the log does not verify: trust nothing of it"
+        raise CommandError(
+            f"a window is empty: {found.runs_before} runs before, {found.runs_after} runs after; "
+            f"expected: runs in both{distrust}"
+        )
     if as_json:
         print_json(
             {

@@ -57,9 +57,15 @@ def pack_command(
     from aisecops_langchain.keyfile import load_key
     from aisecops_langchain.policy.kept import KEPT
 
+    key = home / "keys" / "audit.key"
+    if not key.exists():
+        raise CommandError(
+            f"{name(str(home))} holds no keys/audit.key, with which evidence is signed; "
+            "expected: the governance home that the log was written in, not the log directory inside it"
+        )
+    seed = load_key(key)
     request = EvidenceRequest(trace, tuple(_bundle(file) for file in policies), kept=home / KEPT, bridges=bridges)
     try:
-        seed = load_key(home / "keys" / "audit.key")
         files = build_evidence(find_log(home), request, seed=seed, now=datetime.now(UTC))
     except (EvidenceError, PolicyError) as error:
         raise UnsoundError(str(error)) from error

@@ -1,6 +1,7 @@
 """Entry point of the ``aisecops`` command.
 
-Invariant: starting the command loads neither LangChain nor any command that was not asked for.
+Invariant: starting the command loads neither LangChain nor any command that was not asked for, and whatever file or
+stream fails is one line, never a traceback.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ import gc
 import io
 import os
 import sys
+from contextlib import suppress
 from typing import Final, NoReturn
 
 import click
 
 from aisecops_langchain import __version__
 from aisecops_langchain.cli.lazy import LazyCommand, LazyGroup
+from aisecops_langchain.cli.output import CommandError
 
 _COMMANDS: Final = {
     "approvals": LazyCommand("aisecops_langchain.cli.approvals:approvals_group", "See and answer what waits."),
@@ -41,6 +44,7 @@ _COMMANDS: Final = {
     "query": LazyCommand("aisecops_langchain.cli.query:query_command", "Ask the log in SQL.", "query"),
     "replay": LazyCommand("aisecops_langchain.cli.replay:replay_group", "Tell from the log what a run did, and why."),
     "scan": LazyCommand("aisecops_langchain.cli.scan:scan_command", "Inspect texts as untrusted content."),
+    "serve": LazyCommand("aisecops_langchain.cli.serve:serve_command", "Serve a log as a page and an API.", "ui"),
     "stop": LazyCommand("aisecops_langchain.cli.stop:stop_group", "Stop a run, an agent or a tenant."),
     "tools": LazyCommand("aisecops_langchain.cli.tools:tools_group", "Pin tool definitions, and see what changed."),
     "watch": LazyCommand("aisecops_langchain.cli.watch:watch_command", "Follow a log while it is written."),
@@ -60,5 +64,18 @@ def main() -> NoReturn:
     gc.set_threshold(_YOUNG)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # an ASCII terminal must not make a log unreadable
-    cli.main(prog_name="aisecops")
+    try:
+        cli.main(prog_name="aisecops")
+    except OSError as error:  # a reader that goes away is click's; this is a full disk, a file that vanished
+        _give_up(error)
     raise SystemExit(0)
+
+
+def _give_up(error: OSError) -> NoReturn:
+    where = f" {error.filename}" if error.filename is not None else ""
+    failure = CommandError(f"a file cannot be used:{where} {error.strerror or type(error).__name__}")
+    with suppress(OSError):
+        failure.show()
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to flush would fail once more
+    raise SystemExit(failure.exit_code)

@@ -352,6 +352,20 @@ def test_verify_names_what_is_wrong(folder: Path, run: Run) -> None:
     assert "was changed" in result.output
 
 
+def test_a_pipe_in_the_place_of_the_package_does_not_hang(tmp_path: Path, run: Run) -> None:
+    pipe = tmp_path / "case.zip"
+    os.mkfifo(pipe)
+    result = run("evidence", "verify", pipe)
+    assert result.exit_code == 1
+    assert "neither a folder nor a plain file" in result.stderr
+
+
+def test_packing_a_log_directory_says_that_the_home_is_wanted(home: Path, run: Run, tmp_path: Path) -> None:
+    result = run("evidence", "pack", home / "audit", "--trace", "trace-1", "-o", tmp_path / "x")
+    assert result.exit_code == 2
+    assert "expected: the governance home" in result.stderr
+
+
 def test_a_bundle_that_the_home_kept_goes_into_the_package(tmp_path: Path, run: Run) -> None:
     policy = parse_policy(POLICY)
     home = tmp_path / "home"

@@ -6,6 +6,7 @@ trace is read from state, where a forged one can mislabel events but authorises 
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.runtime.governor import Governor
 from aisecops_langchain.runtime.principals.identity import IdentityProvider
 
+_LOG = logging.getLogger(__name__)
+
 PrincipalSource = Principal | Callable[[RunnableConfig], Principal]
 """Who acts: fixed, or told by a function of the run's configuration (never of messages)."""
 
@@ -37,8 +40,10 @@ THREAD_METADATA: Final = "aisecops_thread"
 
 _TRACE: Final = re.compile(r"[0-9a-f]{32}\Z")
 _CHECKPOINTER: Final = "__pregel_checkpointer"
+_DURABILITY: Final = "__pregel_durability"
 _READ: Final = "__pregel_read"
 _NOWHERE: Final = "handed-in"
+_IN_STEP: Final = "invoke the outermost graph with durability='sync'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,10 @@ def locate(
         raise ConfigurationError(
             "a governance node runs only inside a LangGraph graph", expected="execution info", got="none"
         )
-    can_pause = _can_pause(config.get("configurable", {}))
+    configured = config.get("configurable", {})
+    can_pause = _can_pause(configured)
+    if new_trace and can_pause and configured.get(_DURABILITY) != "sync":
+        _LOG.warning("checkpoints of this run may lag behind its calls, which a crash can then run again: %s", _IN_STEP)
     memory = state.get(CHANNEL)
     memory = memory if isinstance(memory, Mapping) else {}
     thread = info.thread_id if can_pause else None
@@ -155,6 +163,8 @@ def _outer(namespace: str, levels: int) -> str:
 def acting_for(governor: Governor, principal: PrincipalSource | None) -> PrincipalSource:
     """Name who acts where nobody said so: the only agent of the bundle, for nobody in particular.
 
+    An agent that the bundle does not know is let be, since another bundle may come that does, but warned of.
+
     Args:
         governor: Knows the bundle.
         principal: Who acts, if somebody said so.
@@ -163,9 +173,23 @@ def acting_for(governor: Governor, principal: PrincipalSource | None) -> Princip
         The principal, or how to tell it.
 
     Raises:
-        ConfigurationError: If the bundle does not have exactly one agent.
+        ConfigurationError: If that is no principal, or it is left out and the bundle does not have exactly one agent.
     """
-    return Principal(agent=only_agent(governor)) if principal is None else principal
+    if principal is None:
+        return Principal(agent=only_agent(governor))
+    if not (isinstance(principal, Principal) or callable(principal)):
+        raise ConfigurationError(
+            "this names nobody who acts",
+            expected="a Principal, or a function of the run's configuration",
+            got=type(principal).__name__,
+            remedy="pass principal=Principal(agent=..., user=...)",
+        )
+    if isinstance(principal, Principal) and principal.agent not in governor.policy.agents:
+        known = ", ".join(sorted(governor.policy.agents)) or "none"
+        _LOG.warning(
+            "policy denies every call of agent %r, which it does not know; it knows %s", principal.agent, known
+        )
+    return principal
 
 
 def within_call(otherwise: PrincipalSource) -> PrincipalSource:
@@ -190,7 +214,10 @@ def only_agent(governor: Governor) -> str:
     agents = sorted(governor.policy.agents)
     if len(agents) != 1:
         raise ConfigurationError(
-            "it is not clear which agent this is", expected="a named agent", got=f"{len(agents)} agents in the bundle"
+            "it is not clear which agent this is",
+            expected="a named agent",
+            got=f"{len(agents)} agents in the bundle",
+            remedy="name it, with agent= or a principal",
         )
     return agents[0]
 

@@ -6,6 +6,6 @@ line that it leads to is compared with the hash from when it was indexed.
 
 from __future__ import annotations
 
-from aisecops_langchain.forensics.index.index import TraceIndex
+from aisecops_langchain.forensics.index.index import LocatedLine, TraceIndex
 
-__all__ = ["TraceIndex"]
+__all__ = ["LocatedLine", "TraceIndex"]

@@ -30,6 +30,17 @@ _ENTRY: Final = struct.Struct(">IQI32s")
 """Number of the segment, offset and length of the line in bytes, SHA-256 of the line."""
 
 
+class LocatedLine(NamedTuple):
+    """A line and its place."""
+
+    segment: str
+    """Name of the segment, without suffix."""
+    offset: int
+    """Where the line begins in it, in bytes."""
+    data: bytes
+    """The exact line, without the newline."""
+
+
 class _Covered(NamedTuple):
     """How far a segment is indexed."""
 
@@ -75,6 +86,10 @@ class TraceIndex:
             AuditFormatError: If a segment cannot be read.
             IndexFaultError: If the index cannot be made anew.
         """
+        return [line.data for line in self.located(trace)]
+
+    def located(self, trace: str) -> list[LocatedLine]:
+        """Read the lines of one run with their places; arguments, order and errors are those of ``lines``."""
         try:
             self._update()
             return self._indexed(trace)
@@ -137,14 +152,14 @@ class TraceIndex:
         covered = {name: _Covered(size, (last[0], last[1], last[2])) for name, (size, last) in state["covered"].items()}
         return list(state["names"]), covered, int(state["parts"])
 
-    def _indexed(self, trace: str) -> list[bytes]:
+    def _indexed(self, trace: str) -> list[LocatedLine]:
         names, _, parts = self._state()
-        found: list[bytes] = []
+        found: list[LocatedLine] = []
         for part in self._file.parts(trace, parts):
             for segment, offset, length, digest in _ENTRY.iter_unpack(part):
-                line = _read(self._log / f"{names[segment]}.jsonl", offset, length)
-                if _digest(line) != digest:
-                    raise IndexFaultError("a line is not the one that was indexed", got=names[segment])
+                line = LocatedLine(names[segment], offset, _read(self._log / f"{names[segment]}.jsonl", offset, length))
+                if _digest(line.data) != digest:
+                    raise IndexFaultError("a line is not the one that was indexed", got=line.segment)
                 found.append(line)
         return found
 

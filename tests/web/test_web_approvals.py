@@ -1,0 +1,205 @@
+"""Approvals over the network: the same service as behind an interrupt, and a real graph that goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from page_kit import Waiting, waiting
+from web_kit import COOKIE, ORIGIN, TOKEN, browser, client, secret_of, site_over
+
+from aisecops_langchain.audit import read_log, verify_log
+from aisecops_langchain.web.access import Access, Caller, Role, TokenHolder, token_hash
+from aisecops_langchain.web.site import Site
+
+ASK = "Pay 90 euros to ACME 0, then 91 to ACME 1, then 92 to ACME 2."
+
+
+@pytest.fixture
+def graph(tmp_path: Path) -> Iterator[Waiting]:
+    with waiting(tmp_path / "home") as made:
+        made.ask("one", ASK)
+        yield made
+
+
+@pytest.fixture
+def site(graph: Waiting) -> Iterator[Site]:
+    made = site_over(graph.home / "audit", home=graph.home)
+    yield made
+    made.close()
+
+
+def the_one(site: Site, token: str = "of-bob") -> dict[str, Any]:
+    (request,) = client(site, token).get("/api/approvals").json()["approvals"]
+    return dict(request)
+
+
+def answer(site: Site, token: str, key: str, how: str, **body: str) -> Any:
+    return client(site, token).post(f"/api/approvals/{key}/{how}", json=body)
+
+
+def test_what_waits_is_told_as_the_command_line_tells_it(site: Site, graph: Waiting) -> None:
+    from click.testing import CliRunner
+
+    from aisecops_langchain.cli.main import cli
+
+    printed = CliRunner().invoke(cli, ["approvals", "list", "--home", str(graph.home), "--json"])
+    assert [the_one(site)] == orjson.loads(printed.stdout)["approvals"]
+    assert the_one(site)["arguments"] == {"to": "ACME 0", "amount": 90}
+
+
+def test_a_yes_lets_the_waiting_run_do_exactly_that_once(site: Site, graph: Waiting) -> None:
+    asked = the_one(site)
+    told = answer(site, "of-bob", asked["approval"], "approve", call=asked["call"])
+    assert (told.status_code, told.json()["approval"]["state"]) == (200, "granted")
+    assert graph.paid == [], "an answer makes nothing run"
+    graph.go_on("one")
+    graph.go_on("one")
+    assert graph.paid == ["90 to ACME 0"]
+    granted = [entry.fields for entry in read_log(graph.home / "audit") if entry.kind == "approval_granted"]
+    assert [event["approver"]["id"] for event in granted if event] == ["bob"]
+    assert verify_log(graph.home / "audit").ok
+
+
+def test_a_no_with_a_reason_keeps_it_from_happening(site: Site, graph: Waiting) -> None:
+    told = answer(site, "of-bob", the_one(site)["approval"], "reject", reason="too much")
+    assert told.json()["approval"]["state"] == "rejected"
+    graph.go_on("one")
+    assert graph.paid == []
+    (event,) = [entry.fields for entry in read_log(graph.home / "audit") if entry.kind == "approval_rejected"]
+    assert event is not None
+    assert event["reason"] == "too much"
+
+
+def test_a_second_answer_does_not_count(site: Site) -> None:
+    asked = the_one(site)
+    assert answer(site, "of-bob", asked["approval"], "reject").status_code == 200
+    again = answer(site, "of-bob", asked["approval"], "approve", call=asked["call"])
+    assert again.status_code == 409
+    assert "not open any more" in again.json()["got"]
+
+
+def test_a_yes_to_another_call_than_was_shown_is_refused(site: Site, graph: Waiting) -> None:
+    asked = the_one(site)
+    assert answer(site, "of-bob", asked["approval"], "approve", call="sha256:other").status_code == 400
+    assert answer(site, "of-bob", asked["approval"], "approve").status_code == 400
+    assert the_one(site)["state"] == "pending"
+
+
+def only(site: Site, caller: Caller) -> Site:
+    """The same site, with one caller whose token is ``t``."""
+    access = Access([TokenHolder(token_hash("t"), caller)])
+    return Site(site.library, access, COOKIE, desk=site.desk)
+
+
+def test_whoever_asked_may_not_answer(site: Site) -> None:
+    asked = the_one(site)
+    made = only(site, Caller(asked["user"].upper(), Role.APPROVER, verified=True))
+    refused = answer(made, "t", asked["approval"], "approve", call=asked["call"])
+    assert refused.status_code == 409
+    assert "the requester may not answer" in refused.json()["got"]
+
+
+def test_a_name_that_nobody_vouches_for_does_not_count_where_the_requester_is_verified(site: Site) -> None:
+    asked = the_one(site)
+    refused = answer(only(site, Caller("bob", Role.APPROVER)), "t", asked["approval"], "approve", call=asked["call"])
+    assert refused.status_code == 409
+    assert "nobody vouches" in refused.json()["got"]
+
+
+def test_a_token_without_a_person_answers_nothing(site: Site) -> None:
+    asked = the_one(site)
+    assert answer(site, "of-nobody", asked["approval"], "approve", call=asked["call"]).status_code == 403
+    assert the_one(site)["votes"] == []
+
+
+def test_requests_of_another_organisation_are_not_there(site: Site) -> None:
+    asked = the_one(site)
+    theirs = client(site, "of-cleo")
+    assert theirs.get("/api/approvals").json()["total"] == 0
+    assert theirs.get(f"/api/approvals/{asked['approval']}").status_code == 404
+    assert answer(site, "of-cleo", asked["approval"], "approve", call=asked["call"]).status_code == 404
+    assert the_one(site)["state"] == "pending"
+
+
+def test_a_viewer_reads_and_does_not_answer(site: Site) -> None:
+    asked = the_one(site, TOKEN)
+    assert answer(site, TOKEN, asked["approval"], "reject").status_code == 403
+    assert the_one(site)["state"] == "pending"
+
+
+@pytest.mark.parametrize("how", ["approve", "reject"])
+def test_nor_does_a_viewer_by_the_form_of_the_page(site: Site, how: str) -> None:
+    asked = the_one(site)
+    theirs = only(site, Caller("vera", Role.VIEWER, verified=True))
+    made = browser(theirs, "t")
+    page = f"/approvals/{asked['approval']}"
+    form = {"csrf": secret_of(theirs, made), "answer": how, "call": asked["call"]}
+    assert made.post(page, data=form, headers={"origin": ORIGIN}).status_code == 403
+    assert the_one(site)["state"] == "pending"
+
+
+def test_a_form_of_the_page_answers_once_it_was_meant(site: Site) -> None:
+    asked = the_one(site)
+    made = browser(site, "of-bob")
+    page = f"/approvals/{asked['approval']}"
+    csrf = secret_of(site, made)
+    form = {"answer": "reject", "reason": "no"}
+    for wrong, origin in (
+        (form, ORIGIN),
+        ({**form, "csrf": "x"}, ORIGIN),
+        ({**form, "csrf": csrf}, "https://evil.example"),
+    ):
+        assert made.post(page, data=wrong, headers={"origin": origin}).status_code == 403
+    assert the_one(site)["state"] == "pending"
+    assert made.post(page, data={**form, "csrf": csrf}, headers={"origin": ORIGIN}).status_code == 200
+    assert client(site, "of-bob").get("/api/approvals").json()["total"] == 0
+
+
+def test_a_browser_answers_with_its_secret(site: Site) -> None:
+    asked, made = the_one(site), browser(site, "of-bob")
+    csrf = secret_of(site, made)
+    path, headers = f"/api/approvals/{asked['approval']}/reject", {"origin": ORIGIN, "x-csrf-token": csrf}
+    assert made.post(path, json={}, headers={"origin": ORIGIN}).status_code == 403
+    assert made.post(path, json={}, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "media", "status"),
+    [
+        (b"{", "application/json", 400),
+        (b"[]", "application/json", 400),
+        (b'{"reason": 7}', "application/json", 400),
+        (b'{"reason": "x", "as": "ann"}', "application/json", 400),
+        (b'{"reason": "%s"}' % (b"x" * 501), "application/json", 400),
+        (b"reason=no", "application/x-www-form-urlencoded", 400),
+        (b'{"reason": "no"}', "text/plain", 400),
+        (b" " * 100_000, "application/json", 413),
+    ],
+)
+def test_a_body_that_makes_no_sense_is_refused(site: Site, body: bytes, media: str, status: int) -> None:
+    path = f"/api/approvals/{the_one(site)['approval']}/reject"
+    refused = client(site, "of-bob").post(path, content=body, headers={"content-type": media})
+    assert refused.status_code == status
+    assert the_one(site)["state"] == "pending"
+
+
+@pytest.mark.parametrize("key", ["nothing", "..%2f..", "sha256:" + "0" * 64, "%00", "a" * 3000])
+def test_a_key_that_nobody_was_asked_under_is_not_found(site: Site, key: str) -> None:
+    assert client(site, "of-bob").get(f"/api/approvals/{key}").status_code == 404
+
+
+def test_reading_again_and_again_begins_no_segment_each_time(site: Site, graph: Waiting) -> None:
+    the_one(site)
+    before = len(list((graph.home / "audit").glob("*.jsonl")))
+    for _ in range(5):
+        the_one(site)
+    assert len(list((graph.home / "audit").glob("*.jsonl"))) == before
+
+
+def test_a_site_that_serves_a_log_alone_has_no_approvals(graph: Waiting) -> None:
+    alone = site_over(graph.home / "audit")
+    assert client(alone, "of-bob").get("/api/approvals").status_code == 404
