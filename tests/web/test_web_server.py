@@ -243,7 +243,7 @@ def test_the_printed_token_may_answer_only_in_somebodys_name(home: Path, tmp_pat
 
 def test_approvals_of_a_home_are_served_unless_it_is_to_be_read_only(tmp_path: Path) -> None:
     with waiting(tmp_path / "home") as graph:
-        graph.ask("one", "Pay 90 euros to ACME 0.")
+        graph.ask("one", "Pay 90 euros to ACME.")
         for options, status in ((("--read-only",), 404), ((), 200)):
             segments = len(list((graph.home / "audit").glob("*.jsonl")))
             with serving(graph.home, *options) as (address, _), httpx.Client(timeout=PATIENCE) as browser:
