@@ -17,9 +17,13 @@ from aisecops_langchain.web.templating import environment
 
 
 def enter(request: Request) -> Response:
-    """Exchange the token of the address that the server printed for a session; without one, ask for it."""
+    """Exchange the token of the address that the server printed for a session; without one, ask for it.
+
+    A page of another site may not sign anybody in: the person would go on under a name of that site's choice.
+    """
     token = request.query_params.get("token", "")
-    return _entered(request, token) if token else _asked(status=200, wrong=False)
+    elsewhere = request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+    return _entered(request, token) if token and not elsewhere else _asked(status=200, wrong=False)
 
 
 async def leave(request: Request) -> Response:

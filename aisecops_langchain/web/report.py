@@ -28,7 +28,7 @@ from aisecops_langchain.web.tables import graph_members
 from aisecops_langchain.web.templating import environment
 
 _SHEETS: Final = Path(__file__).parent / "static" / "css"
-_NAMES: Final = ("tokens", "base", "layout", "parts", "graph")
+_NAMES: Final = ("tokens", "base", "layout", "parts", "fold", "graph")
 
 
 def report_of(trace: Trace, log: Standing, *, written: datetime, delegations: Sequence[Delegation] = ()) -> str:

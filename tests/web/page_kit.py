@@ -195,7 +195,7 @@ class Waiting:
 
 
 @contextmanager
-def waiting(home: Path, *, asks: int = 1, reads: bool = False) -> Iterator[Waiting]:
+def waiting(home: Path, *, asks: int = 1, reads: bool = False, to: str = "ACME") -> Iterator[Waiting]:
     """Open a home with a governed clerk that wants to pay in its first turns, and then has done.
 
     With ``reads``, it first reads pages that anybody could have written, and takes the amount from there.
@@ -208,7 +208,7 @@ def waiting(home: Path, *, asks: int = 1, reads: bool = False) -> Iterator[Waiti
         return "paid"
 
     home.mkdir(parents=True, exist_ok=True)
-    script = [call("pay", to="ACME", amount=210 if reads else 90 + number) for number in range(asks)]
+    script = [call("pay", to=to, amount=210 if reads else 90 + number) for number in range(asks)]
     if reads:
         script.insert(0, call("search", query="price"))
     with (

@@ -13,7 +13,9 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 import uvicorn
+from write_golden import OFFICE
 
+from aisecops_langchain import parse_policy
 from aisecops_langchain.web.access import Access, Caller, Role, TokenHolder, token_hash
 from aisecops_langchain.web.app import make_app
 from aisecops_langchain.web.desk import Desk
@@ -23,6 +25,8 @@ from aisecops_langchain.web.watching import watching
 
 APPROVER: Final = "a-token-of-an-approver"
 VIEWER: Final = "a-token-of-a-viewer"
+CLOSED: Final = OFFICE.replace("id: reading, effect: allow", "id: reading, effect: deny")
+"""The bundle of the stories, but nobody may search."""
 
 
 @dataclass(frozen=True)
@@ -60,4 +64,6 @@ def _site(home: Path, derived: Path, port: int) -> Site:
     carol = Caller("carol", Role.APPROVER, verified=True)
     holders = [TokenHolder(token_hash(APPROVER), carol), TokenHolder(token_hash(VIEWER), Caller("vic", Role.VIEWER))]
     desk = Desk(home) if any(home.glob("ledger*")) else None
-    return Site(Library(home / "audit", derived), Access(holders), cookie=f"aisecops-{port}", desk=desk)
+    policies = {"office": parse_policy(OFFICE), "closed office": parse_policy(CLOSED)}
+    library = Library(home / "audit", derived)
+    return Site(library, Access(holders), cookie=f"aisecops-{port}", desk=desk, policies=policies)

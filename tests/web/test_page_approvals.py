@@ -91,6 +91,21 @@ def test_what_anybody_could_have_written_is_marked_untrusted(browser: Browser, t
             assert "user prompt" in to
 
 
+def test_a_call_of_hostile_text_is_shown_as_text_and_runs_as_it_was_shown(browser: Browser, tmp_path: Path) -> None:
+    hostile = "<img src=x onerror=window.sentinel=1>"
+    with waiting(tmp_path / "home", to=hostile) as clerk:
+        clerk.ask(hostile, f"Pay {hostile} 90")
+        with serving(clerk.home) as site, visiting(browser, site.base, APPROVER) as seen:
+            open_request(seen)
+            assert hostile in seen.page.get_by_role("region", name=re.compile("The call")).inner_text()
+            assert seen.page.locator("img").count() == 0
+            seen.page.get_by_role("button", name="Approve this call").click()
+            seen.page.get_by_text("granted").first.wait_for()
+            assert seen.page.locator("img").count() == 0
+        clerk.go_on(hostile)
+        assert clerk.paid == [f"90 to {hostile}"]
+
+
 def test_a_viewer_sees_what_waits_and_has_nothing_to_press(browser: Browser, clerk: Waiting, site: Served) -> None:
     with visiting(browser, site.base, VIEWER) as seen:
         open_request(seen)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from page_browser import Visit
 from page_fixtures import Visits
+
+from aisecops_langchain.web import longwork
 
 LIST = "tbody tr"
 
@@ -137,6 +140,9 @@ def test_the_graph_is_drawn_and_the_table_says_the_same(visit: Visits) -> None:
         assert re.match(r"(\d+) of", about.inner_text()) is not None
         assert int(about.inner_text().split()[0]) < drawn
         page.get_by_label("Layout").select_option("tree")
+        page.reload()
+        page.locator("[data-drawn]").wait_for()
+        assert (page.get_by_label("Show").input_value(), page.get_by_label("Layout").input_value()) == ("acts", "tree")
         page.get_by_label("Find").fill("pay_invoice")
         assert "hold" in about.inner_text()
 
@@ -199,6 +205,37 @@ def test_drift_compares_two_windows(visit: Visits) -> None:
         page.get_by_role("button", name="Compare").click()
         page.wait_for_url(re.compile("before="))
         assert "Runs after 6" in re.sub(r"\s+", " ", seen.text(".figures"))
+
+
+def test_history_is_decided_again_under_a_bundle_at_hand(visit: Visits) -> None:
+    with visit("stories") as seen:
+        page = seen.go("/drift")
+        page.get_by_label("Decide history again under").select_option("closed office")
+        page.get_by_role("button", name="Decide").click()
+        page.wait_for_url(re.compile("policy=closed"))
+        rows = page.get_by_role("group", name="Decisions that change").locator(LIST)
+        assert rows.count() > 0
+        for text in rows.all_inner_texts():
+            assert "newly denied" in text
+            assert "search" in text or "ask_researcher" in text
+
+
+def test_what_takes_long_is_said_to_be_worked_out_and_then_there(
+    visit: Visits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with visit("stories") as seen:
+        monkeypatch.setattr(longwork, "_WAIT_SECONDS", 0.0)
+        page = seen.go("/drift?policy=office")
+        page.get_by_text("come out as recorded").wait_for()
+
+
+def test_a_delegated_run_names_the_one_that_sent_it(visit: Visits) -> None:
+    with visit("stories") as seen:
+        page = seen.go(first_run(seen, "researcher"))
+        assert "Sent by" in seen.text()
+        page.locator(".facts a.mono").first.click()
+        page.get_by_text("clerk for ann of acme").wait_for()
+        assert "Sent on" in seen.text()
 
 
 def test_whoever_signs_out_is_asked_for_the_token_again(visit: Visits) -> None:

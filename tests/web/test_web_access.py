@@ -61,6 +61,16 @@ def test_a_wrong_token_at_the_entrance_makes_no_session(site: Site) -> None:
     assert "wrong" not in answer.text
 
 
+@pytest.mark.parametrize("site_of_the_link", ["cross-site", "same-site"])
+def test_a_page_of_another_site_signs_nobody_in(site: Site, site_of_the_link: str) -> None:
+    made = client(site, "")
+    answer = made.get("/enter", params={"token": TOKEN}, headers={"sec-fetch-site": site_of_the_link})
+    assert "set-cookie" not in answer.headers
+    assert made.get("/api/traces").status_code == 401
+    entered = made.get("/enter", params={"token": TOKEN}, headers={"sec-fetch-site": "none"}, follow_redirects=False)
+    assert "set-cookie" in entered.headers
+
+
 def test_a_forged_session_is_none(site: Site) -> None:
     made = client(site, "")
     made.cookies.set(COOKIE, "forged")
@@ -108,7 +118,7 @@ def test_every_answer_has_the_headers(site: Site, path: str, token: str) -> None
     assert "unsafe" not in policy
     assert "frame-ancestors 'none'" in policy
     assert headers["x-content-type-options"] == "nosniff"
-    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["referrer-policy"] == "same-origin", "no address leaves, and forms keep their origin"
     assert headers["cache-control"] == "no-store"
     assert not [name for name in headers if name.startswith("access-control-")]
 

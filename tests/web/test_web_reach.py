@@ -12,6 +12,8 @@ from page_kit import stories
 from trace_factory import governed_story
 from web_kit import client, site_over
 
+from aisecops_langchain.audit import read_log
+from aisecops_langchain.domain.events import Event
 from aisecops_langchain.web.api import reach
 from aisecops_langchain.web.site import Site
 
@@ -42,6 +44,28 @@ def test_a_run_is_drawn_with_the_runs_that_it_sent_others_on(delegated: Site) ->
     }
     assert summaries["researcher"]["delegation"]["parent"] == summaries["clerk"]["trace"]
     assert [item["child"] for item in summaries["clerk"]["delegated"]] == [summaries["researcher"]["trace"]]
+
+
+def test_of_a_delegation_nobody_learns_more_than_the_runs_that_they_may_see(tmp_path: Path) -> None:
+    """The clerk is of one organisation here, and the researcher of another."""
+    events = []
+    for entry in read_log(GOLDEN / "overreaching_subagent"):
+        event = entry.parse()
+        if isinstance(event, Event):
+            tenant = "other" if event.principal.agent == "researcher" else "acme"
+            principal = event.principal.model_copy(update={"tenant": tenant})
+            events.append(event.model_copy(update={"principal": principal}))
+    site = site_over(write_log(tmp_path / "audit", events))
+    (clerk,) = client(site, "of-acme").get("/api/traces").json()["traces"]
+    (researcher,) = client(site, "of-other").get("/api/traces").json()["traces"]
+    told = client(site, "of-acme").get("/api/summary", params={"trace": clerk["trace"]}).json()["summary"]
+    assert told["delegated"] == []
+    answer = client(site, "of-acme").get("/api/graph", params={"trace": clerk["trace"]})
+    assert traces_in(answer.json()["graph"]) == {clerk["trace"]}
+    assert researcher["trace"] not in answer.text
+    answer = client(site, "of-other").get("/api/summary", params={"trace": researcher["trace"]})
+    assert answer.json()["summary"]["delegation"]["parent"] is None
+    assert clerk["trace"] not in answer.text
 
 
 def test_a_source_is_followed_through_memory_into_other_runs(tmp_path: Path) -> None:

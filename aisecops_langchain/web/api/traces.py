@@ -103,6 +103,8 @@ def list_facets(request: Request) -> FacetsTold:
 def run_of(request: Request, name: str = "trace") -> Run:
     """Read the run that a request names; ids stand in parameters, since one may hold what a path would take apart.
 
+    A request reads a run once, so that all it answers is about one state of the log.
+
     Args:
         request: The request.
         name: The parameter that names it.
@@ -117,7 +119,10 @@ def run_of(request: Request, name: str = "trace") -> Run:
     identity = single(request.query_params, name)
     if not identity:
         raise BadRequestError(f"parameter {name} is missing", expected="the id of a run")
-    return site_of(request).library.run(identity, caller_of(request))
+    read: dict[str, Run] = request.scope.setdefault("aisecops.runs", {})
+    if identity not in read:
+        read[identity] = site_of(request).library.run(identity, caller_of(request))
+    return read[identity]
 
 
 def show_summary(request: Request) -> SummaryTold:

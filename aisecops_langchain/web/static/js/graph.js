@@ -6,6 +6,7 @@ import { elementsOf, looks } from "./looks.js";
 import { placesOf, SIZE } from "./stages.js";
 
 const ACTS = new Set(["run", "plan", "call", "decision", "approval", "grant", "permit", "effect", "outcome"]);
+const CHOICES = ["layout", "show"];
 const MANY = 600;
 const READABLE = 0.5;
 const MARGIN = 20;
@@ -20,6 +21,7 @@ async function draw(panel) {
   panel.querySelector(".strip").hidden = false;
   const many = graph.nodes.length > MANY;
   if (many) panel.querySelector("[data-show]").value = "acts"; // content by the thousand would hide what was done
+  restore(panel);
   const drawing = cytoscape({
     container: canvas,
     style: looks(),
@@ -66,8 +68,12 @@ function view(canvas, places) {
 }
 
 function controls(panel, drawing, graph) {
-  for (const name of ["layout", "show"]) {
-    panel.querySelector(`[data-${name}]`).addEventListener("change", () => arrange(panel, drawing, graph));
+  for (const name of CHOICES) {
+    const choice = panel.querySelector(`[data-${name}]`);
+    choice.addEventListener("change", () => {
+      remember(name, choice.value);
+      arrange(panel, drawing, graph);
+    });
   }
   panel.querySelector("[data-fit]").addEventListener("click", () => drawing.fit(undefined, MARGIN));
   panel.querySelector("[data-find]").addEventListener("input", (event) => find(panel, drawing, graph, event.target.value));
@@ -75,6 +81,21 @@ function controls(panel, drawing, graph) {
   drawing.on("tap", (event) => {
     if (event.target === drawing) drawing.elements().removeClass("faint near");
   });
+}
+
+// The address holds what was chosen, so that whoever is sent it sees the same drawing.
+function remember(name, value) {
+  const address = new URL(location.href);
+  address.searchParams.set(name, value);
+  history.replaceState(null, "", address);
+}
+
+function restore(panel) {
+  const asked = new URL(location.href).searchParams;
+  for (const name of CHOICES) {
+    const choice = panel.querySelector(`[data-${name}]`);
+    if ([...choice.options].some((option) => option.value === asked.get(name))) choice.value = asked.get(name);
+  }
 }
 
 function arrange(panel, drawing, graph) {
