@@ -15,7 +15,7 @@ from aisecops_langchain.audit import read_log, verify_log
 from aisecops_langchain.web.access import Access, Caller, Role, TokenHolder, token_hash
 from aisecops_langchain.web.site import Site
 
-ASK = "Pay 90 euros to ACME 0, then 91 to ACME 1, then 92 to ACME 2."
+ASK = "Pay 90 euros to ACME."
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_what_waits_is_told_as_the_command_line_tells_it(site: Site, graph: Wait
 
     printed = CliRunner().invoke(cli, ["approvals", "list", "--home", str(graph.home), "--json"])
     assert [the_one(site)] == orjson.loads(printed.stdout)["approvals"]
-    assert the_one(site)["arguments"] == {"to": "ACME 0", "amount": 90}
+    assert the_one(site)["arguments"] == {"to": "ACME", "amount": 90}
 
 
 def test_a_yes_lets_the_waiting_run_do_exactly_that_once(site: Site, graph: Waiting) -> None:
@@ -58,7 +58,7 @@ def test_a_yes_lets_the_waiting_run_do_exactly_that_once(site: Site, graph: Wait
     assert graph.paid == [], "an answer makes nothing run"
     graph.go_on("one")
     graph.go_on("one")
-    assert graph.paid == ["90 to ACME 0"]
+    assert graph.paid == ["90 to ACME"]
     granted = [entry.fields for entry in read_log(graph.home / "audit") if entry.kind == "approval_granted"]
     assert [event["approver"]["id"] for event in granted if event] == ["bob"]
     assert verify_log(graph.home / "audit").ok

@@ -63,7 +63,7 @@ def met(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_logs_and_ledgers_are_read_in_threads(tmp_path: Path, met: list[str]) -> None:
     with waiting(tmp_path / "home") as graph:
-        graph.ask("one", "Pay 90 euros to ACME 0.")
+        graph.ask("one", "Pay 90 euros to ACME.")
         site = site_over(graph.home / "audit", home=graph.home)
         made = browser(site, "of-bob")
         for path in PATHS:

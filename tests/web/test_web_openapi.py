@@ -99,9 +99,9 @@ def test_every_endpoint_answers_as_described(made: TestClient, path: str) -> Non
 
 
 def test_approvals_answer_as_described(tmp_path: Path) -> None:
-    with waiting(tmp_path / "home") as graph:
-        for thread in ("one", "two", "three"):  # the scripted model has a final word for the second
-            graph.ask(thread, "Pay 90 euros to ACME 0.")
+    with waiting(tmp_path / "home", asks=2) as graph:
+        for thread in ("one", "two"):
+            graph.ask(thread, "Pay 90 euros to ACME.")
         site = site_over(graph.home / "audit", home=graph.home)
         asked = client(site, "of-bob")
         listed = asked.get("/api/approvals")

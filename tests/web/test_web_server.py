@@ -7,7 +7,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -20,9 +20,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from page_kit import waiting
 from trace_factory import allowed_story, governed_story
 
-from aisecops_langchain.audit import AuditLog
+from aisecops_langchain.audit import AuditLog, verify_log
 from aisecops_langchain.cli.main import cli
 from aisecops_langchain.errors import AisecopsError, ConfigurationError
 from aisecops_langchain.web.access import Role, token_hash
@@ -31,6 +32,13 @@ from aisecops_langchain.web.binding import Binding
 
 COMMAND = [sys.executable, "-c", "from aisecops_langchain.cli.main import main; main()", "serve"]
 PATIENCE = 60
+BUNDLE = """
+version: 1
+id: office
+agents: {clerk: {capabilities: [read]}}
+capabilities: {read: {tools: [search]}}
+rules: [{id: reading, effect: allow, tools: [search]}]
+"""
 
 
 @contextmanager
@@ -231,3 +239,49 @@ def test_the_printed_token_may_answer_only_in_somebodys_name(home: Path, tmp_pat
     access.write_text(f"tokens: [{{person: ann, sha256: '{GOOD}'}}]")
     both = CliRunner().invoke(cli, ["serve", str(home), "--as", "bob", "--access", str(access), "--port", "0"])
     assert both.exit_code == 2
+
+
+def test_approvals_of_a_home_are_served_unless_it_is_to_be_read_only(tmp_path: Path) -> None:
+    with waiting(tmp_path / "home") as graph:
+        graph.ask("one", "Pay 90 euros to ACME.")
+        for options, status in ((("--read-only",), 404), ((), 200)):
+            segments = len(list((graph.home / "audit").glob("*.jsonl")))
+            with serving(graph.home, *options) as (address, _), httpx.Client(timeout=PATIENCE) as browser:
+                browser.get(address)
+                answer = browser.get(f"{address.partition('/enter')[0]}/api/approvals")
+                assert answer.status_code == status
+            begun = len(list((graph.home / "audit").glob("*.jsonl"))) - segments
+            assert begun == (status == 200), "read only, nothing is written into the home"
+        assert answer.json()["total"] == 1
+    assert verify_log(graph.home / "audit").ok
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--home", "."], "no governance home"),
+        (["--as", "a\u200bb"], "visible name"),
+        (["--policy", "one/b.yaml", "--policy", "two/b.yaml"], "two bundles are called b.yaml"),
+        (["--policy", "bad.yaml"], "bad.yaml"),
+        (["--key", "bad.yaml"], "not a public key"),
+        (["--tls-cert", "bad.yaml"], "both"),
+    ],
+)
+def test_options_that_make_no_sense_start_nothing(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], told: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "b.yaml").write_text(BUNDLE)
+    (tmp_path / "bad.yaml").write_text("version: 7")
+    refused = CliRunner().invoke(cli, ["serve", str(home), "--port", "0", "--cache", str(tmp_path / "c"), *options])
+    assert refused.exit_code in (1, 2)
+    assert told in refused.output
+
+
+def test_a_port_that_is_taken_is_a_clear_error(home: Path) -> None:
+    with closing(Binding().listen()) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigurationError, match="cannot be listened on"):
+            Binding(port=port).listen()
