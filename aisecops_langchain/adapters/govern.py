@@ -22,7 +22,7 @@ from langgraph.types import Checkpointer, Send
 
 from aisecops_langchain.adapters.callbacks import AuditCallbackHandler
 from aisecops_langchain.adapters.checkpoints.saver import SealedCheckpointer
-from aisecops_langchain.adapters.core.place import ApproverSource, PrincipalSource, only_agent
+from aisecops_langchain.adapters.core.place import ApproverSource, PrincipalSource, acting_for, only_agent
 from aisecops_langchain.adapters.identity import VerifiedPrincipal, WarrantSource
 from aisecops_langchain.adapters.nodes.approval import ApprovalFormat, ApprovalNode
 from aisecops_langchain.adapters.nodes.executor import ExecutorNode
@@ -31,10 +31,11 @@ from aisecops_langchain.adapters.nodes.guard import ToolGuardNode
 from aisecops_langchain.adapters.nodes.intake import IntakeNode
 from aisecops_langchain.adapters.nodes.orders import Order, orders
 from aisecops_langchain.adapters.nodes.planning import PlanningNode
+from aisecops_langchain.adapters.parts import require_model, require_one_answer
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES, GovernanceState
 from aisecops_langchain.adapters.tools.governed import GovernedTool
 from aisecops_langchain.adapters.tools.keys import toolbox_for
-from aisecops_langchain.adapters.translate import last_turn
+from aisecops_langchain.adapters.translate.turns import last_turn
 from aisecops_langchain.audit import Durability
 from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.errors import ConfigurationError
@@ -126,15 +127,20 @@ def govern(
         PolicyError: If the bundle is missing, empty or malformed.
         AuditWriteError: If the log cannot be written.
     """
-    if governor is not None and policy is not None:
-        raise ConfigurationError("two policies", expected="a policy or a governor", got="both", remedy="leave one out")
-    if governor is not None and ledger is not None:
-        raise ConfigurationError("two ledgers", expected="a ledger or a governor", got="both", remedy="leave one out")
-    if principal is not None and (identity is not None or warrant is not None):
-        raise ConfigurationError("two principals", expected="a principal, or identity and warrant", got="both")
+    require_one_answer(
+        {"policy": policy, "ledger": ledger, "governor": governor},
+        {"principal": principal, "identity": identity, "warrant": warrant, "agent": agent},
+        for_somebody=(user, tenant) != (_ANYBODY, _ANYWHERE),
+    )
+    require_model(model)
     owned = governor is None
     governor = governor or _open(policy, home, durability, ledger)
-    who = principal or _principal(governor, agent, user, tenant, identity=identity, warrant=warrant)
+    named = (
+        principal
+        if principal is not None
+        else _principal(governor, agent, user, tenant, identity=identity, warrant=warrant)
+    )
+    who = acting_for(governor, named)
     governed = toolbox_for(governor, tools)
     offered = _vouched(governor, governed)
     bound = model.bind_tools(offered) if offered else model

@@ -28,7 +28,7 @@ class Follower:
         self._places: dict[Path, tuple[int, str]] = {}
         """How far each segment was read, and the hash of the last line."""
         if not from_start:
-            for path in segment_paths(log):
+            for path in _segments(log):
                 self._places[path] = _end(path)
 
     def poll(self) -> Iterator[LogEntry]:
@@ -38,9 +38,9 @@ class Follower:
             New entries; segments in the order of their names.
 
         Raises:
-            AuditFormatError: If a segment cannot be read.
+            AuditFormatError: If the log or a segment cannot be read.
         """
-        paths = segment_paths(self._log)
+        paths = _segments(self._log)
         for path in self._places.keys() - set(paths):
             del self._places[path]
             yield _alarm(path, 0, "the segment is gone")
@@ -49,7 +49,10 @@ class Follower:
 
     def _added(self, path: Path) -> Iterator[LogEntry]:
         offset, head = self._places.get(path, (0, GENESIS))
-        if path.stat().st_size < offset:
+        size = _size(path)
+        if size is None:
+            return  # it disappeared just now: the next look says so
+        if size < offset:
             self._places[path] = _end(path)
             yield _alarm(path, offset, "the segment became shorter")
             return
@@ -62,6 +65,25 @@ class Follower:
                 yield _alarm(path, line.offset, "a line does not follow the line before it")
             head = self._places[path][1]
             yield read_line(path.stem, line)
+
+
+def _segments(log: Path) -> list[Path]:
+    try:
+        return segment_paths(log)
+    except OSError as error:
+        raise AuditFormatError(
+            "the log cannot be followed",
+            expected="a log directory that this user may list",
+            got=type(error).__name__,
+            remedy="check that it is still there",
+        ) from error
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
 
 
 def _end(path: Path) -> tuple[int, str]:

@@ -25,7 +25,10 @@ KEY_SUFFIX: Final = ".pub"
 QUARANTINE: Final = "quarantine"
 LOCK: Final = ".lock"
 
-_SEGMENT_NAME: Final = re.compile(r"segment-[0-9]{8}T[0-9]{12}-[0-9a-f]{8}")
+SEGMENT_NAME: Final = "segment-[0-9]{8}T[0-9]{12}-[0-9a-f]{8}"
+"""Pattern of every name of a segment, without suffix."""
+
+_SEGMENT_NAME: Final = re.compile(SEGMENT_NAME)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -52,6 +55,18 @@ def segment_name(nanoseconds: int, nonce: str) -> str:
         The name, without suffix.
     """
     return f"segment-{to_datetime(nanoseconds):%Y%m%dT%H%M%S%f}-{nonce}"
+
+
+def is_segment_name(text: str) -> bool:
+    """Whether a text is a name that a writer may have given to a segment.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        False for whatever else, paths included.
+    """
+    return _SEGMENT_NAME.fullmatch(text) is not None
 
 
 def segment_paths(directory: Path) -> list[Path]:
@@ -125,5 +140,5 @@ def _named(directory: Path, suffix: str) -> Iterator[Path]:
     with os.scandir(directory) as entries:
         for entry in entries:
             stem = entry.name.removesuffix(suffix)
-            if stem != entry.name and _SEGMENT_NAME.fullmatch(stem) and entry.is_file(follow_symlinks=False):
+            if stem != entry.name and is_segment_name(stem) and entry.is_file(follow_symlinks=False):
                 yield directory / entry.name

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
+from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -23,7 +24,7 @@ MAX_EVENT_BYTES: Final = 1024 * 1024
 MAX_LINE_BYTES: Final = MAX_EVENT_BYTES + 256
 """An event with its place in the chain and its newline; a reader holds no more than this of a line in memory."""
 
-_BLOCK_BYTES: Final = 64 * 1024
+_BLOCK_BYTES: Final = 256 * 1024
 _PLACE: Final = re.compile(rb'\{"seq":(0|[1-9][0-9]{0,15}),"prev":"([0-9a-f]{64})",(?=")')
 
 
@@ -93,6 +94,19 @@ def split_line(line: bytes) -> ChainedLine | None:
     return ChainedLine(int(place[1]), place[2].decode(), b"{" + line[place.end() :])
 
 
+def place_of(line: bytes) -> tuple[int, str] | None:
+    """Read the place of a line in its chain alone.
+
+    Args:
+        line: The bytes, without the newline.
+
+    Returns:
+        Its number and the hash of the line before it, or ``None`` if it does not begin with a place in a chain.
+    """
+    place = _PLACE.match(line)
+    return None if place is None else (int(place[1]), place[2].decode())
+
+
 def iter_lines(path: Path, *, start: int = 0) -> Iterator[RawLine]:
     """Stream the lines of a file; the file is not kept open, so that any number of segments can be merged.
 
@@ -108,23 +122,36 @@ def iter_lines(path: Path, *, start: int = 0) -> Iterator[RawLine]:
     """
     offset = start
     while block := _read_block(path, offset):
-        for data in block:
-            complete = data.endswith(b"\n")
-            yield RawLine(offset, data[:-1] if complete else data, complete)
-            offset += len(data)
-            if not complete and len(data) < MAX_LINE_BYTES:
+        for data in block.lines:
+            yield RawLine(offset, data, complete=True)
+            offset += len(data) + 1
+        if block.rest:
+            yield RawLine(offset, block.rest, complete=False)
+            offset += len(block.rest)
+            if len(block.rest) < MAX_LINE_BYTES:
                 return  # the end as it was just now: a live writer may already have added the rest
 
 
-def _read_block(path: Path, offset: int) -> list[bytes]:
-    block: list[bytes] = []
-    size = 0
+class _Block(NamedTuple):
+    """A piece of a file."""
+
+    lines: list[bytes]
+    """Whole lines, without their newlines."""
+    rest: bytes
+    """What has no newline behind it: the end of the file, or a piece of an oversized line."""
+
+
+def _read_block(path: Path, offset: int) -> _Block | None:
+    """Read whole lines, or, where none begins and ends within a block, what ``readline`` gives of one."""
     try:
-        with path.open("rb") as file:
+        with path.open("rb", buffering=0) as file:
             file.seek(offset)
-            while size < _BLOCK_BYTES and (line := file.readline(MAX_LINE_BYTES)):
-                block.append(line)
-                size += len(line)
+            data = file.read(_BLOCK_BYTES)
+            end = data.rfind(b"\n")
+            if end < 0 and data:
+                file.seek(offset)
+                data = _line(file)
+                end = len(data) - 1 if data.endswith(b"\n") else -1
     except OSError as error:
         raise AuditFormatError(
             f"{path.name} cannot be read",
@@ -132,4 +159,11 @@ def _read_block(path: Path, offset: int) -> list[bytes]:
             got=type(error).__name__,
             remedy="check that it exists and that this user may read it",
         ) from error
-    return block
+    if not data:
+        return None
+    return _Block(data[:end].split(b"\n"), b"") if end >= 0 else _Block([], data)
+
+
+def _line(file: RawIOBase) -> bytes:
+    with BufferedReader(file) as buffered:
+        return buffered.readline(MAX_LINE_BYTES)

@@ -202,7 +202,7 @@ class AuditLog:
         return ExpectedHead(segment=self._segment, seq=tip.lines - 1, head=tip.head)
 
     def close(self) -> None:
-        """End the segment: closing record, last head, sync, lock released. A second call does nothing.
+        """End the segment: head, closing record, head over it, sync, lock released. A second call does nothing.
 
         Raises:
             AuditWriteError: If any of that failed; the files are given back all the same.
@@ -217,6 +217,7 @@ class AuditLog:
             last.callback(self._make_durable)  # also when the closing record could not be written
             with self._lock:
                 now = self._clock()
+                self._heads.sign(self._lines.tip, now)  # so that a kill leaves no more than the next line unsigned
                 record = SegmentClosed(segment=self._segment, time=to_datetime(now))
                 self._lines.extend([record_body(record)])
                 self._heads.sign(self._lines.tip, now)

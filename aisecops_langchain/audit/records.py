@@ -1,7 +1,8 @@
 """The records that a segment keeps about itself, beside the events.
 
 Invariant: they are lines of the same chain as the events. The opening record names the last known end of the segments
-before it, so that one log spans rotations and restarts, and a missing segment is noticed by the next.
+before it, so that one log spans rotations and restarts, and a missing segment is noticed by the next. What they name is
+a segment's name and nothing else, so that no line of a log can lead a reader to another place.
 """
 
 from __future__ import annotations
@@ -10,16 +11,19 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import AwareDatetime, Discriminator, Field, TypeAdapter, ValidationError
 
+from aisecops_langchain.audit.layout import SEGMENT_NAME
 from aisecops_langchain.domain.base import Frozen
 from aisecops_langchain.errors import AuditFormatError
 
 RECORD_KINDS: Final = frozenset({"segment_opened", "segment_closed"})
 
+SegmentName: TypeAlias = Annotated[str, Field(pattern=f"^{SEGMENT_NAME}$")]
+
 
 class ExpectedHead(Frozen):
     """A point of a log that someone keeps elsewhere: whoever holds it notices when the log is cut before it."""
 
-    segment: str
+    segment: SegmentName
     seq: int = Field(ge=0)
     head: str
     """Hash of line ``seq``."""
@@ -35,7 +39,7 @@ class PreviousEnd(ExpectedHead):
 class RecoveredTail(Frozen):
     """A half-written line of a writer that died, moved out of its segment."""
 
-    segment: str
+    segment: SegmentName
     offset: int = Field(ge=0)
     """Where the segment ends now, in bytes."""
     bytes: int = Field(ge=1)
@@ -55,7 +59,7 @@ class SegmentOpened(Frozen):
 
     kind: Literal["segment_opened"] = "segment_opened"
     v: Literal[1] = 1
-    segment: str
+    segment: SegmentName
     """Its own name: a renamed file is noticed."""
     time: AwareDatetime
     key_id: str
@@ -70,7 +74,7 @@ class SegmentClosed(Frozen):
 
     kind: Literal["segment_closed"] = "segment_closed"
     v: Literal[1] = 1
-    segment: str
+    segment: SegmentName
     time: AwareDatetime
 
 

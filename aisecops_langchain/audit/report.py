@@ -47,7 +47,8 @@ class Code(StrEnum):
     HEAD_CHAIN = "head_chain"
     """Heads were removed, inserted or moved."""
     CLOSE_UNSIGNED = "close_unsigned"
-    """A segment claims to be closed and no head covers its end."""
+    """A segment claims to be closed and no head covers its end. A warning where heads cover everything but the closing
+    record itself, as when its writer was killed just then; no event is in doubt, and the segment counts as open."""
     UNKNOWN_KEY = "unknown_key"
     """A head is signed by a key that is not among those trusted, or not by the segment's own."""
     BAD_KEY = "bad_key"
@@ -89,12 +90,15 @@ class SegmentReport(Frozen):
     events: int
     """Events, the segment's own records not counted."""
     closed: bool
+    """Whether its last line is a closing record that a valid head covers."""
     seq: int
     """Number of the last line, or -1."""
     head: str
     """Hash of the last line."""
     signed_seq: int
     """Number of the last line that a valid head covers, or -1."""
+    signers: tuple[str, ...] = ()
+    """Ids of the keys whose signatures hold."""
     problems: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
 
@@ -106,6 +110,8 @@ class VerifyReport(Frozen):
     events: int
     keys_pinned: bool
     """Whether the keys came from the caller; keys found beside the log prove consistency, not who wrote it."""
+    signers: tuple[str, ...] = ()
+    """Ids of all keys whose signatures hold: several where a key was replaced, or where logs were put together."""
     segments: tuple[SegmentReport, ...]
     problems: tuple[Problem, ...]
     """Those of all segments and of the log as a whole."""

@@ -20,7 +20,9 @@ from aisecops_langchain.audit.lines import iter_lines
 from aisecops_langchain.audit.records import RECORD_KINDS
 from aisecops_langchain.errors import AuditFormatError
 
-_KIND: Final = re.compile(rb'\{"seq":[0-9]{1,16},"prev":"[0-9a-f]{64}",(?:"v":1,)?"kind":"([a-z_]{1,64})"')
+_KIND: Final = re.compile(
+    rb'\{"seq":[0-9]{1,16},"prev":"[0-9a-f]{64}",(?:"v":1,)?"kind":"([a-z_]{1,64})"(?:,"id":"([ !#-\[\]-~]{1,256})")?'
+)
 
 
 @dataclass(slots=True)
@@ -46,26 +48,48 @@ class Scan:
         Raises:
             AuditFormatError: If there is no log at this path, or a file cannot be read.
         """
+        for data in self.lines():
+            fields = _fields(data)
+            if fields is None or fields["kind"] not in self.kinds:
+                self.unreadable += 1
+            else:
+                yield fields
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the lines of the events, each id once, segment by segment, without reading them whole.
+
+        Yields:
+            A line, without its newline, that begins as an event of these kinds, or is one; it may still be no JSON.
+
+        Raises:
+            AuditFormatError: If there is no log at this path, or a file cannot be read.
+        """
         wanted = frozenset(kind.encode() for kind in self.kinds)
         seen: set[int] = set()  # hashes of ids: a million of them must fit in memory
         for segment in _segments(self.path):
-            for line in iter_lines(segment):
-                place = _KIND.match(line.data)
-                if place is not None and line.complete and place[1] not in wanted:
+            for _, data, complete in iter_lines(segment):
+                place = _KIND.match(data)
+                if place is not None and complete and place[1] not in wanted:
                     continue
-                fields = _fields(line.data) if line.complete else None
-                if fields is None:
-                    self.unreadable += 1
-                    continue
-                if fields["kind"] not in self.kinds:
-                    self.unreadable += place is None and fields["kind"] not in RECORD_KINDS
-                    continue
-                name = hash(fields["id"]) if isinstance(fields.get("id"), str) else None
-                if name is None:
-                    self.unreadable += 1
-                elif name not in seen:
+                name = hash(place[2]) if place is not None and place[2] and complete else self._name(data, complete)
+                if name is not None and name not in seen:
                     seen.add(name)
-                    yield fields
+                    yield data
+
+    def _name(self, data: bytes, complete: bool) -> int | None:  # noqa: FBT001 - the two belong together
+        """Hash the id of a line that does not tell it at its beginning; count the line if it makes no sense."""
+        fields = _fields(data) if complete else None
+        if fields is None:
+            self.unreadable += 1
+            return None
+        if fields["kind"] not in self.kinds:
+            self.unreadable += _KIND.match(data) is None and fields["kind"] not in RECORD_KINDS
+            return None
+        identity = fields.get("id")
+        if not isinstance(identity, str):
+            self.unreadable += 1
+            return None
+        return hash(identity.encode("utf-8", "surrogatepass"))
 
 
 def _segments(path: Path) -> list[Path]:

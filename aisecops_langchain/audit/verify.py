@@ -29,6 +29,8 @@ from aisecops_langchain.audit.verify_segment import Claim, check_segment
 from aisecops_langchain.errors import AuditFormatError
 
 _KEY_TEXT: Final = re.compile(rb"[0-9a-f]{64}\n")
+_KEY_TEXT_BYTES: Final = 65
+"""Of a good key file; of a longer one no more than this and one byte is read."""
 
 
 def verify_log(
@@ -81,7 +83,8 @@ def _keys_beside(directory: Path, findings: Findings) -> dict[str, bytes]:
         for file in sorted((directory / KEYS).glob(f"*{KEY_SUFFIX}")):
             if not is_regular(file):
                 continue
-            text = file.read_bytes()
+            with file.open("rb") as stream:
+                text = stream.read(_KEY_TEXT_BYTES + 1)
             public = bytes.fromhex(text.decode()) if _KEY_TEXT.fullmatch(text) else b""
             _accept_key(keys, file.stem, public, findings)
     except OSError as error:
@@ -149,6 +152,7 @@ def _report(findings: Findings, reports: tuple[SegmentReport, ...], *, keys_pinn
         ok=not problems and bool(reports),
         events=sum(report.events for report in reports),
         keys_pinned=keys_pinned,
+        signers=tuple(sorted({signer for report in reports for signer in report.signers})),
         segments=reports,
         problems=problems,
         warnings=warnings,

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from aisecops_langchain.audit.layout import heads_path
-from aisecops_langchain.audit.lines import GENESIS, ChainedLine, RawLine, hash_line, iter_lines, split_line
-from aisecops_langchain.audit.reader import parse_body
+from aisecops_langchain.audit.lines import GENESIS, RawLine, hash_line, iter_lines, place_of
 from aisecops_langchain.audit.records import SegmentClosed, SegmentOpened
 from aisecops_langchain.audit.report import Code, Findings, SegmentReport
+from aisecops_langchain.audit.sound import SoundEvents
 from aisecops_langchain.audit.verify_heads import SignedPoint, check_heads
 from aisecops_langchain.errors import AuditFormatError
 
@@ -73,6 +73,7 @@ class _SegmentCheck:
         self.findings = Findings(path.stem)
         self._path = path
         self._keys = keys
+        self._sound = SoundEvents()
         self._unmet_claims = set(claims)
         self._ended_at = min((claim.seq for claim in claims if claim.ended), default=None)
         self._claims_at: dict[int, list[Claim]] = {}
@@ -87,11 +88,13 @@ class _SegmentCheck:
         self._seq = -1
         self._head = GENESIS
         self._signed_seq = -1
+        self._signers: frozenset[str] = frozenset()
 
     def run(self) -> None:
         # Heads first: a living writer adds lines before heads, so what is read now can only lag behind the lines.
         signed = check_heads(self._path, self._keys, self.findings)
         self._signed_seq = signed.last_seq
+        self._signers = signed.keys
         self._unmet_points = dict(signed.by_seq)
         for line in iter_lines(self._path):
             self._check_line(line)
@@ -105,10 +108,11 @@ class _SegmentCheck:
             name=self._path.stem,
             ok=not self.findings.problems,
             events=self._events,
-            closed=self._closed,
+            closed=self._closed and self._signed_seq >= self._seq,
             seq=self._seq,
             head=self._head,
             signed_seq=self._signed_seq,
+            signers=tuple(sorted(self._signers)),
             problems=tuple(self.findings.problems),
             warnings=tuple(self.findings.warnings),
         )
@@ -120,37 +124,37 @@ class _SegmentCheck:
             self._torn = True
             return
         self._lines += 1
-        parts = split_line(line.data)
-        if parts is None:
+        place = place_of(line.data)
+        if place is None:
             self.findings.problem(Code.MALFORMED, "line has no place in the chain", seq=self._seq + 1)
             self._seq += 1
         else:
-            self._check_place(parts)
-            self._check_content(parts)
+            self._check_place(*place)
+            self._check_content(line.data)
         self._head = hash_line(line.data)
         self._check_sworn(line)
 
-    def _check_place(self, parts: ChainedLine) -> None:
-        if parts.seq != self._seq + 1:
-            self.findings.problem(Code.SEQUENCE, f"line {self._seq + 1} is numbered {parts.seq}", seq=parts.seq)
-        if parts.prev != self._head:
-            self.findings.problem(Code.CHAIN, "line does not follow the line before it", seq=parts.seq)
-        self._seq = parts.seq
+    def _check_place(self, seq: int, prev: str) -> None:
+        if seq != self._seq + 1:
+            self.findings.problem(Code.SEQUENCE, f"line {self._seq + 1} is numbered {seq}", seq=seq)
+        if prev != self._head:
+            self.findings.problem(Code.CHAIN, "line does not follow the line before it", seq=seq)
+        self._seq = seq
 
-    def _check_content(self, parts: ChainedLine) -> None:
+    def _check_content(self, line: bytes) -> None:
         try:
-            content = parse_body(parts.body)
+            record = self._sound.read(line)
         except AuditFormatError as error:
-            self.findings.problem(Code.MALFORMED, str(error), seq=parts.seq)
+            self.findings.problem(Code.MALFORMED, str(error), seq=self._seq)
             return
-        if isinstance(content, SegmentOpened):
+        if isinstance(record, SegmentOpened):
             if self._lines != 1:
-                self.findings.problem(Code.MALFORMED, "opening record inside a segment", seq=parts.seq)
-            self._header = self._header or content
-        elif isinstance(content, SegmentClosed):
+                self.findings.problem(Code.MALFORMED, "opening record inside a segment", seq=self._seq)
+            self._header = self._header or record
+        elif isinstance(record, SegmentClosed):
             self._closed = True
-            if content.segment != self._path.stem:
-                self.findings.problem(Code.RENAMED, f"closing record is of {content.segment}", seq=parts.seq)
+            if record.segment != self._path.stem:
+                self.findings.problem(Code.RENAMED, f"closing record is of {record.segment}", seq=self._seq)
         else:
             self._events += 1
 
@@ -193,10 +197,17 @@ class _SegmentCheck:
         if self._lines == 0:
             self.findings.warning(Code.EMPTY_SEGMENT, "the segment has no line")
         elif self._closed:
-            if self._signed_seq < self._seq:
-                self.findings.problem(Code.CLOSE_UNSIGNED, "no head covers the closing record", seq=self._seq)
+            self._check_close()
         elif self._signed_seq < 0 and self._lines > 1:
             self.findings.problem(Code.HEADS_MISSING, "no valid head covers any line")
         elif self._signed_seq < self._seq:
             count = self._seq - self._signed_seq
             self.findings.warning(Code.UNSIGNED_TAIL, f"{count} lines behind the last head", seq=self._signed_seq + 1)
+
+    def _check_close(self) -> None:
+        """A writer signs everything before it writes that it closes: only that last line may lack its head."""
+        message = "no head covers the closing record"
+        if self._signed_seq == self._seq - 1:
+            self.findings.warning(Code.CLOSE_UNSIGNED, message, seq=self._seq)
+        elif self._signed_seq < self._seq:
+            self.findings.problem(Code.CLOSE_UNSIGNED, message, seq=self._seq)

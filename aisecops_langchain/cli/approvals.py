@@ -167,6 +167,6 @@ def _show(record: ApprovalRecord) -> None:
     facts = facts_of(record)
     for text in described(record).splitlines():
         click.echo(f"  {one_line(text)}")
-    for name in ("arguments", "provenance", "findings", "blast_radius", "chain", "requires", "votes"):
+    for name in ("arguments", "look_twice", "provenance", "findings", "blast_radius", "chain", "requires", "votes"):
         click.echo(one_line(f"  {name}: {json.dumps(facts[name], ensure_ascii=True, sort_keys=True)}"))
     click.echo(one_line(f"  call {facts['call']}"))

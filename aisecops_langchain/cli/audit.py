@@ -67,9 +67,13 @@ def verify_command(
 
 def _expected(text: str) -> ExpectedHead:
     from aisecops_langchain.audit import ExpectedHead
+    from aisecops_langchain.audit.layout import is_segment_name
 
     segment, _, rest = text.partition(":")
     seq, _, head = rest.partition(":")
-    if not segment or not (seq.isascii() and seq.isdecimal()) or not is_hash(head):
-        raise CommandError("--expect is malformed; expected: SEGMENT:SEQ:HEAD, where HEAD is 64 hexadecimal digits")
+    if not is_segment_name(segment) or not (seq.isascii() and seq.isdecimal()) or not is_hash(head):
+        raise CommandError(
+            "--expect is malformed; expected: SEGMENT:SEQ:HEAD as audit verify prints it, with a name such as "
+            "segment-20260101T120000000000-9492f1e5 and 64 hexadecimal digits"
+        )
     return ExpectedHead(segment=segment, seq=int(seq), head=head)

@@ -27,14 +27,7 @@ _FAIL_ON: Final = (
     *("not-reproducible", "unchecked", "any", "none"),
 )
 
-
-@click.command("drift")
-@click.argument("path", metavar="HOME", type=click.Path(exists=True, path_type=Path))
-@click.option("--policy", "policies", multiple=True, type=click.Path(path_type=Path), help="A bundle to decide under.")
-@click.option(
-    "--recorded", multiple=True, type=click.Path(path_type=Path), help="A bundle that decided: it must do so again."
-)
-@click.option(
+fail_on_option: Final = click.option(
     "--fail-on",
     multiple=True,
     type=click.Choice(_FAIL_ON),
@@ -42,6 +35,15 @@ _FAIL_ON: Final = (
     show_default=True,
     help="What ends with exit code 1, beside a log that does not verify and a determinism fault.",
 )
+
+
+@click.command("drift")
+@click.argument("path", metavar="HOME", type=click.Path(exists=True, path_type=Path))
+@click.option("--policy", "policies", multiple=True, type=click.Path(path_type=Path), help="A bundle to decide under.")
+@click.option(
+    "--recorded", multiple=True, type=click.Path(path_type=Path), help="A bundle that decided: it must do so again."
+)
+@fail_on_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for programs.")
 @click.option("--junit", type=click.Path(path_type=Path), help="Write the result as JUnit XML, too.")
 @click.option("--sarif", type=click.Path(path_type=Path), help="Write the result as SARIF 2.1.0, too.")
@@ -65,28 +67,35 @@ def drift_command(
 ) -> None:
     """Decide every recorded request again under other bundles, or compare what happened in two windows of time.
 
-    HOME is a governance home, a log directory or one segment file.
+    HOME is a governance home, a log directory or one segment file. The bundles that a home keeps are --recorded.
     """
-    from aisecops_langchain.cli.source_policy import load
+    from aisecops_langchain.cli.source_policy import kept_by, load
 
     if over_time:
         if junit or sarif or propose or not (before or after):
             raise CommandError("--over-time takes --before or --after or both, and writes no files")
         windows = _windows(before, after)
-        _over_time(path, [load(file) for file in (*recorded, *policies)], *windows, as_json=as_json)
+        _over_time(path, [*kept_by(path), *map(load, (*recorded, *policies))], *windows, as_json=as_json)
         return
     if before or after:
         raise CommandError("--before and --after belong to --over-time")
-    if not policies and not recorded and propose is None:
+    known = [*kept_by(path), *map(load, recorded)]
+    if not policies and not known and propose is None:
         raise CommandError("nothing to decide under; expected: --policy or --recorded with a bundle, or --over-time")
-    judged = _judge(path, policies, recorded, frozenset(fail_on))
-    _write(judged, junit, sarif, propose)
-    _show(judged, as_json=as_json)
+    judged = _judge(path, policies, known, frozenset(fail_on), proposing=propose is not None)
+    if propose is not None and not judged.uses:
+        raise CommandError("nothing was used that was not denied, so there is nothing to propose")
+    write_files(judged, junit, sarif)
+    if propose is not None:
+        _propose(judged, propose)
+    show_judged(judged, as_json=as_json)
     if judged.failures:
         raise SystemExit(1)
 
 
-def _judge(path: Path, files: Sequence[Path], recorded: Sequence[Path], fail_on: frozenset[str]) -> Judged:
+def _judge(
+    path: Path, files: Sequence[Path], known: Sequence[Policy], fail_on: frozenset[str], *, proposing: bool
+) -> Judged:
     from aisecops_langchain.audit import verify_log
     from aisecops_langchain.audit.scan import Scan
     from aisecops_langchain.cli.drift_gate import Judged
@@ -97,10 +106,10 @@ def _judge(path: Path, files: Sequence[Path], recorded: Sequence[Path], fail_on:
     loaded = [load(file) for file in files]
     log = find_log(path)
     verified = verify_log(log)
-    machine = TimeMachine(loaded, [load(file) for file in recorded])
+    machine = TimeMachine(loaded, known, gather_uses=proposing)
     scan = Scan(log, frozenset({"decision_made"}))
-    for fields in scan:
-        machine.add(fields)
+    for line in scan.lines():
+        machine.add_line(line)
     report = machine.report()
     if not report.decisions:
         raise CommandError("the log holds no decision that can be read; expected: at least one")
@@ -115,29 +124,42 @@ def _judge(path: Path, files: Sequence[Path], recorded: Sequence[Path], fail_on:
     )
 
 
-def _write(judged: Judged, junit: Path | None, sarif: Path | None, propose: Path | None) -> None:
+def write_files(judged: Judged, junit: Path | None, sarif: Path | None) -> None:
+    """Write a result into the files that were asked for.
+
+    Args:
+        judged: The result.
+        junit: Where to as JUnit XML, if at all.
+        sarif: Where to as SARIF, if at all.
+
+    Raises:
+        CommandError: If one cannot be written.
+    """
     from aisecops_langchain.cli.drift_files import junit_of, sarif_of
+    from aisecops_langchain.cli.output import write_file
 
-    if propose is not None and not judged.uses:
-        raise CommandError("nothing was used that was not denied, so there is nothing to propose")
     if junit is not None:
-        _save(junit, junit_of(judged))
+        write_file(junit, junit_of(judged))
     if sarif is not None:
-        _save(sarif, sarif_of(judged))
-    if propose is not None and judged.failed_as_a_log:
+        write_file(sarif, sarif_of(judged))
+
+
+def _propose(judged: Judged, file: Path) -> None:
+    from aisecops_langchain.cli.output import write_file
+
+    if judged.failed_as_a_log:
         click.echo("no draft was written: the log does not verify, or cannot be read whole", err=True)
-    elif propose is not None:
-        _save(propose, judged.uses.draft().encode())
+    else:
+        write_file(file, judged.uses.draft().encode())
 
 
-def _save(file: Path, content: bytes) -> None:
-    try:
-        file.write_bytes(content)
-    except OSError as error:
-        raise CommandError(f"{file.name} cannot be written: {type(error).__name__}") from error
+def show_judged(judged: Judged, *, as_json: bool) -> None:
+    """Print a result.
 
-
-def _show(judged: Judged, *, as_json: bool) -> None:
+    Args:
+        judged: The result.
+        as_json: Whether for programs.
+    """
     if as_json:
         from aisecops_langchain.cli.output import print_json
 
@@ -179,7 +201,11 @@ def _over_time(path: Path, policies: list[Policy], until: datetime, since: datet
         windows.add(fields)
     found: DriftOverTime = windows.compare(until, since)
     if not found.runs_before or not found.runs_after:
-        raise CommandError(f"a window is empty: {found.runs_before} runs before, {found.runs_after} runs after")
+        distrust = "" if verified.ok else "; the log does not verify: trust nothing of it"
+        raise CommandError(
+            f"a window is empty: {found.runs_before} runs before, {found.runs_after} runs after; "
+            f"expected: runs in both{distrust}"
+        )
     if as_json:
         print_json(
             {

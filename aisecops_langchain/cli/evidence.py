@@ -42,7 +42,7 @@ def evidence_group() -> None:
 )
 @click.option(
     "--policy", "policies", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A bundle that governed the run, as it was then. May be given several times.",
+    help="A bundle that governed the run, as it was then, in place of the one that the home keeps.",
 )  # fmt: skip
 @click.option("--bridges", is_flag=True, help="Give lines of other runs, too, that tie this one to signed heads.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for programs.")
@@ -55,10 +55,17 @@ def pack_command(
     from aisecops_langchain.forensics.evidence import EvidenceRequest, build_evidence, check_evidence, write_package
     from aisecops_langchain.forensics.text import name
     from aisecops_langchain.keyfile import load_key
+    from aisecops_langchain.policy.kept import KEPT
 
-    request = EvidenceRequest(trace, tuple(_bundle(file) for file in policies), bridges=bridges)
+    key = home / "keys" / "audit.key"
+    if not key.exists():
+        raise CommandError(
+            f"{name(str(home))} holds no keys/audit.key, with which evidence is signed; "
+            "expected: the governance home that the log was written in, not the log directory inside it"
+        )
+    seed = load_key(key)
+    request = EvidenceRequest(trace, tuple(_bundle(file) for file in policies), kept=home / KEPT, bridges=bridges)
     try:
-        seed = load_key(home / "keys" / "audit.key")
         files = build_evidence(find_log(home), request, seed=seed, now=datetime.now(UTC))
     except (EvidenceError, PolicyError) as error:
         raise UnsoundError(str(error)) from error

@@ -1,6 +1,7 @@
 """Entry point of the ``aisecops`` command.
 
-Invariant: starting the command loads neither LangChain nor any command that was not asked for.
+Invariant: starting the command loads neither LangChain nor any command that was not asked for, and whatever file or
+stream fails is one line, never a traceback.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ import gc
 import io
 import os
 import sys
+from contextlib import suppress
 from typing import Final, NoReturn
 
 import click
 
 from aisecops_langchain import __version__
 from aisecops_langchain.cli.lazy import LazyCommand, LazyGroup
+from aisecops_langchain.cli.output import CommandError
 
 _COMMANDS: Final = {
     "approvals": LazyCommand("aisecops_langchain.cli.approvals:approvals_group", "See and answer what waits."),
@@ -30,6 +33,9 @@ _COMMANDS: Final = {
     ),
     "grants": LazyCommand(
         "aisecops_langchain.cli.grants:grants_group", "List and revoke what runs without asking again."
+    ),
+    "parquet": LazyCommand(
+        "aisecops_langchain.cli.parquet:parquet_group", "Write a log as Parquet, and read it there with Spark."
     ),
     "policy": LazyCommand("aisecops_langchain.cli.policy:policy_group", "Check, test and compare policy bundles."),
     "quarantine": LazyCommand(
@@ -58,5 +64,18 @@ def main() -> NoReturn:
     gc.set_threshold(_YOUNG)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # an ASCII terminal must not make a log unreadable
-    cli.main(prog_name="aisecops")
+    try:
+        cli.main(prog_name="aisecops")
+    except OSError as error:  # a reader that goes away is click's; this is a full disk, a file that vanished
+        _give_up(error)
     raise SystemExit(0)
+
+
+def _give_up(error: OSError) -> NoReturn:
+    where = f" {error.filename}" if error.filename is not None else ""
+    failure = CommandError(f"a file cannot be used:{where} {error.strerror or type(error).__name__}")
+    with suppress(OSError):
+        failure.show()
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to flush would fail once more
+    raise SystemExit(failure.exit_code)

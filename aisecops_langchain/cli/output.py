@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -88,6 +89,25 @@ def print_json_line(value: Mapping[str, object]) -> None:
     import orjson
 
     click.echo(_escaped(orjson.dumps(value)))
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file that a person asked for.
+
+    Args:
+        path: Where to; what was there is replaced.
+        content: All of its bytes.
+
+    Raises:
+        CommandError: If it cannot be written.
+    """
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise CommandError(
+            f"{path} cannot be written; expected: a place in a folder that may be written to; "
+            f"got: {type(error).__name__} ({error.strerror or 'no reason given'})"
+        ) from error
 
 
 def console() -> Console:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for programs.")
 def test_command(*, file: Path, cases: Path | None, junit: Path | None, as_json: bool) -> None:
     """Ask a bundle every case; exit code 1 if an answer is not the expected one."""
-    from aisecops_langchain.cli.output import print_json
+    from aisecops_langchain.cli.output import print_json, write_file
     from aisecops_langchain.policy import load_cases, run_case
 
     policy = load(file)
@@ -39,7 +39,7 @@ def test_command(*, file: Path, cases: Path | None, junit: Path | None, as_json:
         raise UnsoundError(str(error)) from error
     results = [run_case(policy, case) for case in asked]
     if junit is not None:
-        junit.write_bytes(_junit(policy, results))
+        write_file(junit, _junit(policy, results))
     failed = [result for result in results if result.faults]
     if as_json:
         counts = {

@@ -32,7 +32,9 @@ _COMPUTED: Final = ("=", "+", "-", "@", "\t", "\r")
 @click.option("--json", "form", flag_value="json", help="Print one JSON object for programs.")
 @click.option("--csv", "form", flag_value="csv", help="Print CSV; the verdict on the log goes to standard error.")
 @click.option("--parquet", type=click.Path(path_type=Path), help="Write the answer to this file; it must not exist.")
-@click.option("--limit", default=200, show_default=True, help="Most rows to show to a person.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=200, show_default=True, help="Most rows to show to a person."
+)
 @click.pass_context
 def query_command(
     context: click.Context, *, path: Path, question: str, form: str | None, parquet: Path | None, limit: int
@@ -74,21 +76,18 @@ def _say_verdict(report: VerifyReport, *, to_errors: bool) -> None:
 
 
 def _show(answer: Answer, limit: int) -> None:
-    from rich.table import Table
-
     from aisecops_langchain.cli.output import console
     from aisecops_langchain.cli.render_log import line
+    from aisecops_langchain.cli.render_rows import show_rows
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for column in answer.columns:
-        table.add_column(line(column), overflow="fold")
     rows: Iterator[tuple[object, ...]] = answer.rows
-    for row in islice(rows, limit):
-        table.add_row(*(line(_text(value)) for value in row))
     out = console()
-    out.print(table)
+    shown = [[_text(value) for value in row] for row in islice(rows, limit)]
+    show_rows(out, answer.columns, shown)
     if next(rows, None) is not None:
-        out.print(line(f"and more; see {limit} rows at most, or all with --json or --csv", "yellow"))
+        out.print(
+            line(f"and more than these {limit} rows; see more with --limit, or all with --json or --csv", "yellow")
+        )
 
 
 def _print_csv(answer: Answer) -> None:

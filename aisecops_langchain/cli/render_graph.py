@@ -77,15 +77,22 @@ def show_origin(out: Console, found: Origin) -> None:
         found: The effect and its causes.
     """
     _show_notes(out, found.graph.notes)
-    out.print(line(f"Run {name(found.effect.trace)}: {found.effect.label}{_accused(found.effect)}", "bold"))
-    for node in (*found.calls, *found.decisions, *found.approvals):
+    unmade = "no effect of " if found.effect.kind is NodeKind.CALL else ""
+    out.print(line(f"Run {name(found.effect.trace)}: {unmade}{found.effect.label}{_accused(found.effect)}", "bold"))
+    calls = (call for call in found.calls if call.id != found.effect.id)
+    for node in (*calls, *found.decisions, *found.approvals):
         _say(out, 1, node, _details(node))
     nodes = {node.id: node for node in found.graph.nodes}
     for item in found.arguments:
         out.print(line(f"    {_argument(nodes, item)}"))
     table = _table("source", "digest", "trust", "effects between")
     for source in found.sources:
-        cells = (source.node.label, short(source.node.facts["digest"]), source.integrity, str(source.hops))
+        cells = (
+            source.node.label,
+            short(source.node.facts["digest"]),
+            source.integrity or "not read",
+            str(source.hops),
+        )
         table.add_row(*(line(cell, "yellow" if source.integrity == "untrusted" else "") for cell in cells))
     out.print(table)
 

@@ -47,6 +47,10 @@ def show_verdict(out: Console, report: VerifyReport, *, unreadable: int = 0, lim
         out.print(
             line(f"LOG DOES NOT VERIFY: {len(report.problems)} problems, {size}. Trust nothing below.", "bold red")
         )
+    if len(report.signers) > 1 and not report.keys_pinned:
+        signers = ", ".join(report.signers[:_SHOWN]) + (" and more" if len(report.signers) > _SHOWN else "")
+        text = f"Signed with {len(report.signers)} keys: {signers}; say with --key which of them you trust."
+        out.print(line(text, "yellow"))
     if unreadable:
         out.print(line(f"{unreadable} lines are no events and are not shown.", "red"))
     for problem in report.problems[:limit]:
@@ -80,7 +84,9 @@ def show_segments(out: Console, report: VerifyReport) -> None:
     for segment in report.segments:
         state = "closed" if segment.closed else "open"
         verdict = "ok" if segment.ok else "NOT OK"
-        out.print(line(f"{segment.name}: {verdict}, {state}, {segment.events} events", "" if segment.ok else "red"))
+        key = f", key {' and '.join(segment.signers) or 'unknown'}"
+        text = f"{segment.name}: {verdict}, {state}, {segment.events} events{key}"
+        out.print(line(text, "" if segment.ok else "red"))
         out.print(line(f"  {segment.name}:{segment.seq}:{segment.head}"), soft_wrap=True)
 
 

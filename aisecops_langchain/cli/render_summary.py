@@ -14,6 +14,7 @@ from rich.table import Table
 
 from aisecops_langchain.cli.render_log import line
 from aisecops_langchain.forensics.approvals import ApprovalAsked, ApprovalSummary
+from aisecops_langchain.forensics.effects import RecordedState
 from aisecops_langchain.forensics.grants import GrantSeen
 from aisecops_langchain.forensics.outcome import Outcome
 from aisecops_langchain.forensics.overview import TraceRow
@@ -67,6 +68,15 @@ def show_summary(out: Console, summary: Summary) -> None:
     """
     _show_head(out, summary)
     show_problems(out, summary.problems)
+    unknown = sum(effect.state is RecordedState.UNKNOWN for effect in summary.effects)
+    if unknown:
+        out.print(
+            line(
+                f"Effects that may have happened or not: {unknown}. Nobody saw the end; "
+                "find out, and settle each with: aisecops effects resolve",
+                "bold yellow",
+            )
+        )
     events = ", ".join(f"{kind} {count}" for kind, count in summary.events.items())
     out.print(line(f"Events: {events}"))
     _show_table(

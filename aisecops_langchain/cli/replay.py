@@ -1,6 +1,6 @@
 """``aisecops replay``: tell from the log alone what a run did, and why.
 
-Invariant: it reads and never runs anything; what does not verify is shown with that said first.
+Invariant: it reads and never runs anything; what does not verify is shown with that said first, and makes exit code 1.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def replay_group() -> None:
     """Tell from the log what a run did, and why.
 
     PATH is a log directory, one segment file, or the governance home that holds the log. Several of them, such as
-    those of all hosts that share a ledger, are read as one.
+    those of all hosts that share a ledger, are read as one. Exit code 1 if a log does not verify; it is shown all the
+    same, with that said first.
     """
 
 
@@ -39,7 +40,7 @@ def replay_group() -> None:
 @as_json_option
 def summary_command(*, paths: tuple[Path, ...], trace_id: str | None, as_json: bool) -> None:
     """Sum up every trace, or one: sources, decisions, approvals, effects and what is unaccounted for."""
-    from aisecops_langchain.cli.source import load_log
+    from aisecops_langchain.cli.source import end, load_log
     from aisecops_langchain.forensics.summary import summarize
 
     if trace_id is None and not as_json and len(paths) == 1 and _told_by_scan(paths[0]):
@@ -51,6 +52,7 @@ def summary_command(*, paths: tuple[Path, ...], trace_id: str | None, as_json: b
 
         traces = [summary.model_dump(mode="json") for summary in summaries]
         print_json({"log": log.to_json(), "traces": traces})
+        end(log)
         return
     from aisecops_langchain.cli.output import console
     from aisecops_langchain.cli.render_log import show_verdicts
@@ -64,6 +66,7 @@ def summary_command(*, paths: tuple[Path, ...], trace_id: str | None, as_json: b
     else:
         rows = [row_of_summary(summary) for summary in summaries]
         show_overview(out, rows, [len(summary.problems) for summary in summaries])
+    end(log)
 
 
 @replay_group.command("timeline")
@@ -72,7 +75,7 @@ def summary_command(*, paths: tuple[Path, ...], trace_id: str | None, as_json: b
 @as_json_option
 def timeline_command(*, paths: tuple[Path, ...], trace_id: str | None, as_json: bool) -> None:
     """Tell one trace event by event; the latest one, if none is named."""
-    from aisecops_langchain.cli.source import load_log
+    from aisecops_langchain.cli.source import end, load_log
     from aisecops_langchain.forensics.timeline import timeline
 
     log = load_log(*paths, trace=trace_id)
@@ -83,6 +86,7 @@ def timeline_command(*, paths: tuple[Path, ...], trace_id: str | None, as_json: 
 
         told = [entry.model_dump(mode="json") for entry in entries]
         print_json({"log": log.to_json(), "trace": trace.id, "traces": list(log.known), "timeline": told})
+        end(log)
         return
     from aisecops_langchain.cli.output import console
     from aisecops_langchain.cli.render_log import show_verdicts
@@ -93,6 +97,7 @@ def timeline_command(*, paths: tuple[Path, ...], trace_id: str | None, as_json: 
     show_verdicts(out, log)
     _name_others(log)
     show_timeline(out, trace, entries, problems_of(trace))
+    end(log)
 
 
 def _told_by_scan(path: Path) -> bool:

@@ -35,7 +35,7 @@ def diff_command(
     log = load_log(*paths)
     trace = _chosen(log, trace_id)
     sound = _within(log, trace, as_json=as_json) if other is None else _runs(log, trace, _chosen(log, other), as_json)
-    if not (sound and all(part.report.ok for part in log.parts)):
+    if not (sound and log.verified):
         context.exit(1)
 
 

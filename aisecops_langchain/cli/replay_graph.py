@@ -1,6 +1,7 @@
 """``aisecops replay graph``, ``blast-radius`` and ``origin``: what followed from what.
 
-Invariant: whatever is printed, in whatever format, says on top if the log does not verify, lacks something or was cut.
+Invariant: whatever is printed, in whatever format, says on top if the log does not verify, lacks something or was cut;
+a log that does not verify makes exit code 1.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from aisecops_langchain.cli.source import LoadedLog
     from aisecops_langchain.forensics.graph import Graph
 
+_SHOWN_SOURCES: Final = 20
 _FORMATS: Final = ("text", "json", "dot", "graphml", "mermaid", "svg")
 
 
@@ -30,8 +32,8 @@ def graph_command(*, paths: tuple[Path, ...], trace_id: str | None, form: str, o
 
     With --trace, the run and all runs that belong to it by delegation; else all runs.
     """
-    from aisecops_langchain.cli.output import CommandError
-    from aisecops_langchain.cli.source import load_log
+    from aisecops_langchain.cli.output import CommandError, write_file
+    from aisecops_langchain.cli.source import end, load_log
     from aisecops_langchain.forensics.graph import cut, execution_graph
 
     if output is not None and form == "text":
@@ -43,14 +45,16 @@ def graph_command(*, paths: tuple[Path, ...], trace_id: str | None, form: str, o
     graph = cut(execution_graph(log.traces, notes=log.faults()), limit)
     if form == "text":
         _show_text(log, graph)
+        end(log)
         return
     text = _drawn(log, graph, form)
     if output is None:
         click.echo(text, nl=False)
     else:
-        output.write_text(text, encoding="utf-8")
+        write_file(output, text.encode())
     for note in graph.notes:
         click.echo(note, err=True)
+    end(log)
 
 
 @click.command("blast-radius")
@@ -63,12 +67,13 @@ def blast_radius_command(*, source: str, paths: tuple[Path, ...], as_json: bool)
     SOURCE is its name, door:name such as retrieval_chunk:letter, or at least six digits of its digest.
     """
     from aisecops_langchain.cli.output import UnsoundError, console, print_json
-    from aisecops_langchain.cli.source import load_log
+    from aisecops_langchain.cli.source import end, load_log
     from aisecops_langchain.forensics.graph import blast_radius, execution_graph
     from aisecops_langchain.forensics.text import name
 
     log = load_log(*paths)
-    radius = blast_radius(execution_graph(log.traces, notes=log.faults()), source)
+    graph = execution_graph(log.traces, notes=log.faults())
+    radius = blast_radius(graph, source)
     if as_json:
         print_json({"log": log.to_json(), "blast_radius": radius.model_dump(mode="json")})
     else:
@@ -77,9 +82,14 @@ def blast_radius_command(*, source: str, paths: tuple[Path, ...], as_json: bool)
 
         out = console()
         show_verdicts(out, log)
-        show_radius(out, radius)
+        if radius.sources:
+            show_radius(out, radius)
     if not radius.sources:
-        raise UnsoundError(f"no source goes by {name(source)}; expected: its name, door:name or digits of its digest")
+        raise UnsoundError(
+            f"no source goes by {name(source)}; expected: its name, door:name or digits of its digest; "
+            f"there are: {_sources(graph)}"
+        )
+    end(log)
 
 
 @click.command("origin")
@@ -90,10 +100,10 @@ def blast_radius_command(*, source: str, paths: tuple[Path, ...], as_json: bool)
 def origin_command(*, effect: str, paths: tuple[Path, ...], trace_id: str | None, as_json: bool) -> None:
     """Find everything that an effect followed from: sources, arguments, decisions, persons.
 
-    EFFECT is a tool's name, a call id or the id of an event.
+    EFFECT is a tool's name, a call id or the id of an event. Refused calls are told as well, after the effects.
     """
     from aisecops_langchain.cli.output import UnsoundError, console, print_json
-    from aisecops_langchain.cli.source import load_log
+    from aisecops_langchain.cli.source import end, load_log
     from aisecops_langchain.forensics.graph import execution_graph, origin
     from aisecops_langchain.forensics.text import name
 
@@ -111,7 +121,19 @@ def origin_command(*, effect: str, paths: tuple[Path, ...], trace_id: str | None
         for item in found:
             show_origin(out, item)
     if not found:
-        raise UnsoundError(f"no effect goes by {name(effect)}; expected: a tool's name, a call id or an event's id")
+        raise UnsoundError(
+            f"no effect or call goes by {name(effect)}; expected: a tool's name, a call id or an event's id"
+        )
+    end(log)
+
+
+def _sources(graph: Graph) -> str:
+    from aisecops_langchain.forensics.graph import NodeKind
+    from aisecops_langchain.forensics.text import name
+
+    known = {f"{node.facts['door']}:{node.facts['name']}" for node in graph.nodes if node.kind is NodeKind.SOURCE}
+    shown = ", ".join(name(source) for source in sorted(known)[:_SHOWN_SOURCES]) or "none"
+    return shown + (f" and {len(known) - _SHOWN_SOURCES} more" if len(known) > _SHOWN_SOURCES else "")
 
 
 def _drawn(log: LoadedLog, graph: Graph, form: str) -> str:

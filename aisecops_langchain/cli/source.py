@@ -51,13 +51,18 @@ class LoadedLog:
     delegations: tuple[Delegation, ...]
     """Who acted for whom, over all traces."""
 
+    @property
+    def verified(self) -> bool:
+        """Whether all of them verify."""
+        return all(part.report.ok for part in self.parts)
+
     def to_json(self) -> dict[str, object]:
         """Return what is known of the log itself as plain JSON; of several logs, of all together and of each."""
         parts = [part.to_json() for part in self.parts]
         if len(parts) == 1:
             return parts[0]
         return {
-            "verified": all(part.report.ok for part in self.parts),
+            "verified": self.verified,
             "unreadable_lines": sum(part.unreadable for part in self.parts),
             "parts": parts,
         }
@@ -67,7 +72,7 @@ class LoadedLog:
         return tuple(fault for part in self.parts for fault in _faults(part))
 
 
-def log_json(path: Path, report: VerifyReport, *, unreadable: int = 0) -> dict[str, object]:
+def log_json(path: Path | str, report: VerifyReport, *, unreadable: int = 0) -> dict[str, object]:
     """Return what is known of a log as plain JSON.
 
     Args:
@@ -82,6 +87,7 @@ def log_json(path: Path, report: VerifyReport, *, unreadable: int = 0) -> dict[s
         "path": str(path),
         "verified": report.ok,
         "keys_pinned": report.keys_pinned,
+        "signers": list(report.signers),
         "events": report.events,
         "segments": len(report.segments),
         "unreadable_lines": unreadable,
@@ -141,6 +147,16 @@ def load_log(*paths: Path, trace: str | None = None, relatives: bool = False) ->
     if not events:
         raise CommandError(_nothing_found(trace, tuple(known), sum(part.unreadable for part in parts)))
     return LoadedLog(tuple(parts), tuple(known), traces_of(events), delegations)
+
+
+def end(log: LoadedLog) -> None:
+    """End a command that showed a log: with exit code 1 if the log does not verify, so that no script goes on with it.
+
+    Args:
+        log: What was shown.
+    """
+    if not log.verified:
+        raise SystemExit(1)
 
 
 def _events(log: Path) -> Iterator[AnyEvent | None]:

@@ -1,6 +1,7 @@
 """Loads policy bundles for commands.
 
-Invariant: a bundle that is not sound ends the command with file and line of every fault, and exit code 1.
+Invariant: a bundle that is not sound ends the command with file and line of every fault, and exit code 1; so does one
+that is kept under a digest that it does not have.
 """
 
 from __future__ import annotations
@@ -31,6 +32,31 @@ def load(file: Path) -> Policy:
 
     try:
         return load_policy(file)
+    except PolicyError as error:
+        raise UnsoundError(str(error)) from error
+
+
+def kept_by(path: Path) -> list[Policy]:
+    """Load the bundles that were in force in a home.
+
+    Args:
+        path: The home, its log directory or a segment of it; what lies elsewhere has none.
+
+    Returns:
+        The policies.
+
+    Raises:
+        UnsoundError: If one of them was changed.
+    """
+    from aisecops_langchain.cli.source import LOG_FOLDER, find_log
+    from aisecops_langchain.policy.kept import KEPT, kept_policies
+
+    log = find_log(path).absolute()
+    directory = log if log.is_dir() else log.parent
+    if directory.name != LOG_FOLDER:
+        return []
+    try:
+        return [*kept_policies(directory.parent / KEPT)]
     except PolicyError as error:
         raise UnsoundError(str(error)) from error
 

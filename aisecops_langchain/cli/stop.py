@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aisecops_langchain.cli.home import home_options
-from aisecops_langchain.cli.output import UnsoundError, one_line
+from aisecops_langchain.cli.output import CommandError, UnsoundError, one_line
 
 if TYPE_CHECKING:
     from aisecops_langchain.domain.stop import StopOrder
@@ -46,10 +46,18 @@ def _stopping(kind: str, about: str) -> None:
         *, target: str, reason: str, by: str | None, home: Path, ledger: str | None, schema: str, as_json: bool
     ) -> None:
         from aisecops_langchain.domain.stop import StopKind
+        from aisecops_langchain.errors import AuditWriteError, LedgerError
         from aisecops_langchain.runtime.principals.switch import open_stops
 
         with open_stops(home, ledger=ledger, schema=schema) as stops:
-            report = stops.order(StopKind(kind), target, reason=reason, by=by or getpass.getuser())
+            try:
+                report = stops.order(StopKind(kind), target, reason=reason, by=by or getpass.getuser())
+            except AuditWriteError as error:
+                raise CommandError(f"the stop stands, but it is not in the log: {error}") from error
+            except LedgerError as error:
+                if (kind, target) not in {(order.kind.value, order.target) for order in stops.orders()}:
+                    raise
+                raise CommandError(f"the stop stands, but what it stopped cannot be told: {error}") from error
         _show(report, as_json=as_json)
 
 
@@ -119,6 +127,9 @@ def _show(report: StopReport, *, as_json: bool) -> None:
         print_json({"order": report.order.model_dump(mode="json"), "epoch": report.epoch, **found})
         return
     click.echo(_order_line(report.order))
+    if not any(groups.values()):
+        click.echo("  The ledger holds nothing of that name. The stop stands; is the name spelled as in policy?")
+        return
     for name, effects in groups.items():
         click.echo(f"  {_MEANING[name]}: {len(effects)}")
         if name in ("stopped", "running", "unknown"):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from aisecops_langchain.cli.output import CommandError, one_line
+from aisecops_langchain.cli.output import CommandError, one_line, write_file
 
 if TYPE_CHECKING:
     from aisecops_langchain.runtime.decisions.pin_changes import PinChange
@@ -54,10 +54,7 @@ def pin_command(*, tools: str | None, mcp_config: Path | None, prefix: bool, out
     present = _present(tools, mcp_config, prefix=prefix)
     before = load_pins(output) if output.exists() else Pins({})
     _show(changes(before, present))
-    try:
-        output.write_text(present.render(), encoding="ascii")
-    except OSError as error:
-        raise CommandError(f"{output.name} cannot be written: {type(error).__name__}") from error
+    write_file(output, present.render().encode("ascii"))
     click.echo(one_line(f"{len(present.definitions)} tools are pinned in {output.name}"))
 
 

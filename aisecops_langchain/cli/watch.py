@@ -1,13 +1,13 @@
 """``aisecops watch``: follow a log while it is written.
 
 Invariant: it only reads; every new event that passes the filters is one line, in which nothing is obeyed by a terminal;
-what is wrong with the log is shown whatever the filters say.
+what is wrong with the log is shown whatever the filters say, and makes exit code 1.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,6 +16,7 @@ import click
 
 if TYPE_CHECKING:
     from aisecops_langchain.audit import LogEntry
+    from aisecops_langchain.domain.events import AnyEvent
 
 _PAUSE_SECONDS: Final = 0.2
 
@@ -66,24 +67,30 @@ def watch_command(
     count: int | None,
     as_json: bool,
 ) -> None:
-    """Show events as they are recorded, by all processes, until Ctrl-C. Chains are checked, signatures are not."""
+    """Show events as they are recorded, by all processes, until Ctrl-C. Chains are checked, signatures are not.
+
+    Exit code 1 if something was wrong with the log.
+    """
     from aisecops_langchain.audit.follow import Follower
+    from aisecops_langchain.audit.layout import segment_paths
     from aisecops_langchain.cli.source import find_log
 
     wanted = _Filter(tools, decisions, agents, kinds, traces)
-    follower = Follower(find_log(path), from_start=from_start)
+    log = find_log(path)
+    follower = Follower(log, from_start=from_start)
+    if not segment_paths(log):
+        click.echo("there is no segment yet; waiting for the first", err=True)
     end = time.monotonic() + seconds if seconds is not None else None
-    shown = 0
+    screen = _Screen(as_json=as_json)
     try:
         for entry in _entries(follower.poll, end):
-            if entry.error is None and not wanted.passes(entry):
-                continue
-            _print(entry, as_json=as_json)
-            shown += entry.error is None
-            if shown == count:
-                return
+            screen.show(entry, wanted)
+            if screen.shown == count:
+                break
     except KeyboardInterrupt:
-        return
+        pass
+    if screen.problems:
+        raise SystemExit(1)
 
 
 def _entries(poll: Callable[[], Iterator[LogEntry]], end: float | None) -> Iterator[LogEntry]:
@@ -94,37 +101,59 @@ def _entries(poll: Callable[[], Iterator[LogEntry]], end: float | None) -> Itera
         time.sleep(_PAUSE_SECONDS)
 
 
-def _print(entry: LogEntry, *, as_json: bool) -> None:
-    if as_json:
+class _Screen:
+    """Prints entries; counts the events that it showed, and the problems."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        from aisecops_langchain.forensics.wording import LiveNarrator
+
+        self.shown = 0
+        self.problems = 0
+        self._as_json = as_json
+        self._narrator = LiveNarrator()
+
+    def show(self, entry: LogEntry, wanted: _Filter) -> None:
+        from aisecops_langchain.audit import SegmentClosed, SegmentOpened
+        from aisecops_langchain.errors import AuditFormatError
+
+        try:
+            event = entry.parse()
+        except AuditFormatError as error:
+            self._problem(entry, error)
+            return
+        if isinstance(event, SegmentOpened | SegmentClosed):
+            return
+        self._narrator.hear(event)
+        if wanted.passes(entry):
+            self._event(entry, event)
+            self.shown += 1
+
+    def _problem(self, entry: LogEntry, error: Exception) -> None:
+        self.problems += 1
+        if self._as_json:
+            self._line({"problem": str(error), "segment": entry.segment, "offset": entry.offset})
+        else:
+            self._text(f"PROBLEM in {entry.segment} at byte {entry.offset}: {error}")
+
+    def _event(self, entry: LogEntry, event: AnyEvent) -> None:
+        from aisecops_langchain.forensics.stages import STAGE_OF
+        from aisecops_langchain.forensics.text import name
+
+        if self._as_json:
+            self._line(entry.fields or {})
+            return
+        who = f"{name(event.trace)[:12]} {name(event.principal.agent)}"
+        self._text(f"{event.time:%H:%M:%S.%f} {who} {STAGE_OF[event.kind]}: {self._narrator.tell(event)}")
+
+    def _line(self, value: Mapping[str, object]) -> None:
         from aisecops_langchain.cli.output import print_json_line
 
-        print_json_line(entry.fields if entry.fields is not None else _problem(entry))
-        return
-    from aisecops_langchain.cli.output import one_line
+        print_json_line(value)
 
-    click.echo(one_line(_told(entry)))
+    def _text(self, text: str) -> None:
+        from aisecops_langchain.cli.output import one_line
 
-
-def _problem(entry: LogEntry) -> dict[str, object]:
-    return {"problem": str(entry.error), "segment": entry.segment, "offset": entry.offset}
-
-
-def _told(entry: LogEntry) -> str:
-    from aisecops_langchain.audit import SegmentClosed, SegmentOpened
-    from aisecops_langchain.errors import AuditFormatError
-    from aisecops_langchain.forensics.text import name
-    from aisecops_langchain.forensics.timeline import timeline
-    from aisecops_langchain.forensics.trace import traces_of
-
-    try:
-        event = entry.parse()
-    except AuditFormatError as error:
-        return f"PROBLEM in {entry.segment} at byte {entry.offset}: {error}"
-    if isinstance(event, SegmentOpened | SegmentClosed):
-        return f"{event.time:%H:%M:%S} {entry.segment}"
-    (trace,) = traces_of([event])
-    (told,) = timeline(trace)
-    return f"{event.time:%H:%M:%S.%f} {name(event.trace)[:12]} {name(event.principal.agent)} {told.stage}: {told.text}"
+        click.echo(one_line(text))
 
 
 def _inside(value: object, key: str) -> object:

@@ -79,7 +79,7 @@ def _about_calls(event: AnyEvent, trace: Trace) -> list[Line]:
         case ExecutionStarted():
             states = {(effect.plan, effect.call_id): effect.state for effect in effects_of(trace)}
             verb = _VERBS.get(states[event.plan, event.call_id], Verb.UNKNOWN)
-            return [Line(event.id, verb, Calls(trace).show(event), _rules(event, trace))]
+            return [Line(event.id, verb, Calls(trace.events).show(event), _rules(event, trace))]
         case PlanRejected():
             return [Line(event.id, Verb.DENIED, name(item.tool), (said(item.message),)) for item in event.rejected]
         case _:

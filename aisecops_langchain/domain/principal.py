@@ -6,12 +6,20 @@ authorises nothing by itself: the gate accepts it only with the signed warrants 
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from typing import Final
 
 from pydantic import Field
 
 from aisecops_langchain.canonical import digest_texts
 from aisecops_langchain.domain.base import Frozen
+
+_UNSEEN: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\ufe00-\ufe0f\U000e0100-\U000e01ef]"
+)
+"""What Unicode counts as letters, marks or symbols, and readers are shown nothing of (Default_Ignorable_Code_Point,
+UAX 44, as far as ``str.isprintable`` lets it pass; and the empty Braille pattern)."""
 
 
 class Delegator(Frozen):
@@ -83,5 +91,9 @@ def one_spelling(name: str) -> str:
     Returns:
         The name without case, compatibility forms, spaces and characters that cannot be seen.
     """
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    return "".join(c for c in folded if c.isprintable() and not c.isspace())
+    folded = unicodedata.normalize("NFKC", _shown(name)).casefold()  # what is not shown may keep marks apart
+    return unicodedata.normalize("NFKC", _shown(folded))
+
+
+def _shown(text: str) -> str:
+    return "".join(c for c in _UNSEEN.sub("", text) if c.isprintable() and not c.isspace())

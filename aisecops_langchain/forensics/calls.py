@@ -1,4 +1,4 @@
-"""The calls of a trace, as the log recorded them.
+"""Calls, as the log recorded them.
 
 Invariant: arguments are shown for exactly the call that an event names (plan, call id and digest); a call of another
 digest never lends its arguments.
@@ -6,12 +6,11 @@ digest never lends its arguments.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol, TypeAlias
 
 from aisecops_langchain.domain.events import AnyEvent, DecisionMade, PlanCreated, RecordedCall
 from aisecops_langchain.forensics.text import call_text
-from aisecops_langchain.forensics.trace import Trace
 
 CallKey: TypeAlias = tuple[str, str, str]
 """Plan, call id and digest of the canonical call."""
@@ -91,13 +90,33 @@ def recorded_in(event: AnyEvent) -> Iterator[tuple[str, RecordedCall]]:
 
 
 class Calls:
-    """Looks up the recorded arguments of the calls of one trace."""
+    """Looks up the recorded arguments of calls.
 
-    def __init__(self, trace: Trace) -> None:
+    Args:
+        events: The events that record them.
+        most: How many calls are kept, the last ones; all, if not given.
+        lacking: What stands in the place of arguments that no event recorded.
+    """
+
+    def __init__(
+        self, events: Iterable[AnyEvent] = (), *, most: int | None = None, lacking: str = "arguments not recorded"
+    ) -> None:
         self._known: dict[CallKey, RecordedCall] = {}
-        for event in trace.events:
-            for plan, call in recorded_in(event):
-                self._known.setdefault((plan, call.call_id, call.digest), call)
+        self._most = most
+        self._lacking = lacking
+        for event in events:
+            self.learn(event)
+
+    def learn(self, event: AnyEvent) -> None:
+        """Keep the calls that an event records; what was recorded first about a call stays.
+
+        Args:
+            event: Any event.
+        """
+        for plan, call in recorded_in(event):
+            self._known.setdefault((plan, call.call_id, call.digest), call)
+        while self._most is not None and len(self._known) > self._most:
+            del self._known[next(iter(self._known))]
 
     def show(self, event: NamesCall, digest: str | None = None) -> str:
         """Show the call that an event is about.
@@ -107,7 +126,7 @@ class Calls:
             digest: Digest of the call that was put in its place, to show that one.
 
         Returns:
-            One printable line: the tool with its recorded arguments, or a note that the log does not hold them.
+            One printable line: the tool with its recorded arguments, or a note that they are not at hand.
         """
         known = self._known.get((event.plan, event.call_id, digest or event.call))
-        return call_text(event.tool, known.arguments if known is not None else None)
+        return call_text(event.tool, known.arguments if known is not None else None, lacking=self._lacking)

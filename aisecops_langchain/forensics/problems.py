@@ -33,6 +33,7 @@ class ProblemCode(StrEnum):
     EXECUTION_AFTER_EXPIRY = "execution_after_expiry"
     PERMIT_USED_TWICE = "permit_used_twice"
     EFFECT_STARTED_TWICE = "effect_started_twice"
+    RESTARTED_AFTER_END = "restarted_after_end"
     RESTARTED_WITHOUT_END = "restarted_without_end"
     END_WITHOUT_START = "end_without_start"
     CONFLICTING_ENDS = "conflicting_ends"

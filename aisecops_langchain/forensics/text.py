@@ -115,18 +115,19 @@ def short(identity: str) -> str:
     return name(identity.removeprefix("sha256:")[:_SHOWN_DIGITS])
 
 
-def call_text(tool: str, arguments: Mapping[str, JsonValue] | None) -> str:
+def call_text(tool: str, arguments: Mapping[str, JsonValue] | None, *, lacking: str = "arguments not recorded") -> str:
     """Show a tool call as the log recorded it.
 
     Args:
         tool: The tool's name.
-        arguments: The recorded arguments, or None where the log does not hold them.
+        arguments: The recorded arguments, or None where they are not at hand.
+        lacking: What stands in their place then.
 
     Returns:
         ``tool(name=value, ...)``, values as JSON, withheld values marked as such.
     """
     if arguments is None:
-        return f"{name(tool)}(arguments not recorded)"
+        return f"{name(tool)}({lacking})"
     shown = ", ".join(f"{name(key)}={value_text(value)}" for key, value in sorted(arguments.items()))
     return f"{name(tool)}({clip(shown)})"
 

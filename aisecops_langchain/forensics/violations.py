@@ -50,7 +50,7 @@ def problems_of(trace: Trace) -> tuple[Problem, ...]:
     Returns:
         Gaps in the record first, then violations in causal order; empty for a lawful, complete trace.
     """
-    walk = _Walk(Calls(trace))
+    walk = _Walk(Calls(trace.events))
     violations = [problem for event in trace.events for problem in walk.visit(event)]
     return (*gaps_of(trace), *violations, *walk.unended())
 
@@ -167,7 +167,11 @@ class _Walk:
             )
         elif event.time >= permit.expires_at:
             yield self._problem(ProblemCode.EXECUTION_AFTER_EXPIRY, event, "was started after its permit had expired")
-        if key in self._starts and key in self._ends:
+        if key in self._starts and key in self._ends and event.idempotent:
+            # An end is recorded before the ledger keeps it: killed in between, the effect still counts as begun.
+            what = "was started again after an end had been recorded; its tool is idempotent"
+            yield self._problem(ProblemCode.RESTARTED_AFTER_END, event, what)
+        elif key in self._starts and key in self._ends:
             yield self._problem(ProblemCode.EFFECT_STARTED_TWICE, event, "was started again after it had ended")
         elif key in self._starts and event.idempotent:
             pass  # lawful: the process that started it ended, and policy says that the tool may run again

@@ -17,6 +17,9 @@ from aisecops_langchain.forensics.trace import Trace
 _THEMES: Final = (runs, content, memory, decisions, approvals, execution)
 """Loaded, so that ``tell`` knows their sentences."""
 
+_REMEMBERED: Final = 10_000
+"""Calls whose arguments are shown while events come in without end."""
+
 
 class Narrator:
     """Tells the events of one trace in words.
@@ -26,13 +29,42 @@ class Narrator:
     """
 
     def __init__(self, trace: Trace) -> None:
-        self._calls = Calls(trace)
+        self._calls = Calls(trace.events)
 
     def tell(self, event: AnyEvent) -> str:
         """Tell one event.
 
         Args:
             event: An event of the trace.
+
+        Returns:
+            One printable sentence.
+
+        Raises:
+            TypeError: If there is no sentence for its kind.
+        """
+        return tell(event, self._calls)
+
+
+class LiveNarrator:
+    """Tells events of any trace as they come; arguments are shown where an event that it heard recorded them."""
+
+    def __init__(self) -> None:
+        self._calls = Calls(most=_REMEMBERED, lacking="arguments recorded earlier")
+
+    def hear(self, event: AnyEvent) -> None:
+        """Remember the calls that an event records.
+
+        Args:
+            event: Any event, whether it is told or not.
+        """
+        self._calls.learn(event)
+
+    def tell(self, event: AnyEvent) -> str:
+        """Tell one event.
+
+        Args:
+            event: Any event.
 
         Returns:
             One printable sentence.

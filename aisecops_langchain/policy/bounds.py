@@ -7,27 +7,20 @@ negative amount, a usage that nobody counted) is denied.
 from __future__ import annotations
 
 import math
-import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from typing import Final
 
 from aisecops_langchain.canonical import JsonValue
 from aisecops_langchain.domain.approval import DEFAULT_REQUIREMENT, joined
 from aisecops_langchain.domain.decision import Decision, DecisionRequest, Effect, Reason, Stage
-from aisecops_langchain.domain.effects import ToolEffect, ToolProfile
+from aisecops_langchain.domain.effects import ToolProfile
 from aisecops_langchain.domain.usage import MICRO, MILLI, ChainStep, Share, Usage
 from aisecops_langchain.policy.bounds_model import Beyond, Budget, ChainRisk, Measure
+from aisecops_langchain.policy.demand import DemandError, demand_of
 
-_OUTWARD: Final = frozenset({ToolEffect.SEND, ToolEffect.SPEND, ToolEffect.GRANT})
-_MOST: Final = 2**53
 RISK_RANKS: Final = ("low", "medium", "high", "critical")
 """Risk classes from the least; their place is their rank."""
-
-
-class DemandError(ValueError):
-    """What a call would use cannot be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,105 +145,6 @@ def limit_of(budget: Budget) -> int:
 def is_metered(budget: Budget) -> bool:
     """Whether a budget is filled by a meter outside the call: the model's tokens, the clock."""
     return budget.measure in (Measure.TOKENS, Measure.SECONDS)
-
-
-def demand_of(
-    budgets: Mapping[str, Budget], usage: Usage, arguments: Mapping[str, JsonValue], profile: ToolProfile
-) -> dict[str, int]:
-    """Tell what a call would take from each budget.
-
-    Args:
-        budgets: The budgets that it draws on.
-        usage: What was used so far.
-        arguments: Its arguments.
-        profile: What the tool does.
-
-    Returns:
-        The amount by budget id, in the smallest unit of the measure.
-
-    Raises:
-        DemandError: If an amount cannot be told.
-    """
-    return {name: _amount(name, budget, usage, arguments, profile) for name, budget in budgets.items()}
-
-
-def _amount(name: str, budget: Budget, usage: Usage, arguments: Mapping[str, JsonValue], profile: ToolProfile) -> int:
-    match budget.measure:
-        case Measure.CALLS:
-            return 1
-        case Measure.WRITES:
-            return 0 if profile.only_reads else 1
-        case Measure.SPEND:
-            return spend_of(arguments, profile)
-        case Measure.RECIPIENTS:
-            return usage.fresh.get(name, 0)
-        case _:
-            return 0
-
-
-def spend_of(arguments: Mapping[str, JsonValue], profile: ToolProfile) -> int:
-    """Add up what a call spends.
-
-    Args:
-        arguments: The call's arguments.
-        profile: What the tool does.
-
-    Returns:
-        Millionths of the unit of money; 0 for a tool that does not spend.
-
-    Raises:
-        DemandError: If the tool spends and its profile names no amount, or an amount is no number of at least 0.
-    """
-    if ToolEffect.SPEND not in profile.effects:
-        return 0
-    if not profile.amounts:
-        raise DemandError("the tool spends, and its profile names no amount")
-    total = sum(_money(value) for name in profile.amounts for value in _leaves(arguments.get(name)))
-    if total > _MOST:
-        raise DemandError("the amount is too large to be counted")
-    return total
-
-
-def recipients_of(arguments: Mapping[str, JsonValue], profile: ToolProfile) -> frozenset[str]:
-    """Name whom a call reaches.
-
-    Args:
-        arguments: The call's arguments.
-        profile: What the tool does.
-
-    Returns:
-        The targets in one spelling; none for a tool that reaches nobody outside.
-    """
-    if _OUTWARD.isdisjoint(profile.effects):
-        return frozenset()
-    named = profile.targets or tuple(arguments)
-    texts = (value for name in named for value in _leaves(arguments.get(name)))
-    return frozenset(unicodedata.normalize("NFKC", str(text)).strip().casefold() for text in texts if text is not None)
-
-
-def _leaves(value: JsonValue) -> Iterator[JsonValue]:
-    if isinstance(value, dict):
-        for item in value.values():
-            yield from _leaves(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _leaves(item)
-    else:
-        yield value
-
-
-def _money(value: JsonValue) -> int:
-    if value is None:
-        return 0
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise DemandError("an amount is not a number")
-    try:
-        amount = Decimal(str(value).strip())
-        if not amount.is_finite() or amount < 0 or amount > _MOST // MICRO:
-            raise DemandError("an amount is not a number from 0 upwards that can be counted")
-        return int((amount * MICRO).to_integral_value(ROUND_CEILING))
-    except InvalidOperation:
-        raise DemandError("an amount is not a number") from None
 
 
 NO_BOUNDS: Final = Bounds({}, None)

@@ -22,8 +22,9 @@ from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.domain.task import TaskStanding
 from aisecops_langchain.domain.usage import MICRO, MILLI, Usage
 from aisecops_langchain.errors import PolicyError
-from aisecops_langchain.policy.bounds import RISK_RANKS, Bounds, recipients_of
+from aisecops_langchain.policy.bounds import RISK_RANKS, Bounds
 from aisecops_langchain.policy.bounds_model import Measure
+from aisecops_langchain.policy.demand import recipients_of
 from aisecops_langchain.policy.engine import Policy
 from aisecops_langchain.policy.problems import Problem, raise_problems, unknown
 from aisecops_langchain.policy.yaml_source import MAX_BYTES, parse_document

@@ -47,6 +47,13 @@ def load_policy(source: str | os.PathLike[str]) -> Policy:
         PolicyError: If the file cannot be read or is not a sound policy; with file and line.
     """
     file = os.fspath(source)
+    if not isinstance(file, str) or "\n" in file:
+        raise PolicyError(
+            "this is no path of a policy file",
+            expected="a path",
+            got="the text of a bundle" if isinstance(file, str) else type(file).__name__,
+            remedy="read a text with parse_policy",
+        )
     try:
         with Path(file).open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)

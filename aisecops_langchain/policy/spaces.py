@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from aisecops_langchain.domain.approval import ApprovalRequirement
+from aisecops_langchain.domain.effects import ToolProfile
 from aisecops_langchain.domain.labels import Confidentiality, Integrity
 from aisecops_langchain.domain.plan import Method
 from aisecops_langchain.policy.cel import CEL
@@ -71,8 +72,18 @@ def spaces_of(old: Policy, new: Policy) -> Iterator[Space]:
             gates = [gate for gate in (one.get(tool), other.get(tool)) if gate is not None]
             profiles = [policy.profiles.get(tool) for policy in (old, new)]
             if len(gates) == 1 or profiles[0] != profiles[1] or _sentences(gates[0]) != _sentences(gates[1]):
-                spaces.append(_space(agent, tool, gates, declared=None not in profiles))
+                space = _space(agent, tool, gates, declared=None not in profiles)
+                for profile in profiles if old.bounds or new.bounds else ():
+                    _give_amounts(space, profile)
+                spaces.append(space)
     return iter(sorted(spaces, key=lambda space: space.size))
+
+
+def _give_amounts(space: Space, profile: ToolProfile | None) -> None:
+    """Let a call name its amounts, at no cost: a budget of money denies one that does not, whatever the rules say."""
+    for name in profile.amounts if profile is not None else ():
+        if "." not in name:
+            space.axes.setdefault(f"args.{name}", (0,))
 
 
 def _sentences(gate: Gate) -> object:

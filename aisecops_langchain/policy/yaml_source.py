@@ -69,7 +69,12 @@ def parse_document(text: str, file: str) -> Document:
     Raises:
         PolicyError: If the text is too large, empty, not YAML, or uses more of YAML than a bundle may.
     """
-    if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+    try:
+        size = len(text.encode("utf-8", "surrogatepass"))
+    except AttributeError:
+        got = type(text).__name__
+        raise PolicyError("policy is no text", file=file, expected="a string of YAML", got=got) from None
+    if size > MAX_BYTES:
         raise PolicyError("policy is too large", file=file, expected=f"at most {MAX_BYTES} bytes")
     root = _compose(text, file)
     if root is None:

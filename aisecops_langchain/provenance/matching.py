@@ -10,8 +10,8 @@ import unicodedata
 from typing import Final
 
 _SIGNS: Final = "-\u2212+."
-_BETWEEN_DIGITS: Final = ",:'\u2019\u00a0\u202f"
-_JOINERS: Final = "./\\@-'\u2019"
+_BETWEEN_DIGITS: Final = ",:'\u2019\u00a0\u2009\u202f"
+_JOINERS: Final = "./\\@-'\u2019+&%~#!?\u2010\u2011\u00ad\u200b\u200c\u200d\u2060"
 """What joins words into names, paths and addresses, so that a part of one does not stand for the whole."""
 
 _LONG_TEXT: Final = 400
@@ -154,18 +154,39 @@ def _continues(text: str, edge: int, step: int) -> bool:
     near, far = edge + step, edge + 2 * step
     if not 0 <= near < len(text):
         return False
+    if text[edge].isdigit() and _is_in_number(text, near, step):
+        return True
     neighbour = text[near]
     if neighbour == " ":  # by far the most usual one
         return False
     beyond = text[far] if 0 <= far < len(text) else ""
     if _is_word(neighbour) or unicodedata.combining(neighbour):
         return _is_word(text[edge]) or bool(unicodedata.combining(neighbour))
-    if text[edge].isdigit():
-        if step < 0 and neighbour in _SIGNS:
-            return True
-        if neighbour in _BETWEEN_DIGITS and beyond.isdigit():
-            return True
-    return neighbour in _JOINERS and bool(beyond) and _is_word(beyond)
+    is_port = neighbour == ":" and step > 0 and beyond.isdigit()
+    return is_port or (neighbour in _JOINERS and bool(beyond) and _is_word(beyond))
+
+
+def _is_in_number(text: str, near: int, step: int) -> bool:
+    """Whether what stands beside a digit goes on with its number, or changes its sign."""
+    neighbour, far = text[near], near + step
+    if neighbour == " ":
+        return _is_grouped(text, near)
+    if step < 0 and neighbour in _SIGNS:
+        return True
+    return neighbour in _BETWEEN_DIGITS and 0 <= far < len(text) and text[far].isdigit()
+
+
+def _is_grouped(text: str, space: int) -> bool:
+    """Whether a space beside a digit sets thousands apart: exactly three digits after it, one to three before it."""
+    return _digits(text, space, 1) == 3 and 1 <= _digits(text, space, -1) <= 3
+
+
+def _digits(text: str, start: int, step: int) -> int:
+    """Count the digits next to a place; four stand for more."""
+    count = 0
+    while count < 4 and 0 <= (at := start + (count + 1) * step) < len(text) and text[at].isdigit():
+        count += 1
+    return count
 
 
 def _is_word(character: str) -> bool:

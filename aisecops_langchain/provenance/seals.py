@@ -31,6 +31,8 @@ class SealedLabel(TypedDict, total=False):
     seal: Required[str]
     fields: str
     """JSON of the first-party values in the content, where there are any; under the same seal."""
+    speaker: str
+    """The agent whose model said it, if one did; under the same seal."""
 
 
 class Opened(NamedTuple):
@@ -39,6 +41,8 @@ class Opened(NamedTuple):
     label: Label
     fields: frozenset[str] = frozenset()
     """First-party values in the content."""
+    speaker: str = ""
+    """The agent whose model said it; empty for anything else, and where it was sealed before speakers were."""
 
 
 class LabelSeals:
@@ -50,9 +54,11 @@ class LabelSeals:
 
     def __init__(self, sealer: Sealer) -> None:
         self._sealer = sealer
-        self._opened: dict[tuple[str, str, str, str, str | None], Opened] = {}
+        self._opened: dict[tuple[str, str, str, str, str | None, str], Opened] = {}
 
-    def close_over(self, thread: str, content: str, label: Label, fields: Sequence[FieldValue] = ()) -> SealedLabel:
+    def close_over(
+        self, thread: str, content: str, label: Label, fields: Sequence[FieldValue] = (), speaker: str = ""
+    ) -> SealedLabel:
         """Seal a label to content.
 
         Args:
@@ -60,15 +66,20 @@ class LabelSeals:
             content: Digest of the content.
             label: Its label.
             fields: First-party values in it.
+            speaker: The agent whose model said it, if one did.
 
         Returns:
             Plain JSON for the state.
         """
         text = label.model_dump_json()
         held = orjson.dumps([[item.path, item.value] for item in fields]).decode() if fields else None
-        made = SealedLabel(label=text, seal=self._sealer.seal_bytes(_DOMAIN, _bound(thread, content, text, held)))
+        made = SealedLabel(
+            label=text, seal=self._sealer.seal_bytes(_DOMAIN, _bound(thread, content, text, held, speaker))
+        )
         if held is not None:
             made["fields"] = held
+        if speaker:
+            made["speaker"] = speaker
         return made
 
     def open(self, thread: str, content: str, sealed: object) -> Label | None:
@@ -96,19 +107,18 @@ class LabelSeals:
         Returns:
             Both, or ``None`` if they were not sealed together for this content on this thread.
         """
-        if not isinstance(sealed, dict):
+        parts = _parts(sealed)
+        if parts is None:
             return None
-        text, seal, held = sealed.get("label"), sealed.get("seal"), sealed.get("fields")
-        if not isinstance(text, str) or not isinstance(seal, str) or not isinstance(held, str | None):
-            return None
-        memory = (thread, content, text, seal, held)
+        text, seal, held, speaker = parts
+        memory = (thread, content, text, seal, held, speaker)
         known = self._opened.get(memory)
         if known is not None:
             return known
         try:
-            if not self._sealer.verifies(_DOMAIN, _bound(thread, content, text, held), seal):
+            if not self._sealer.verifies(_DOMAIN, _bound(thread, content, text, held, speaker), seal):
                 return None
-            opened = Opened(_LABEL.validate_json(text), _fields(held))
+            opened = Opened(_LABEL.validate_json(text), _fields(held), speaker)
         except (CanonicalizationError, ValidationError, orjson.JSONDecodeError, TypeError, ValueError):
             return None
         if len(self._opened) >= _MEMORY_LIMIT:
@@ -117,9 +127,22 @@ class LabelSeals:
         return opened
 
 
-def _bound(thread: str, content: str, label: str, fields: str | None) -> bytes:
+def _parts(sealed: object) -> tuple[str, str, str | None, str] | None:
+    """Take label, seal, fields and speaker out of what state holds, if it holds such a thing."""
+    if not isinstance(sealed, dict):
+        return None
+    text, seal, held = (sealed.get(key) for key in ("label", "seal", "fields"))
+    speaker = sealed.get("speaker", "")
+    if isinstance(text, str) and isinstance(seal, str) and isinstance(held, str | None) and isinstance(speaker, str):
+        return text, seal, held, speaker
+    return None
+
+
+def _bound(thread: str, content: str, label: str, fields: str | None, speaker: str) -> bytes:
     bound: list[JsonValue] = [thread, content, label]
-    return canonical_bytes(bound if fields is None else [*bound, fields])
+    if fields is not None or speaker:
+        bound.append(fields)
+    return canonical_bytes([*bound, speaker] if speaker else bound)
 
 
 def _fields(held: str | None) -> frozenset[str]:

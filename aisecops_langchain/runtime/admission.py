@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from aisecops_langchain.canonical import JsonValue, digest_text
@@ -33,6 +33,9 @@ from aisecops_langchain.runtime.recorder import Recorder
 from aisecops_langchain.sanitize import Finding, Sanitized, SanitizedValue, Sanitizer, content_text
 from aisecops_langchain.sanitize.flow import TextFlow
 
+MISFIT_NOTICE: Final = "[content withheld: without what had to be taken out it is not what it should be]"
+"""Stands for an object of which what is left does not fit its type."""
+
 _REMEMBERED: Final = 4096
 """Sources with findings that are remembered, for those who have to decide on what came of them."""
 
@@ -46,6 +49,8 @@ class Admitted:
     label: Label
     changed: bool
     blocked: bool
+    withheld: bool
+    """Whether nothing of it is passed on; ``text`` is a notice then."""
     event: str
     """Id of the event that records it."""
 
@@ -58,6 +63,8 @@ class AdmittedValue:
     label: Label
     changed: bool
     blocked: bool
+    withheld: bool
+    """Whether nothing of it is passed on; ``value`` is a notice then."""
     event: str
     """Id of the event that records it; empty where it passed unchanged and nothing was found in it."""
 
@@ -145,7 +152,7 @@ class Admission:
         facts = self._facts(found, source, label, text) | {"parents": parents, "uninspected": uninspected}
         self._remember(source, facts["findings"])
         event = self._tell(found, scope, (kind.value, name, found.raw_digest, *uninspected), facts)
-        return Admitted(text=found.text, label=label, changed=found.changed, blocked=found.blocked, event=event)
+        return _admitted(found, label, event)
 
     def admit_value(
         self,
@@ -184,7 +191,7 @@ class Admission:
         if found.changed or found.findings:
             facts = self._facts(found, source, label, content_text(value)) | {"parents": parents}
             event = self._tell(found, scope, (kind.value, name, found.raw_digest), facts)
-        return AdmittedValue(value=found.value, label=label, changed=found.changed, blocked=found.blocked, event=event)
+        return _admitted_value(found, value, label, event)
 
     def inspect(self, text: str, scope: Scope, *, kind: SourceKind, redact_pii: bool = False) -> Sanitized:
         """Inspect a text without a record of it, which whoever asks must see to: ``account`` makes one.
@@ -205,7 +212,9 @@ class Admission:
         with self._veiled(scope) as veil:
             return self.sanitizer.sanitize_text(text, channel=kind, redact_pii=redact_pii, veil=veil)
 
-    def release(self, text: str, scope: Scope, *, name: str, label: Label) -> Admitted:
+    def release(
+        self, text: str, scope: Scope, *, name: str, label: Label, uninspected: tuple[str, ...] = ()
+    ) -> Admitted:
         """Inspect the model's final words on their way out.
 
         Args:
@@ -213,6 +222,7 @@ class Admission:
             scope: Where.
             name: The agent that speaks.
             label: Join of everything that the words may depend on.
+            uninspected: Types of what goes out with them and cannot be read as text.
 
         Returns:
             What may be let out.
@@ -223,17 +233,59 @@ class Admission:
             AuditWriteError: If that could not be recorded.
         """
         found = self.inspect(text, scope, kind=SourceKind.OUTPUT)
-        source = Source(kind=SourceKind.AGENT_MESSAGE, name=name, digest=found.raw_digest)
-        facts = self._facts(found, source, label, text)
+        admitted = _admitted(found, label, "")
+        facts = self._facts(found, _speaker(name, found), label, text) | {"uninspected": uninspected}
         identity = (found.raw_digest, context_name(label))  # the same words on other grounds are another fact
-        if found.blocked:
-            event = self._recorder.record(OutputBlocked, scope, *identity, reason=_why(found.findings), **facts)
-        else:
-            clean = found.clean_digest if found.changed else ""
-            event = self._recorder.record(
-                OutputAllowed, scope, *identity, clean_digest=clean, actions=found.actions, **facts
-            )
-        return Admitted(text=found.text, label=label, changed=found.changed, blocked=found.blocked, event=event)
+        event = self._tell_output(found, scope, identity, facts, is_withheld=admitted.withheld)
+        return replace(admitted, event=event)
+
+    def release_value(
+        self, value: JsonValue, scope: Scope, *, name: str, label: Label, fits: Callable[[JsonValue], bool]
+    ) -> AdmittedValue:
+        """Inspect an object that goes out beside the model's final words, field by field.
+
+        Args:
+            value: Plain JSON.
+            scope: Where.
+            name: The agent that speaks.
+            label: Join of everything that it may depend on.
+            fits: Tells whether what would be left of it is still what its reader expects; if not, it is withheld.
+
+        Returns:
+            What may be let out. It has an event of its own only if something was found in it.
+
+        Raises:
+            SanitizeError: If it could not be inspected.
+            QuarantineError: If something was withheld, and could not be kept.
+            AuditWriteError: If that could not be recorded.
+        """
+        with self._veiled(scope) as veil:
+            found = self.sanitizer.sanitize_value(value, channel=SourceKind.OUTPUT, veil=veil)
+        admitted = _admitted_value(found, value, label, "")
+        if not found.changed and not found.findings:
+            return admitted
+        if found.changed and not admitted.withheld and not fits(found.value):
+            admitted = replace(admitted, value=MISFIT_NOTICE, withheld=True)
+        facts = self._facts(found, _speaker(name, found), label, content_text(value))
+        identity = ("beside", found.raw_digest, context_name(label))
+        event = self._tell_output(found, scope, identity, facts, is_withheld=admitted.withheld)
+        return replace(admitted, event=event)
+
+    def _tell_output(
+        self,
+        found: Sanitized | SanitizedValue,
+        scope: Scope,
+        identity: tuple[str, ...],
+        facts: dict[str, Any],
+        *,
+        is_withheld: bool,
+    ) -> str:
+        if is_withheld:
+            return self._recorder.record(OutputBlocked, scope, *identity, reason=_why(found.findings), **facts)
+        clean = found.clean_digest if found.changed else ""
+        return self._recorder.record(
+            OutputAllowed, scope, *identity, clean_digest=clean, actions=found.actions, **facts
+        )
 
     def account(
         self, text: str, flow: TextFlow, scope: Scope, *, name: str, label: Label, complete: bool = True
@@ -265,6 +317,7 @@ class Admission:
             "size": len(text),
             "findings": findings,
             "kept": kept,
+            "removals": tuple(removal.record() for removal in flow.removals),
         }
         if flow.closed:
             reason = _why(flow.findings)
@@ -311,6 +364,23 @@ class Admission:
             if len(self._found) >= _REMEMBERED:
                 self._found.clear()
             self._found[source.digest] = findings
+
+
+def _admitted(found: Sanitized, label: Label, event: str) -> Admitted:
+    withheld = found.blocked or "quarantined" in found.actions
+    return Admitted(found.text, label, changed=found.changed, blocked=found.blocked, withheld=withheld, event=event)
+
+
+def _admitted_value(found: SanitizedValue, raw: JsonValue, label: Label, event: str) -> AdmittedValue:
+    """Of a value, single fields may be withheld; a value that is withheld whole has become a notice."""
+    withheld = found.changed and isinstance(found.value, str) and (found.blocked or not isinstance(raw, str))
+    return AdmittedValue(
+        found.value, label, changed=found.changed, blocked=found.blocked, withheld=withheld, event=event
+    )
+
+
+def _speaker(name: str, found: Sanitized | SanitizedValue) -> Source:
+    return Source(kind=SourceKind.AGENT_MESSAGE, name=name, digest=found.raw_digest)
 
 
 def _through(carried: Label, source: Source) -> Label:

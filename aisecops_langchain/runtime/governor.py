@@ -52,6 +52,7 @@ from aisecops_langchain.runtime.plans.planner import Planner
 from aisecops_langchain.runtime.plans.tasks import FixedScopes, TaskReader
 from aisecops_langchain.runtime.policies.change import PolicyChange
 from aisecops_langchain.runtime.policies.in_force import PolicyInForce
+from aisecops_langchain.runtime.policies.keeping import KeptPolicies
 from aisecops_langchain.runtime.ports import AuditSink, CheckedClock, Clock, Ledger, SystemClock
 from aisecops_langchain.runtime.principals.delegation import Delegations
 from aisecops_langchain.runtime.principals.stops import Stops
@@ -120,6 +121,7 @@ class Governor:
         scope_extractor: ScopeExtractor | None = None,
         reconcilers: Mapping[str, EffectReconciler] | None = None,
         pins: Pins | None = None,
+        policies: KeptPolicies | None = None,
     ) -> None:
         clock = CheckedClock(clock or SystemClock())
         limits = policy.limits
@@ -175,7 +177,7 @@ class Governor:
         self.effects = Reconciliation(
             ledger, effects, self.recorder, sealer, clock, is_running=self.execution.claims.is_carried_out
         )
-        self._change = PolicyChange(self._policy, self.recorder, adopt=self._adopt)
+        self._change = PolicyChange(self._policy, self.recorder, adopt=self._adopt, kept=policies)
         budgets = Budgets(ledger, clock)
         self.terms = TermSheet(self._policy, budgets).of
         self.oversight = Oversight(self._policy, self._authority, Insistence(ledger), budgets, self.recorder)
@@ -224,8 +226,8 @@ class Governor:
 
         Args:
             policy: A policy, or the path of a bundle.
-            home: Directory for ``audit/``, ``ledger.sqlite3``, ``withheld/`` and ``keys/``; made if missing. Keep its
-                keys private.
+            home: Directory for ``audit/``, ``ledger.sqlite3``, ``withheld/``, ``policies/`` and ``keys/``; made if
+                missing. Keep its keys private.
             ledger: ``postgresql://`` URL of a ledger that hosts share (extra ``postgres``), or an open ledger, which
                 the governor closes; a SQLite file in ``home`` by default. Hosts that share one need the same
                 ``keys/seal.key``.
@@ -244,7 +246,7 @@ class Governor:
         Raises:
             PolicyError: If the bundle is missing, empty or malformed.
             PinError: If the lock file is missing or malformed.
-            AuditWriteError: If the log directory cannot be written.
+            AuditWriteError: If the log directory cannot be written, or the bundle not be kept.
             LedgerError: If the ledger cannot be opened.
             KeyStoreError: If a key cannot be made or is open to others.
             ConfigurationError: If the home goes by another kind of ledger, or a package for it is missing.
@@ -253,7 +255,7 @@ class Governor:
         pinned = load_pins(pins) if isinstance(pins, str | os.PathLike) else pins
         root = Path(home)
         clock = clock or SystemClock()
-        stores = open_stores(root, ledger=ledger, durability=durability, clock=clock)
+        stores = open_stores(root, bundle, ledger=ledger, durability=durability, clock=clock)
         governor = cls(
             policy=bundle,
             sink=stores.log,
@@ -267,6 +269,7 @@ class Governor:
             scope_extractor=scope_extractor,
             reconcilers=reconcilers,
             pins=pinned,
+            policies=stores.policies,
         )
         governor.home = root
         return governor
@@ -308,7 +311,8 @@ class Governor:
 
         Raises:
             PolicyError: If the bundle is not sound; the policy in force stays.
-            AuditWriteError: If the change could not be recorded; then everything is denied until one can be.
+            AuditWriteError: If the bundle could not be kept or the change not be recorded; then everything is denied
+                until one can be.
         """
         loaded = load(policy)
         self._inspectors.of(loaded)  # what cannot be inspected as it asks must not come into force

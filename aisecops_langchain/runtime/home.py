@@ -1,14 +1,15 @@
 """A governance home without a policy or an agent: what operators' commands need of it.
 
 Invariant: only a home that is one already is opened; no key and no ledger is made here, because what is said in a new
-home would be heard by nobody.
+home would be heard by nobody. Looking writes nothing: the log gets a segment only when there is something to record.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,13 +45,13 @@ def open_home(
         clock: Tells the time; this machine's by default.
 
     Yields:
-        Its parts; what is recorded lies in a segment of its own in the home's log.
+        Its parts; what is recorded lies in a segment of its own in the home's log, which begins with the first record.
 
     Raises:
         ConfigurationError: If there is no governed home, or it goes by another ledger.
         KeyStoreError: If a key cannot be read or is open to others.
         LedgerError: If the ledger cannot be opened.
-        AuditWriteError: If the log cannot be written.
+        AuditWriteError: If the log cannot be written; raised by what is to be recorded.
     """
     root = Path(home)
     seal_key = root / "keys" / "seal.key"
@@ -62,9 +63,30 @@ def open_home(
             remedy="pass the directory that the governor was opened with",
         )
     checked = CheckedClock(clock or SystemClock())
-    sealer = Sealer(load_key(seal_key))
-    with (
-        AuditLog.open(root / "audit", key=load_key(root / "keys" / "audit.key"), clock=checked.now) as log,
-        existing_ledger(ledger, root, schema=schema) as opened,
-    ):
+    sealer, audit_key = Sealer(load_key(seal_key)), load_key(root / "keys" / "audit.key")
+    log = _LateLog(lambda: AuditLog.open(root / "audit", key=audit_key, clock=checked.now))
+    with closing(log), existing_ledger(ledger, root, schema=schema) as opened:
         yield OpenHome(opened, Recorder(log, checked, sealer), sealer, checked)
+
+
+class _LateLog:
+    """A log that begins its segment with its first event."""
+
+    def __init__(self, begin: Callable[[], AuditLog]) -> None:
+        self._begin = begin
+        self._log: AuditLog | None = None
+        self._lock = threading.Lock()
+
+    def append_lines(self, events: Sequence[tuple[str, bytes]], /) -> None:
+        with self._lock:
+            if self._log is None:
+                self._log = self._begin()
+        self._log.append_lines(events)
+
+    def commit(self) -> None:
+        if self._log is not None:
+            self._log.commit()
+
+    def close(self) -> None:
+        if self._log is not None:
+            self._log.close()

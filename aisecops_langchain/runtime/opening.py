@@ -16,8 +16,10 @@ from aisecops_langchain.canonical import JsonValue
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.keyfile import load_or_create_key
 from aisecops_langchain.policy import PolicyEngine, load_policy
+from aisecops_langchain.policy.kept import KEPT
 from aisecops_langchain.runtime.content.quarantine import Quarantine
 from aisecops_langchain.runtime.ledger.choice import open_ledger
+from aisecops_langchain.runtime.policies.keeping import KeptPolicies
 from aisecops_langchain.runtime.ports import Clock, Ledger
 from aisecops_langchain.sealing import Sealer
 
@@ -31,13 +33,17 @@ class Stores(NamedTuple):
     ledger: Ledger
     sealer: Sealer
     quarantine: Quarantine
+    policies: KeptPolicies
 
 
-def open_stores(home: Path, *, ledger: Ledger | str | None, durability: Durability | str, clock: Clock) -> Stores:
+def open_stores(
+    home: Path, policy: PolicyEngine, *, ledger: Ledger | str | None, durability: Durability | str, clock: Clock
+) -> Stores:
     """Open the log, the ledger and the keys of a home; the errors are those of ``Governor.open``.
 
     Args:
         home: The directory; made if missing.
+        policy: What will be in force; it is kept in the home.
         ledger: An open ledger, the URL of one, or ``None`` for a file in the home.
         durability: What the log waits for.
         clock: Tells the time.
@@ -51,11 +57,13 @@ def open_stores(home: Path, *, ledger: Ledger | str | None, durability: Durabili
     try:
         sealer = Sealer(load_or_create_key(home / "keys" / "seal.key"))
         quarantine = Quarantine.of_home(home)
+        policies = KeptPolicies(home / KEPT)
+        policies.keep(policy)
         opened = open_ledger(ledger, home, durable=mode is not Durability.NONE)
     except BaseException:
         log.close()
         raise
-    return Stores(log, opened, sealer, quarantine)
+    return Stores(log, opened, sealer, quarantine, policies)
 
 
 def load(policy: PolicySource) -> PolicyEngine:

@@ -13,6 +13,7 @@ needs no entry; whatever Unicode names as a form of a Latin letter is recognised
 from __future__ import annotations
 
 import re
+import string
 import unicodedata
 from typing import Final
 
@@ -87,8 +88,11 @@ _MARKS: Final = {
 
 _SPELLED: Final = {"ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "þ": "th", "ð": "d", "Ð": "D"}
 
+_BRAILLE: Final = "⠁⠃⠉⠙⠑⠋⠛⠓⠊⠚⠅⠇⠍⠝⠕⠏⠟⠗⠎⠞⠥⠧⠺⠭⠽⠵"
+"""The letters of Braille without contractions, in the order of the alphabet."""
+
 _QUALIFIERS: Final = (
-    "(?:(?:LATIN|SMALL|CAPITAL|MODIFIER|SUBSCRIPT|SUPERSCRIPT|CIRCLED|SQUARED|NEGATIVE|CROSSED|RAISED|DOTLESS|LONG|SCRIPT"
+    "(?:(?:LATIN|SMALL|CAPITAL|PARENTHESIZED|MODIFIER|SUBSCRIPT|SUPERSCRIPT|CIRCLED|SQUARED|NEGATIVE|CROSSED|RAISED|DOTLESS|LONG|SCRIPT"
     "|TURNED|REVERSED|INVERTED|SIDEWAYS|OPEN|CLOSED|BARRED|INSULAR|STRETCHED|TOP HALF|BOTTOM HALF) )*"
 )
 _NAMED: Final = re.compile(f"{_QUALIFIERS}LETTER {_QUALIFIERS}(?P<letter>[A-Z])(?: WITH .*)?")
@@ -110,7 +114,12 @@ def _closed(shapes: dict[str, str]) -> dict[str, str]:
     return {**other_case, **table}
 
 
-_TABLE: Final = {**_closed(_SHAPES), **_by_character(_MARKS), **_SPELLED}
+_TABLE: Final = {
+    **_closed(_SHAPES),
+    **_by_character(_MARKS),
+    **_SPELLED,
+    **dict(zip(_BRAILLE, string.ascii_lowercase, strict=True)),
+}
 
 
 def look_alike(character: str) -> str:

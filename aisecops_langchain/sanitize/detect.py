@@ -14,10 +14,12 @@ from typing import Final, Protocol
 from aisecops_langchain.domain.labels import SourceKind
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.sanitize.finding import MAX_EXCERPT, Finding, Severity
-from aisecops_langchain.sanitize.patterns import Match, Pattern, PatternSet, compile_pattern
-from aisecops_langchain.sanitize.readings import View
+from aisecops_langchain.sanitize.pattern_set import PatternSet
+from aisecops_langchain.sanitize.patterns import Match, Pattern, compile_pattern
 from aisecops_langchain.sanitize.rules import Rule
 from aisecops_langchain.sanitize.squeeze import squeeze_pattern
+from aisecops_langchain.sanitize.view import View
+from aisecops_langchain.sanitize.word_index import WordIndex
 
 _MAX_SPANS: Final = 50
 """Matches of one pattern that are located in one reading; the pipeline withholds a text that holds more."""
@@ -27,6 +29,10 @@ _MAX_FINDINGS: Final = 200
 
 _HIDDEN_LETTERS: Final = 4
 """Fewer hidden characters than this spell no instruction."""
+
+
+_FEW_LETTERS: Final = 1_000
+"""Characters of words without spaces that are looked at word by word."""
 
 
 class Detector(Protocol):
@@ -66,14 +72,14 @@ class RuleDetector:
     @cached_property
     def _squeezed(self) -> _Matcher:
         """Compiled when it is first needed, which for most processes is never."""
-        return _Matcher([squeeze_pattern(source) for _, source in self._rules])
+        return _Squeezed([source for _, source in self._rules])
 
     def scan(self, views: Sequence[View], channel: SourceKind) -> list[Finding]:
         """Inspect one text; see ``Detector.scan``."""
         findings: list[Finding] = []
         for view in views:
             matcher = self._squeezed if view.squeezed else self._spaced
-            hits = matcher.prefilter.hits(view.text)
+            hits = matcher.hits(view.text)
             if hits:
                 self._locate(view, matcher, hits, channel, findings)
         return findings
@@ -96,9 +102,35 @@ class RuleDetector:
 class _Matcher:
     """Patterns one by one, and all of them at once."""
 
-    def __init__(self, sources: list[str]) -> None:
+    def __init__(self, sources: Sequence[str]) -> None:
+        self._sources = sources
         self.patterns: list[Pattern] = [compile_pattern(source) for source in sources]
-        self.prefilter = PatternSet(sources)
+
+    @cached_property
+    def _set(self) -> PatternSet:
+        return PatternSet(self._sources)
+
+    def hits(self, text: str) -> list[int]:
+        """Name the patterns that match."""
+        encoded = text.encode()
+        return [index for index in self._likely(text, encoded) if self.patterns[index].search(encoded) is not None]
+
+    def _likely(self, text: str, encoded: bytes) -> list[int]:  # noqa: ARG002 - some need it
+        return self._set.hits(encoded)
+
+
+class _Squeezed(_Matcher):
+    """The same for letters that run into each other, of which most texts hold few.
+
+    Squeezed patterns need the words of those that they were made from, which are without white space.
+    """
+
+    def __init__(self, sources: Sequence[str]) -> None:
+        super().__init__([squeeze_pattern(source) for source in sources])
+        self._index = WordIndex(sources)
+
+    def _likely(self, text: str, encoded: bytes) -> list[int]:
+        return self._index.hits(text) if len(text) <= _FEW_LETTERS else self._set.hits(encoded)
 
 
 class HiddenTextDetector:

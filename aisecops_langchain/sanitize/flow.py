@@ -8,16 +8,20 @@ let out; an image or a link is never let out before its end was seen; and after 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.sanitize.finding import Finding
-from aisecops_langchain.sanitize.pipeline import UNREADABLE_NOTICE, Sanitized
+from aisecops_langchain.sanitize.normalize import MAX_REMOVALS, UNSEEN_KINDS, Removal
+from aisecops_langchain.sanitize.outcome import UNREADABLE_NOTICE, Sanitized
 
 DEFAULT_HOLD: Final = 256
 """Characters held back by default."""
+
+_LONGEST: Final = 1_000_000
+"""Characters of one text that are let out at most: as many as a text in one piece may have; the rest is withheld."""
 
 _MOST: Final = 4096
 """Characters that may be held back where a piece cannot be cut; what cannot be cut then is withheld."""
@@ -39,6 +43,8 @@ class TextFlow:
     Attributes:
         findings: What was found so far; offsets count from the start of the whole text.
         actions: What was done so far.
+        removals: What was not passed on so far, whatever it said; offsets count as those of findings, and of very many
+            the first are kept.
         shown: What was let out so far, in pieces.
         closed: Whether something was withheld, so that nothing more is let out.
         blocked: Whether policy says that the caller must be told.
@@ -51,11 +57,13 @@ class TextFlow:
         self._step = hold // 2
         self._hold = hold
         self._window = hold + self._step
+        self._most = max(_MOST, 4 * hold)
         self._text = ""
         self._at = 0
         self._passed = 0
         self.findings: list[Finding] = []
         self.actions: dict[str, None] = {}
+        self.removals: list[Removal] = []
         self.shown: list[str] = []
         self.closed = False
         self.blocked = False
@@ -94,6 +102,9 @@ class TextFlow:
     def _pieces(self) -> Iterator[str]:
         """Let out pieces for as long as more than a window of text is there."""
         while not self.closed and len(self._text) - self._at > self._window:
+            if self._passed >= _LONGEST:
+                yield self._give_up()
+                return
             window = self._text[self._at : self._at + self._window]
             whole = self._inspect(window)
             if _is_withheld(whole):
@@ -103,7 +114,7 @@ class TextFlow:
             if cut is not None:
                 yield self._let(*cut)
                 self._window = self._hold + self._step
-            elif self._window < max(_MOST, 4 * self._hold):
+            elif self._window < self._most:
                 self._window += self._step
             else:
                 yield self._give_up()
@@ -113,6 +124,10 @@ class TextFlow:
         """Find where the window can be cut so that its first part, inspected alone, comes out the same."""
         latest = min(len(window) - self._hold, _open_at(window))
         for end in _boundaries(window, latest):
+            if _parts_markup(end, whole.removals) and self._window < self._most:
+                continue  # what stands in a comment would come out as words
+            if whole.changed and any(found.start < end < found.end for found in whole.findings):
+                continue  # of what is cut, a part would come out
             if not whole.changed:
                 return end, replace(whole, text=window[:end])
             part = self._inspect(window[:end])
@@ -128,6 +143,7 @@ class TextFlow:
             for found in piece.findings
             if found.start < length
         )
+        self._note(piece.removals, length)
         self.actions |= dict.fromkeys(piece.actions)
         self._passed += length
         self._at += length
@@ -138,6 +154,18 @@ class TextFlow:
         self.shown.append(piece.text)
         return piece.text
 
+    def _note(self, removals: Iterable[Removal], length: int) -> None:
+        """Note what was not passed on; a run that pieces share is one, as it is where nothing was cut."""
+        for removal in removals:
+            if removal.start >= length:
+                return
+            moved = removal._replace(start=removal.start + self._passed, end=removal.end + self._passed)
+            last = self.removals[-1] if self.removals else moved
+            if (last.kind, last.end) == (moved.kind, moved.start) and moved.kind in UNSEEN_KINDS:
+                self.removals[-1] = last._replace(end=moved.end, replacement=last.replacement + moved.replacement)
+            elif len(self.removals) < MAX_REMOVALS:
+                self.removals.append(moved)
+
     def _give_up(self) -> str:
         self.closed = True
         self.shown.append(UNREADABLE_NOTICE)
@@ -147,6 +175,11 @@ class TextFlow:
 
 def _is_withheld(piece: Sanitized) -> bool:
     return piece.blocked or "quarantined" in piece.actions
+
+
+def _parts_markup(end: int, removals: Sequence[Removal]) -> bool:
+    """Whether a cut would part markup that is not passed on from its end."""
+    return any(item.start < end < item.end for item in removals if item.kind not in UNSEEN_KINDS)
 
 
 def _open_at(window: str) -> int:

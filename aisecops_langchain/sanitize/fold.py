@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Final
 
 from aisecops_langchain.sanitize.confusables import look_alike
 from aisecops_langchain.sanitize.steps import Edit, Locate, Substitution, edits_trace, same_span
 
-_FILLERS: Final = "\u115f\u1160\u3164\uffa0"
-"""Hangul fillers: letters that show nothing."""
+_FILLERS: Final = "\u115f\u1160\u3164\uffa0\ufffd"
+"""Hangul fillers, letters that show nothing; and what stands for characters that could not be read."""
 _BRAILLE_BLANK: Final = "\u2800"
 _LINE_BREAKS: Final = "\x85\u2028\u2029"
 _MARKDOWN: Final = str.maketrans("", "", "*_~`")
@@ -32,23 +33,26 @@ _FEW: Final = 16
 """So many different characters are replaced one by one."""
 _LONGEST: Final = 6
 """Characters that one character may decompose into; the few ligatures that hold whole phrases are cut short."""
-_CACHE_LIMIT: Final = 160_000
-"""Folds remembered at most: room for every character there is, since hostile text may hold them all."""
+_PART: Final = 16_384
+_CACHE_LIMIT: Final = 65_536
+"""Folds remembered at most: room for every character that may fold, since hostile text may hold them all."""
 
-
-class _FoldTable(dict[int, str | None]):
-    """Translation table for ``str.translate`` that fills itself; ``None`` drops the character."""
-
-    def __missing__(self, code: int) -> str | None:
-        folded = _fold_character(chr(code)) or None
-        if len(self) < _CACHE_LIMIT:
-            self[code] = folded
-        return folded
+_THEMSELVES: Final = re.compile(
+    "[\u3400-\u4dbf\u4e00-\u9fff\ue000-\uf8ff\U00020000-\U0002f7ff\U00030000-\U0003ffff\U000f0000-\U0010ffff]+"
+)
+"""Ideographs and private characters: many, and none of them folds."""
+_WITHOUT_NAME: Final = frozenset({"Cn", "Co"})
+_ASCII_FOLDS: Final = {code: chr(code) for code in range(128)}
 
 
 def _fold_character(character: str) -> str:
-    if character.isascii():
+    if character.isascii() or unicodedata.category(character) in _WITHOUT_NAME:
         return character
+    return _fold_named(character)
+
+
+@lru_cache(maxsize=_CACHE_LIMIT)
+def _fold_named(character: str) -> str:
     if character in _LINE_BREAKS:
         return "\n"
     if character.isspace() or character == _BRAILLE_BLANK:
@@ -62,9 +66,6 @@ def _fold_character(character: str) -> str:
 
 def _is_visible(character: str) -> bool:
     return character not in _FILLERS and unicodedata.category(character) not in {"Mn", "Me", "Cf"}
-
-
-_TABLE: Final = _FoldTable()
 
 
 def is_emphasized(plain: str) -> bool:
@@ -106,14 +107,23 @@ def skeleton(text: str) -> str:
     """
     if text.isascii():
         return text
-    rare = set(rare_characters(text))
-    if len(rare) > _FEW:
-        plain = text.translate(_TABLE)
-    else:
-        plain = text
-        for character in rare:  # a few replacements are much faster than a look at every character
-            plain = plain.replace(character, _TABLE[ord(character)] or "")
-    return text if plain == text else plain
+    changed = _changed(rare_characters(text))
+    if len(changed) > _FEW:
+        return text.translate(_ASCII_FOLDS | {ord(character): folded for character, folded in changed.items()})
+    for character, folded in changed.items():  # a few replacements are much faster than a look at every character
+        text = text.replace(character, folded)
+    return text
+
+
+def _changed(rare: str) -> dict[str, str]:
+    """Fold every character that some text holds; in parts, since there may be as many as there are characters."""
+    changed: dict[str, str] = {}
+    for start in range(0, len(rare), _PART):
+        for character in set(_THEMSELVES.sub("", rare[start : start + _PART])):
+            folded = _fold_character(character)
+            if folded != character:
+                changed[character] = folded
+    return changed
 
 
 def skeleton_trace(text: str) -> Locate:
@@ -127,7 +137,7 @@ def skeleton_trace(text: str) -> Locate:
     """
     if text.isascii():
         return same_span
-    folds = ((match.start(), _TABLE[ord(match[0])] or "") for match in _RARE.finditer(text))
+    folds = ((match.start(), _fold_character(match[0])) for match in _RARE.finditer(text))
     return edits_trace(Edit(position, position + 1, folded) for position, folded in folds if len(folded) != 1)
 
 
@@ -140,7 +150,18 @@ def fold(text: str) -> str:
     Returns:
         The folded text.
     """
-    plain = skeleton(text)
+    return fold_plain(skeleton(text))
+
+
+def fold_plain(plain: str) -> str:
+    """Fold a skeleton; see ``fold``.
+
+    Args:
+        plain: A skeleton.
+
+    Returns:
+        The folded text.
+    """
     return SPACES.apply(plain.translate(_MARKDOWN)) if is_emphasized(plain) else plain
 
 

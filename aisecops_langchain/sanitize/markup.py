@@ -10,7 +10,8 @@ styles, and attributes. Where a tag is malformed, the first ``>`` ends it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from aisecops_langchain.sanitize.hiding import hides, read_page
@@ -20,6 +21,8 @@ MAX_TAGS: Final = 30_000
 """Tags of one text that are read; a text with more of them is reported."""
 
 _LONGEST_TAG: Final = 4096
+_SHORT: Final = 20_000
+"""Characters of texts whose pieces are remembered."""
 _OPEN: Final = re.compile(r"<(?=[a-zA-Z/!?])")
 _TAG: Final = re.compile(r"<(/?)([a-zA-Z][^\s/<>]{0,40}+)((?:\"[^\"]*+\"|'[^']*+'|[^<>\"'])*+)>")
 _LOOSE_TAG: Final = re.compile(r"<(/?)([a-zA-Z][^\s/<>]{0,40}+)([^<>]*+)>")
@@ -139,7 +142,7 @@ class _Tokenizer:
         return Part("hidden", self._from, end)
 
 
-def parts(text: str) -> Iterator[Part]:
+def parts(text: str) -> Iterable[Part]:
     """Find the markup of a text.
 
     Args:
@@ -148,7 +151,13 @@ def parts(text: str) -> Iterator[Part]:
     Returns:
         Its pieces in order, none overlapping, but for the words of attributes, which come before their tag.
     """
-    return _Tokenizer(text).parts()
+    return _remembered(text) if len(text) <= _SHORT else _Tokenizer(text).parts()
+
+
+@lru_cache(maxsize=4)
+def _remembered(text: str) -> tuple[Part, ...]:
+    """Keep the pieces for a moment: what is shown, what is not, and what is cut are asked for one after the other."""
+    return tuple(_Tokenizer(text).parts())
 
 
 def unshown_parts(text: str) -> list[Part]:

@@ -38,6 +38,9 @@ _GROUPS: Final = {
 _KINDS: Final = {"line": "control", "joiner": "zero_width"}
 """Groups that are reported under another name than their own."""
 
+UNSEEN_KINDS: Final = frozenset(_GROUPS) - _KINDS.keys()
+"""Kinds of invisible characters: neighbouring runs of one kind are one removal."""
+
 _REPLACEMENTS: Final = {"line": "\n", "surrogate": "\ufffd"}
 """What stands for one character of a group: without a line break, two words would become one."""
 

@@ -10,9 +10,11 @@ import base64
 import binascii
 import codecs
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
+from aisecops_langchain.sanitize.patterns import compile_bytes
 from aisecops_langchain.sanitize.respell import ROT13
 
 _SAMPLE: Final = 64
@@ -25,11 +27,21 @@ _SHORTEST_DIGITS: Final = 32
 """Fewer digits alone encode nothing: base64 has letters, and so have hexadecimal digits that are not written twice."""
 
 _FOREIGN: Final = re.compile("[^A-Za-z0-9+/]")
-_HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2}){8,}")
+_HEX: Final = re.compile(r"[0-9a-fA-F]{16,}+")
 _BASE32: Final = re.compile(r"[A-Z2-7]{16,}")
+_BASE32HEX: Final = re.compile(r"[0-9A-V]{24,}")
+_SHORTEST_SMALL: Final = 24
+"""Characters of base32 in an unusual form: shorter ones are words."""
 _STANDARD: Final = str.maketrans("-_", "+/", "\r\n=")
 _READABLE_RUN: Final = re.compile(r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd]{6,}")
 _ASCII_RUN: Final = re.compile(rb"[\t\n\r\x20-\x7e]{12,}")
+_BETWEEN: Final = re.compile(r"\s+")
+_DIGITS: Final = re.compile(r"[0-9a-fA-F]{16}|[A-Z2-7]{16}")
+_TEXTUAL: Final = compile_bytes(
+    r"[\t\n\r\x20-\x7e]{12}|(?:[\t\n\r\x20-\x7e]{5,}[^\t\n\r\x20-\x7e]{0,2}){3}"
+    r"|(?:[\x20-\x7e]\x00){6}|(?:\x00[\x20-\x7e]){6}|(?:[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}){4}"
+)
+"""What random bytes seldom hold: ASCII, also with noise in it or written wide, and letters of other scripts."""
 _ASCII_TEXT: Final = bytes([9, 10, 13, *range(32, 127)])
 
 
@@ -81,6 +93,21 @@ def _decode_token(token: str) -> str:
     return ""
 
 
+def holds_text(token: str) -> bool:
+    """Tell whether some part of a long token may be text, wherever the part begins.
+
+    Args:
+        token: Characters of the alphabets of base64, parted by signs and line breaks.
+
+    Returns:
+        False only if neither base64 nor hexadecimal digits in it yield more than a few readable characters.
+    """
+    plain = _BETWEEN.sub("", token.translate(_STANDARD))
+    return _DIGITS.search(plain) is not None or any(
+        _TEXTUAL.search(_bytes_of(plain[shift:])) is not None for shift in range(4)
+    )
+
+
 def decode_promising_token(token: str) -> str:
     """Decode base64 or hexadecimal digits if a few samples of them are text.
 
@@ -101,20 +128,34 @@ def _decode_plain(token: str) -> str:
     return _from_base64(token)
 
 
+def _is_hex(token: str) -> bool:
+    return len(token) % 2 == 0 and _HEX.fullmatch(token) is not None
+
+
 def _from_hex(token: str) -> str:
-    if not _HEX.fullmatch(token):
+    if not _is_hex(token):
         return ""
     data = bytes.fromhex(token)
     return _from_wide(data) or readable(data)
 
 
 def _from_base32(token: str) -> str:
-    if not _BASE32.fullmatch(token):
+    """Decode base32 of either alphabet; where the letters might be words, only if all of it is text."""
+    if _BASE32.fullmatch(token):
+        return _whole_base32(base64.b32decode, token, is_strict=False) or _whole_base32(base64.b32hexdecode, token)
+    if len(token) < _SHORTEST_SMALL or not (token.islower() or token.isupper()):
         return ""
+    large = token.upper()
+    text = _whole_base32(base64.b32decode, large) if _BASE32.fullmatch(large) else ""
+    return text or (_whole_base32(base64.b32hexdecode, large) if _BASE32HEX.fullmatch(large) else "")
+
+
+def _whole_base32(decode: Callable[[str], bytes], token: str, *, is_strict: bool = True) -> str:
     try:
-        return readable(base64.b32decode(token + "=" * (-len(token) % 8)))
+        data = decode(token + "=" * (-len(token) % 8))
     except binascii.Error:
         return ""
+    return "" if is_strict and data.translate(None, _ASCII_TEXT) else readable(data)
 
 
 def _from_base64(token: str) -> str:
@@ -145,7 +186,7 @@ def _padded(token: str) -> bytes:
 
 def _promises(token: str) -> bool:
     """Tell by samples from start, middle and end whether a token may hold text."""
-    if _HEX.fullmatch(token):
+    if _is_hex(token):
         return True
     if token.islower() or token.isupper():
         return False
@@ -167,7 +208,11 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def _from_wide(data: bytes) -> str:
-    """Read UTF-16, as PowerShell encodes its commands."""
-    if len(data) < 12 or data[1::2].count(0) * 2 < len(data) // 2:
+    """Read UTF-16, as PowerShell encodes its commands; the order of its bytes shows in where the zeros stand."""
+    if len(data) < 12:
         return ""
-    return readable(data[: len(data) & ~1].decode("utf-16-le", "replace").encode("utf-8", "replace"))
+    half = len(data) // 2
+    for encoding, zeros in (("utf-16-le", data[1::2]), ("utf-16-be", data[::2])):
+        if zeros.count(0) * 2 >= half:
+            return readable(data[: len(data) & ~1].decode(encoding, "replace").encode("utf-8", "replace"))
+    return ""

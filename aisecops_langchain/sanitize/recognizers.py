@@ -14,7 +14,8 @@ from typing import Final, NamedTuple
 
 from aisecops_langchain.domain.inspection import SECRET
 from aisecops_langchain.sanitize.fold import fold
-from aisecops_langchain.sanitize.patterns import Pattern, PatternSet, compile_pattern
+from aisecops_langchain.sanitize.pattern_set import PatternSet
+from aisecops_langchain.sanitize.patterns import Pattern, compile_pattern
 from aisecops_langchain.sanitize.secrets import SECRET_FORMS, is_random
 
 _SECRET_WORDS: Final = frozenset(
@@ -136,7 +137,7 @@ def sensitive_kind(text: str) -> str | None:
     if len(text) < _SHORTEST or (len(text) < _SHORTEST_BARE and text.isidentifier()):
         return None
     readable = _readable(text)
-    for index in _PREFILTER.hits(readable):
+    for index in _PREFILTER.hits(readable.encode()):
         form = _FORMS[index]
         about = _NOT_CREDENTIAL.sub(" ", readable) if form.id == "credential" else readable
         if any(True for _ in form.spans(about)):
@@ -158,7 +159,7 @@ def private_spans(text: str, kinds: Collection[str]) -> list[PrivateSpan]:
         return []
     readable = _readable(text)
     found: list[PrivateSpan] = []
-    for index in _PREFILTER.hits(readable):
+    for index in _PREFILTER.hits(readable.encode()):
         form = _FORMS[index]
         if form.kind in kinds and not form.doubtful:
             found += [PrivateSpan(form.kind, form.id, start, end) for start, end in form.spans(readable)]

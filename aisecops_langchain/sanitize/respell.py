@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
+from aisecops_langchain.sanitize.patterns import compile_pattern
 from aisecops_langchain.sanitize.steps import Alphabet, Backwards, Edit, Extraction, Step, Substitution
 
 LEET: Final = dict(zip("013457@$", "oieastas", strict=True))
@@ -41,12 +42,14 @@ _LETTERS: Final = re.compile(
     r"|(?<![^\W_])[^\W_](?:[._*|/\u00b7\u2022~ -]{1,3}[^\W_](?![^\W_])){3,}"  # parted by dots or dashes
 )
 _WORDS: Final = re.compile(
-    r"(?<![^\W_])[^\W_]{1,20}+(?:[-_.+/][^\W_]{1,20}+(?![^\W_])){3,}"  # joined by signs
-    r"|[^\W\d_]{20,}"  # without anything between them
+    r"(?<![^\W_])[^\W_]{1,20}+(?:[-_.+/][^\W_]{1,20}+(?![^\W_])){3,4095}"  # joined by signs
+    r"|[^\W\d_]{20,}+"  # without anything between them
 )
 _SHORT_LINES: Final = re.compile(r"^(?:[^\n]{0,12}\n){3,}[^\n]{0,12}$", re.MULTILINE)
 _ANY_SEPARATOR: Final = re.compile(r"\s+|(?<=\w)[._*|/\u00b7\u2022~+-]+(?=\w)|_")
 _SHORTEST_RUN: Final = 6
+_JOINED: Final = compile_pattern(r"[^\s]*(?:[-_.+/][^\s]*){3}|[^\s]{20,}")
+"""Whatever ``_WORDS`` matches stands in what this one matches, which is found much sooner."""
 
 
 def _unspace(match: re.Match[str]) -> str:
@@ -63,12 +66,25 @@ def _squeeze(pattern: re.Pattern[str], text: str) -> Iterator[Edit]:
             yield Edit(match.start(), match.end(), squeezed)
 
 
+def _squeeze_words(text: str) -> Iterator[Edit]:
+    """Squeeze what stands between spaces, where it is long enough or holds enough signs for it."""
+    for token in _JOINED.finditer(text):
+        for edit in _squeeze(_WORDS, token.group()):
+            yield Edit(token.start() + edit.start, token.start() + edit.end, edit.text)
+
+
 def _deleting(name: str, pattern: str, kept: str = "") -> Substitution:
     return Substitution(name, re.compile(pattern), lambda _: kept)
 
 
 ROT13: Final = Alphabet("rot13", _ROT13_CODES)
 REVERSED: Final = Backwards()
+WORDS_REVERSED: Final = Substitution(
+    "reversed-words",
+    re.compile(r"([.,;:!?]*)([^\W\d_]{1,40}+(?:[-'][^\W\d_]{1,40}+)*)"),
+    lambda word: word[2][::-1] + word[1],
+)
+"""Each word from its end, where the words stay in their order; a full stop that came before a word follows it again."""
 LEETSPEAK: Final[tuple[Step, ...]] = (
     Substitution("leet", _DOUBLE_L, lambda match: "l" * len(match[0])),
     Substitution("leet", _INNER_SIGN, lambda _: "i"),
@@ -89,7 +105,7 @@ UNBROKEN: Final[tuple[Step, ...]] = (
 """Words that were broken over lines."""
 SQUEEZED_LETTERS: Final = Extraction("squeezed", partial(_squeeze, _LETTERS))
 """Letters that stand alone, without anything between them; for patterns that need no white space."""
-SQUEEZED_WORDS: Final = Extraction("squeezed", partial(_squeeze, _WORDS))
+SQUEEZED_WORDS: Final = Extraction("squeezed", _squeeze_words)
 """Words that run into each other, likewise."""
 SQUEEZED_LINES: Final = Extraction("squeezed", partial(_squeeze, _SHORT_LINES))
 """Lines of a few letters each, likewise."""

@@ -6,10 +6,12 @@ does not fire, the reading would show nothing that the text itself does not.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Final
 
-from aisecops_langchain.sanitize.patterns import PatternSet
+from aisecops_langchain.sanitize.armour import ARMOUR_SIGNS
+from aisecops_langchain.sanitize.pattern_set import PatternBlock
 from aisecops_langchain.sanitize.respell import LEET, ROT13
 
 _COMMON: Final = (
@@ -52,26 +54,28 @@ _SOURCES: Final = {
     "broken": r"[^\r\n]\r?\n[^\r\n]",
     "leet": (
         r"(?:^|[^\w+/=-])(?:[a-z0-9@$]?){8}[a-z][013457$!]+[a-z](?:[a-z0-9@$]?){12}(?:$|[^\w+/=@-])"
-        r"|\b[13457][a-z]{4}[a-z]*\b"
+        r"|(?:^|[^\w+/=])[13457][a-z]{4}[a-z]*(?:$|[^\w+/=])"
     ),
     "torn": r"[^\s]{3}\n[^\s]+\n[^\s]{3}|[0-9a-z+/_-]{16}\n[0-9a-z+/_-]|<[^<> \n]*\n[^<>\n]*>",
     "rot13": rf"{_ROTATED}|%[0-7][n-s]|\\h00|\\k[0-9]|&#k[0-9]|(?:[0-7][0-9n-s][ ,:]){{6}}",
     "reversed": _REVERSED,
+    **ARMOUR_SIGNS,
 }
 _GROUPS: Final = (
-    ("markup", "comment", "escapes", "quoted", "codes", "spaced", "broken"),
-    ("token",),
-    ("joined",),
-    ("lines", "torn"),
-    ("leet",),
-    ("rot13", "reversed"),
+    ("", ("codes", "spaced", "token", "joined", "leet", "rot13", "reversed")),
+    ("", tuple(ARMOUR_SIGNS)),
+    ("\n", ("broken", "lines", "torn")),
+    ("<:&%\\=", ("markup", "comment", "escapes", "quoted")),
 )
-"""Triggers that are looked for together: the states of an automaton multiply where patterns count."""
-_SETS: Final = tuple((names, PatternSet([_SOURCES[name] for name in names])) for names in _GROUPS)
+"""Triggers that are looked for together, and the characters of which a text must hold one for any of them."""
+_SETS: Final = tuple(
+    (re.compile(f"[{re.escape(signs)}]") if signs else None, names, PatternBlock([_SOURCES[name] for name in names]))
+    for signs, names in _GROUPS
+)
 
 _NONE: Final = frozenset[str]()
 _OTHERS: Final = r"\x{370}-\x{58f}\x{13a0}-\x{13ff}\x{a4d0}-\x{a4ff}\x{ab70}-\x{abbf}\x{2c80}-\x{2cff}"
-_MIXED: Final = PatternSet(
+_MIXED: Final = PatternBlock(
     [
         rf"[a-z][\x{{300}}-\x{{36f}}]?[{_OTHERS}]|[{_OTHERS}][a-z]",
         r"[\x{1d00}-\x{1d7f}\x{a730}-\x{a7ff}\x{24b6}-\x{24e9}]",
@@ -94,10 +98,10 @@ def triggered(text: str) -> frozenset[str]:
         Names of triggers.
     """
     found: list[str] = []
-    for names, patterns in _SETS:
-        hits = patterns.hits(text)
-        if hits:
-            found += [names[index] for index in hits]
+    encoded = text.encode()
+    for signs, names, patterns in _SETS:
+        if signs is None or signs.search(text):
+            found += [names[index] for index in patterns.hits(encoded)]
     return frozenset(found) if found else _NONE
 
 
@@ -110,4 +114,4 @@ def mixes_scripts(text: str) -> bool:
     Returns:
         Whether words mix scripts, or use letters of mathematics, emblems or small capitals.
     """
-    return bool(_MIXED.hits(text))
+    return bool(_MIXED.hits(text.encode()))

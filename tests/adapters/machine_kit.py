@@ -20,8 +20,15 @@ from aisecops_langchain.domain.plan import CanonicalCall
 from aisecops_langchain.forensics import problems_of, traces_of
 from aisecops_langchain.testing import call
 
-HONEST_CRASH = {"torn_tail", "unsigned_tail", "empty_segment"}
-HONEST_GAPS = {"no_end", "restarted_without_end", "end_without_start", "no_run_start", "missing_parent"}
+HONEST_CRASH = {"torn_tail", "unsigned_tail", "empty_segment", "close_unsigned"}
+HONEST_GAPS = {
+    "no_end",
+    "restarted_without_end",
+    "restarted_after_end",
+    "end_without_start",
+    "no_run_start",
+    "missing_parent",
+}
 """What a kill may leave in the log, and in the story that it tells."""
 
 THREADS = {"t-clerk": "clerk", "t-helper": "helper"}

@@ -20,7 +20,7 @@ from langchain_core.messages import AnyMessage
 from langgraph.graph.message import add_messages
 from pydantic import BaseModel
 
-from aisecops_langchain import govern, parse_policy
+from aisecops_langchain import Principal, govern, parse_policy
 from aisecops_langchain.errors import AisecopsError, AuditWriteError, ConfigurationError, PolicyError
 from aisecops_langchain.testing import ScriptedChatModel, call
 
@@ -66,6 +66,43 @@ def test_a_policy_beside_a_governor_is_not_silently_ignored(quick: Office) -> No
     """Two sources of truth: whoever passes a stricter policy beside an open governor must not get the laxer one."""
     with pytest.raises(ConfigurationError):
         govern(model(), quick.tools(), policy=parse_policy(allowing("search")), governor=quick.governor)
+
+
+@pytest.mark.parametrize("wrong", [None, b"version: 1", 7])
+def test_a_policy_that_is_no_text_is_refused(wrong: Any) -> None:
+    with pytest.raises(PolicyError, match="no text"):
+        parse_policy(wrong)
+
+
+def test_the_text_of_a_bundle_in_the_place_of_a_path_is_told_apart(quick: Office) -> None:
+    with pytest.raises(PolicyError, match="parse_policy") as refused:
+        govern(model(), quick.tools(), policy=POLICY)
+    assert POLICY not in str(refused.value)
+
+
+def test_a_name_is_no_model_and_a_function_without_words_is_no_tool(quick: Office) -> None:
+    def undescribed(page):
+        return page
+
+    with pytest.raises(ConfigurationError, match="no model"):
+        govern("provider:name", quick.tools(), governor=quick.governor)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="no tool; expected: a LangChain tool, or a function; got: str"):
+        govern(model(), ["search"], governor=quick.governor)  # type: ignore[list-item]
+    with pytest.raises(ConfigurationError, match="no tool can be made of undescribed"):
+        govern(model(), [undescribed], governor=quick.governor)
+
+
+def test_who_acts_is_said_once_and_by_a_principal(quick: Office) -> None:
+    for twice in ({"agent": "buyer"}, {"user": "ann"}, {"tenant": "acme"}):
+        with pytest.raises(ConfigurationError, match="two principals"):
+            govern(model(), quick.tools(), governor=quick.governor, principal=Principal(agent="buyer"), **twice)
+    with pytest.raises(ConfigurationError, match="names nobody"):
+        govern(model(), quick.tools(), governor=quick.governor, principal="ann")  # type: ignore[arg-type]
+
+
+def test_an_agent_that_the_bundle_does_not_have_is_warned_of(quick: Office, caplog: pytest.LogCaptureFixture) -> None:
+    govern(model(), quick.tools(), governor=quick.governor, agent="nobody")
+    assert "of agent 'nobody', which it does not know" in caplog.text
 
 
 def test_a_log_directory_that_cannot_be_written_is_refused(tmp_path: Path, quick: Office) -> None:

@@ -70,6 +70,39 @@ async def test_an_idempotent_tool_is_tried_again_as_policy_says(quick: Office, d
     assert tries == ["alice"] * 3
 
 
+@pytest.mark.parametrize("coroutine", [False, True])
+@every_door
+async def test_every_attempt_gets_what_was_permitted_whatever_the_one_before_did_to_it(
+    quick: Office, door: str, coroutine: bool
+) -> None:
+    """A tool may change nested arguments in place, as one that fills in or takes out fields does."""
+    tries: list[list[int]] = []
+
+    def attempt(to: dict[str, Any]) -> str:
+        tries.append(list(to["amounts"]))
+        to["amounts"].append(1000)
+        if len(tries) < 3:
+            raise OSError
+        return "paid"
+
+    @tool
+    def pay(to: dict[str, Any]) -> str:
+        """Pay somebody."""
+        return attempt(to)
+
+    @tool("pay")
+    async def apay(to: dict[str, Any]) -> str:
+        """Pay somebody."""
+        return attempt(to)
+
+    used = apay if coroutine and quick.driver.is_async else pay
+    with open_governor(quick.home / "retried", RETRIED) as quick.governor:
+        graph: Any = through(door, quick, [call("pay", "a", to={"amounts": [1]})], "done", tools=[used])
+        result = await quick.run(graph, says("pay"))
+    assert answers(result) == ["paid"]
+    assert tries == [[1]] * 3
+
+
 @every_door
 async def test_questions_in_the_shape_of_the_agent_inbox(quick: Office, door: str) -> None:
     graph = through(door, quick, [call("pay", "a", to="alice", amount=5)], "done", approval_format="agent_inbox")

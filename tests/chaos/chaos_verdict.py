@@ -40,6 +40,7 @@ REPEATABLE = "sync"
 HONEST_GAPS = {
     "no_end: execution_started",  # killed while the tool ran, and nobody went on with the thread
     "restarted_without_end: execution_started",  # an idempotent call, begun again after a kill
+    "restarted_after_end: execution_started",  # the same, killed before the ledger had the end
     "end_without_start: execution_unknown",  # killed after the permit was used up and before the intent was written
     "end_without_start: effect_resolved",  # the same, settled
 }

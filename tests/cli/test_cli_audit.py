@@ -8,6 +8,8 @@ import orjson
 import pytest
 from cli_logs import KEY, Run, segment_of
 
+from aisecops_langchain.audit import AuditLog
+
 
 def public_key(home: Path) -> Path:
     (key,) = (home / "audit" / "keys").glob("*.pub")
@@ -29,6 +31,19 @@ def test_keys_can_be_pinned_by_file_or_by_digits(run: Run, home: Path) -> None:
         assert result.exit_code == 0
         assert orjson.loads(result.stdout)["keys_pinned"] is True
     assert run("audit", "verify", home, "--key", "0" * 64).exit_code == 1
+
+
+def test_several_keys_are_said_wherever_a_log_is_read_and_one_is_not(run: Run, home: Path) -> None:
+    for command in (("audit", "verify"), ("replay", "summary"), ("query",)):
+        asked = ("select 1",) if command == ("query",) else ()
+        assert "Signed with" not in run(*command, home, *asked).stdout
+    with AuditLog.open(home / "audit", key=b"o" * 32):
+        pass
+    for command in (("audit", "verify"), ("replay", "summary"), ("query",)):
+        asked = ("select 1",) if command == ("query",) else ()
+        assert "Signed with 2 keys" in run(*command, home, *asked).stdout.splitlines()[1]
+    told = orjson.loads(run("replay", "summary", home, "--json").stdout)
+    assert len(told["log"]["signers"]) == 2
 
 
 def test_the_end_that_verify_prints_can_be_expected_later(run: Run, home: Path) -> None:

@@ -16,6 +16,8 @@ from drift_kit import BUNDLE, START, bundle, event, request
 from aisecops_langchain import load_policy
 from aisecops_langchain.domain.decision import Decision, Effect
 from aisecops_langchain.domain.events import ModelStarted
+from aisecops_langchain.policy.kept import kept_path
+from aisecops_langchain.runtime.policies.keeping import KeptPolicies
 
 OFFICE = bundle()
 OPEN_RULE = {"id": "all", "effect": "allow", "tools": ["pay"]}
@@ -265,3 +267,45 @@ def test_drift_over_time_names_what_changed_and_the_runs_behind_it(run: Run, tmp
     assert ("trust", "user") not in changed
     within = {shift["version"] for shift in found["shifts"]}
     assert within == {"", f"policy {OFFICE.digest}"}
+
+
+def keep(home: Path) -> Path:
+    """What a governor does before the office decides."""
+    KeptPolicies(home / "policies").keep(OFFICE)
+    return kept_path(home / "policies", OFFICE.digest)
+
+
+def test_a_home_that_kept_its_bundle_is_checked_without_naming_it(run: Run, log: Path, wide: str) -> None:
+    keep(log)
+    for path in (log, log / "audit", segment_of(log / "audit")):
+        alone = run("drift", str(path))
+        assert alone.exit_code == 0, alone.output
+        assert "As recorded: 4; not reproducible: 0." in alone.output
+    assert "As recorded: 4" in run("drift", str(log), "--policy", wide).output
+    assert run("drift", str(log), "--policy", wide, "--fail-on", "unchecked").exit_code == 0
+
+
+def test_a_kept_bundle_finds_a_decision_that_it_never_made(run: Run, tmp_path: Path) -> None:
+    asked = request(amount=500)
+    forged = OFFICE.decide(asked).model_copy(update={"effect": Effect.ALLOW})
+    home = write_log(tmp_path / "home" / "audit", [event(asked, forged)]).parent
+    keep(home)
+    result = run("drift", str(home))
+    assert result.exit_code == 1
+    assert "DETERMINISM FAULT" in result.output
+
+
+def test_a_kept_bundle_that_was_changed_ends_the_command(run: Run, log: Path, office: str) -> None:
+    file = keep(log)
+    file.write_bytes(file.read_bytes().replace(b"1000", b"9999"))
+    result = run("drift", str(log), "--recorded", office)
+    assert result.exit_code == 1
+    assert "was changed" in result.output
+
+
+def test_a_kept_bundle_that_is_missing_leaves_its_decisions_unchecked(run: Run, log: Path, wide: str) -> None:
+    keep(log).unlink()
+    assert run("drift", str(log)).exit_code == 2
+    result = run("drift", str(log), "--policy", wide, "--fail-on", "unchecked")
+    assert result.exit_code == 1
+    assert "policies that are not at hand" in result.output

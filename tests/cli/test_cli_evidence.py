@@ -19,11 +19,14 @@ from evidence_kit import KEY_ID, PUBLIC, SCRIPT, mixed_home, ours, script, verdi
 
 from aisecops_langchain.audit.heads import HeadSigner
 from aisecops_langchain.audit.lines import hash_line
-from aisecops_langchain.domain.events import AnyEvent
+from aisecops_langchain.domain.events import AnyEvent, RunStarted
+from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.forensics.evidence.mappings import load_mappings
 from aisecops_langchain.forensics.evidence.names import ENVELOPE
 from aisecops_langchain.forensics.evidence.statement import open_envelope, pae, read_statement, sign_statement
 from aisecops_langchain.policy import parse_policy
+from aisecops_langchain.policy.kept import kept_path
+from aisecops_langchain.runtime.governor import Governor
 
 OTHER_KEY = b"m" * 32
 POLICY = """
@@ -347,3 +350,40 @@ def test_verify_names_what_is_wrong(folder: Path, run: Run) -> None:
     assert result.exit_code == 1
     assert "EVIDENCE DOES NOT VERIFY" in result.output
     assert "was changed" in result.output
+
+
+def test_a_pipe_in_the_place_of_the_package_does_not_hang(tmp_path: Path, run: Run) -> None:
+    pipe = tmp_path / "case.zip"
+    os.mkfifo(pipe)
+    result = run("evidence", "verify", pipe)
+    assert result.exit_code == 1
+    assert "neither a folder nor a plain file" in result.stderr
+
+
+def test_packing_a_log_directory_says_that_the_home_is_wanted(home: Path, run: Run, tmp_path: Path) -> None:
+    result = run("evidence", "pack", home / "audit", "--trace", "trace-1", "-o", tmp_path / "x")
+    assert result.exit_code == 2
+    assert "expected: the governance home" in result.stderr
+
+
+def test_a_bundle_that_the_home_kept_goes_into_the_package(tmp_path: Path, run: Run) -> None:
+    policy = parse_policy(POLICY)
+    home = tmp_path / "home"
+    with Governor.open(policy, home, durability="none") as governor:
+        principal = Principal(agent="reader", user="alice")
+        scope = governor.scope(trace="kept", thread="t", checkpoint_ns="", principal=principal)
+        governor.recorder.record(RunStarted, scope, "start", tools=())
+        governor.recorder.commit()
+    done = run("evidence", home, "--trace", "kept", "-o", tmp_path / "e")
+    assert done.exit_code == 0, done.output
+    (packed,) = (tmp_path / "e" / "policy").iterdir()
+    assert packed.read_bytes() == policy.bundle_json()
+    assert verdicts(tmp_path / "e", HeadSigner((home / "keys" / "audit.key").read_bytes()).public.hex()) == (True, True)
+
+    kept_path(home / "policies", policy.digest).write_bytes(b"{}")
+    changed = run("evidence", home, "--trace", "kept", "-o", tmp_path / "other")
+    assert changed.exit_code == 1
+    assert "was changed" in changed.output
+    kept_path(home / "policies", policy.digest).unlink()
+    assert run("evidence", home, "--trace", "kept", "-o", tmp_path / "without").exit_code == 0
+    assert not (tmp_path / "without" / "policy").exists()

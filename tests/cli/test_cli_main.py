@@ -102,3 +102,15 @@ def test_an_unknown_command_is_refused(run: Run) -> None:
     result = run("repaly")
     assert result.exit_code == 2
     assert "No such command" in result.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+@pytest.mark.parametrize("arguments", [("--help",), ("replay", "summary"), ("replay", "summary", "--json")])
+def test_a_full_disk_is_one_line_and_no_traceback(home: Path, arguments: tuple[str, ...]) -> None:
+    command = [sys.executable, "-c", "from aisecops_langchain.cli.main import main; main()", *arguments]
+    command += [] if arguments == ("--help",) else [str(home)]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "No space left" in done.stderr

@@ -168,3 +168,21 @@ def test_a_path_with_wildcards_is_refused(tmp_path: Path) -> None:
         LogQuery(tmp_path / "a[1]")
     with pytest.raises(QueryError):
         LogQuery(tmp_path)
+
+
+def test_rows_that_are_too_wide_for_a_table_are_told_one_by_one(home: Path, run: Run) -> None:
+    wide = run("query", home, "select * from decisions order by seq").stdout.splitlines()
+    assert [line for line in wide if line.startswith("row ")] == ["row 1", "row 2"]
+    assert ["tool", "export_data"] in [line.split() for line in wide]
+    narrow = run("query", home, "select tool, effect from decisions order by seq").stdout.splitlines()
+    assert [line.split() for line in narrow[1:]] == [
+        ["tool", "effect"],
+        ["export_data", "deny"],
+        ["pay_invoice", "require_approval"],
+    ]
+
+
+def test_a_limit_shows_at_least_one_row(home: Path, run: Run) -> None:
+    assert run("query", home, "select 1", "--limit", "-1").exit_code == 2
+    cut = run("query", home, "select seq from events", "--limit", "1").stdout
+    assert "more than these 1 rows" in cut

@@ -79,7 +79,7 @@ def test_an_edited_log_is_announced_before_anything_read_from_it(run: Run, home:
     segment.write_bytes(segment.read_bytes().replace(b'"amount":950', b'"amount":999'))
     for command in ("summary", "timeline"):
         people = run("replay", command, home)
-        assert people.exit_code == 0
+        assert people.exit_code == run("replay", command, home, "--json").exit_code == 1
         assert people.stdout.startswith("LOG DOES NOT VERIFY")
         assert orjson.loads(run("replay", command, home, "--json").stdout)["log"]["verified"] is False
     assert "call_not_as_recorded" in run("replay", "summary", home).stdout

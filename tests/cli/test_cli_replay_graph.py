@@ -38,10 +38,9 @@ def test_every_view_of_a_harmed_log_says_so_first(run: Run, home: Path, view: tu
     harm(home)
     shown = run("replay", *view, home)
     assert shown.stdout.startswith("LOG DOES NOT VERIFY")
-    if view[0] == "diff":
-        assert shown.exit_code == 1
-    told = orjson.loads(run("replay", *view, home, *_as_json(view)).stdout)
-    assert told["log"]["verified"] is False
+    told = run("replay", *view, home, *_as_json(view))
+    assert orjson.loads(told.stdout)["log"]["verified"] is False
+    assert shown.exit_code == told.exit_code == 1
 
 
 def _as_json(view: tuple[str, ...]) -> tuple[str, ...]:
@@ -53,7 +52,7 @@ def test_every_drawing_of_a_harmed_log_says_so(run: Run, home: Path, tmp_path: P
     tamper(home)
     drawing = tmp_path / f"graph.{form}"
     result = run("replay", "graph", home, "--format", form, "-o", drawing)
-    assert result.exit_code == 0
+    assert result.exit_code == 1
     assert "LOG DOES NOT VERIFY" in result.stderr
     text = drawing.read_text()
     assert "LOG DOES NOT VERIFY" in text
@@ -80,6 +79,19 @@ def test_drawings_go_to_the_screen_or_into_a_file_the_same(run: Run, home: Path,
     drawing = tmp_path / "drawing"
     run("replay", "graph", home, "--format", form, "-o", drawing)
     assert run("replay", "graph", home, "--format", form).stdout == drawing.read_text()
+
+
+def test_a_drawing_that_cannot_be_written_is_a_clear_error(run: Run, home: Path, tmp_path: Path) -> None:
+    result = run("replay", "graph", home, "--format", "svg", "-o", tmp_path / "missing" / "x.svg")
+    assert result.exit_code == 2
+    assert "cannot be written" in result.stderr
+
+
+def test_a_source_that_is_not_there_has_no_empty_table(run: Run, home: Path) -> None:
+    result = run("replay", "blast-radius", "nobody", home)
+    assert result.exit_code == 1
+    assert result.stdout.startswith("Log verified")
+    assert len(result.stdout.splitlines()) == 1
 
 
 def test_text_is_not_written_to_a_file(run: Run, home: Path, tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -55,8 +57,33 @@ def test_a_stop_is_ordered_listed_and_lifted(run: Run, governed: Path, kind: str
     assert "no_run_start" not in told.output
 
 
+def test_a_stop_of_what_the_ledger_does_not_know_is_told(run: Run, governed: Path) -> None:
+    """A name that was misspelled in a hurry stops nobody."""
+    ordered = run("stop", "agent", "clrek", "--home", governed)
+    assert ordered.exit_code == 0
+    assert "The stop stands; is the name spelled as in policy?" in ordered.output
+
+
 def test_a_home_that_is_none_is_refused_and_left_alone(run: Run, tmp_path: Path) -> None:
     refused = run("stop", "agent", "clerk", "--home", tmp_path)
     assert refused.exit_code == 2
     assert "no governance home" in refused.output
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stop_stands_and_says_so_where_the_effects_to_report_were_edited(run: Run, governed: Path) -> None:
+    with closing(sqlite3.connect(governed / "ledger.sqlite3")) as attacker:
+        attacker.execute("INSERT INTO effects VALUES ('k', 'started', x'7b7d', 'no seal')")
+        attacker.commit()
+    result = run("stop", "agent", "clerk", "--home", governed)
+    assert result.exit_code == 2
+    assert "the stop stands, but what it stopped cannot be told" in result.stderr
+    assert "Stopped: agent clerk" in run("stop", "list", "--home", governed).stdout
+
+
+def test_a_stop_that_a_trigger_would_take_back_is_refused(run: Run, governed: Path) -> None:
+    with closing(sqlite3.connect(governed / "ledger.sqlite3")) as attacker:
+        attacker.execute("CREATE TRIGGER t AFTER INSERT ON stops BEGIN DELETE FROM stops; END")
+    result = run("stop", "agent", "clerk", "--home", governed)
+    assert result.exit_code == 2
+    assert "trigger t" in result.stderr

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 import time
 from pathlib import Path
 
+import pytest
 from cli_logs import KEY, Run, segment_of, write_log
 from trace_factory import allowed_story, governed_story
 
 from aisecops_langchain.audit import AuditLog
 from aisecops_langchain.audit.follow import Follower
+from aisecops_langchain.errors import AuditFormatError
 
 
 def kinds(result_output: str) -> list[str]:
@@ -99,5 +102,38 @@ def test_problems_pass_every_filter(home: Path, run: Run) -> None:
     segment = segment_of(home / "audit")
     lines = segment.read_bytes().splitlines(keepends=True)
     segment.write_bytes(b"".join([*lines[:3], *lines[4:]]))
-    output = run("watch", home, "--from-start", "--for", 0, "--agent", "nobody").output
-    assert "PROBLEM" in output
+    for form in ((), ("--json",)):
+        result = run("watch", home, "--from-start", "--for", 0, "--agent", "nobody", *form)
+        assert "does not follow" in result.stdout
+        assert result.exit_code == 1
+
+
+def test_a_line_that_nests_too_deep_is_a_problem_and_stops_nothing(home: Path, run: Run) -> None:
+    segment = segment_of(home / "audit")
+    lines = segment.read_bytes().splitlines()
+    deep = lines[3][:-1] + b',"more":' + b"[" * 900 + b"]" * 900 + b"}"
+    segment.write_bytes(b"".join(line + b"\n" for line in [*lines[:3], deep, *lines[3:]]))
+    for form in ((), ("--json",)):
+        result = run("watch", home, "--from-start", "--for", 0, *form)
+        assert result.exit_code == 1
+        assert "Traceback" not in result.output
+        assert len(result.stdout.splitlines()) > len(governed_story().events)
+
+
+def test_arguments_are_shown_where_an_earlier_event_recorded_them(home: Path, run: Run) -> None:
+    told = run("watch", home, "--from-start", "--for", 0, "--kind", "execution_started").stdout
+    assert "amount=950" in told
+
+
+def test_a_log_that_disappears_is_a_clear_error(home: Path, run: Run) -> None:
+    follower = Follower(home / "audit")
+    shutil.rmtree(home / "audit")
+    with pytest.raises(AuditFormatError, match="cannot be followed"):
+        list(follower.poll())
+
+
+def test_it_says_that_it_waits_for_a_first_segment(run: Run, tmp_path: Path) -> None:
+    result = run("watch", tmp_path, "--for", 0)
+    assert result.exit_code == 0
+    assert "no segment yet" in result.stderr
+    assert result.stdout == ""

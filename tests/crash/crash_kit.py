@@ -18,7 +18,7 @@ from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger
 from aisecops_langchain.runtime.ports import Ledger, Table
 from aisecops_langchain.sealing import Sealer
 
-HONEST_CRASH = {"torn_tail", "unsigned_tail", "empty_segment"}
+HONEST_CRASH = {"torn_tail", "unsigned_tail", "empty_segment", "close_unsigned"}
 """Warnings that a killed process may leave in the log; anything else is a problem."""
 
 

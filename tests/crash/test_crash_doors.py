@@ -8,7 +8,10 @@ import pytest
 from crash_doors import DOORS
 from crash_kit import effect, events, lines, verified, wait_for
 
+from aisecops_langchain.audit import read_log
 from aisecops_langchain.domain.permit import EffectState
+from aisecops_langchain.forensics import problems_of, traces_of
+from aisecops_langchain.forensics.problems import ProblemCode
 
 MODES = pytest.mark.parametrize("mode", ["sync", "async"])
 EVERY_DOOR = pytest.mark.parametrize("door", DOORS)
@@ -93,6 +96,21 @@ def test_killed_around_any_write_of_an_effect_it_is_accounted_for(nursery, home,
     assert effect(home, "thread-1 look-1").state is (EffectState.UNKNOWN if unknown else EffectState.COMPLETED)
     assert len(events(home, "execution_unknown")) == unknown
     verified(home)
+
+
+@MODES
+def test_an_idempotent_call_whose_end_the_ledger_never_had_is_begun_again_and_told_as_such(nursery, home, mode):
+    """Killed between the end in the log and the end in the ledger: by the ledger it was begun, and may be again."""
+    (home / "go").touch()
+    job = {"scenario": "slow_sync", "door": "middleware", "mode": mode}
+    moment = list(FATES).index("before its end is kept")
+    assert nursery.start(home, "go on", die_at=moment, around="effects", **job).end() == -9
+    done = nursery.run(home, "go on", **job)
+    assert ["tool", "success", "did slow_sync 1"] in done["messages"]
+    assert lines(home) == ["thread-1 slow_sync-1"] * 2
+    verified(home)
+    (trace,) = traces_of(entry.parse() for entry in read_log(home / "audit") if entry.is_event)
+    assert [problem.code for problem in problems_of(trace)] == [ProblemCode.RESTARTED_AFTER_END]
 
 
 def test_no_effect_is_written_more_often_than_it_is_killed_here(nursery, home):

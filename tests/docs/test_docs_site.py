@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,9 @@ def test_every_exported_name_is_on_the_api_page(site):
 
     page = (site / "api.html").read_text(encoding="utf-8")
     assert [name for name in aisecops_langchain.__all__ if name != "__version__" and f">{name}<" not in page] == []
+
+
+def test_every_extra_is_named_where_people_begin():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    page = (ROOT / "docs" / "getting-started.md").read_text(encoding="utf-8")
+    assert [extra for extra in extras if f"`{extra}`" not in page] == []

@@ -216,7 +216,31 @@ def test_origin_goes_back_to_every_source_and_every_word_of_authority() -> None:
     assert [node.label for node in found.decisions] == ["allow by rule-1"]
     assert {item.argument for item in found.arguments} == {"to", "amount", "invoice"}
     assert origin(drawn(tainted_story()), "call-pay") == (found,)
-    assert origin(drawn(tainted_story()), "rm") == ()
+    assert origin(drawn(tainted_story()), "nobody") == ()
+
+
+def test_a_refused_call_has_an_origin_as_well() -> None:
+    story = tainted_story()
+    denied = proposed(story, "wire", {"to": DOCUMENT}, to="mallory")
+    decided(story, denied, Effect.DENY)
+    (refused,) = origin(drawn(story), "wire")
+    assert refused.effect.kind is NodeKind.CALL
+    assert [node.state for node in refused.decisions] == ["deny"]
+    assert [item.argument for item in refused.arguments] == ["to"]
+    assert "retrieval chunk letter" in {item.node.label for item in refused.sources}
+    assert origin(drawn(story), "call-wire") == (refused,)
+
+
+def test_a_call_that_a_person_changed_is_told_with_what_became_of_it_alone() -> None:
+    story = Story()
+    asked_for = proposed(story, "pay", {}, amount=900)
+    edited = recorded("pay", "call-pay", {"amount": 90})
+    decided(story, asked_for, Effect.REQUIRE_APPROVAL)
+    story.add(ApprovalGranted, **about(asked_for), approval="a", approver=Approver(id="bob"), edited=edited.digest)
+    decided(story, edited, Effect.DENY)
+    (refused,) = origin(drawn(story), "pay")
+    assert refused.effect.label == "pay(amount=90)"
+    assert [node.label for node in refused.calls] == ["pay(amount=900)", "pay(amount=90)"]
 
 
 def test_origin_of_an_edited_call_names_the_person_and_both_calls() -> None:

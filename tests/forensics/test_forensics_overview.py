@@ -6,6 +6,7 @@ import tempfile
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from trace_factory import allowed_story, governed_story
@@ -52,3 +53,17 @@ def test_one_scan_answers_as_the_pure_functions_do(segments: list[list[AnyEvent]
             event for entry in read_log(Path(folder)) if entry.is_event and isinstance(event := entry.parse(), Event)
         ]
     assert rows == tuple(sorted(map(row_of, traces_of(events)), key=lambda row: (row.started, row.trace)))
+
+
+def test_a_run_that_the_scan_cannot_tell_is_found_among_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aisecops_langchain.audit.span._CLOSE", 500)
+    events = [event for number in range(40) for event in governed_story(f"run-{number:02}").events]
+    cut = [event for event in events if event.trace != "run-17" or event.kind != "run_finished"]
+    with AuditLog.open(tmp_path, key=b"k" * 32) as log:
+        for event in cut:
+            log.append(event)
+    for few in (20_000, 0):  # read where it lies, or looked for in the whole log
+        monkeypatch.setattr("aisecops_langchain.forensics.sql.overview._FEW", few)
+        rows = overview_of_log(tmp_path)
+        assert rows == tuple(sorted(map(row_of, traces_of(cut)), key=lambda row: (row.started, row.trace)))
+        assert [row.trace for row in rows if row.outcome == "unfinished"] == ["run-17"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import get_args
 
 import pytest
@@ -13,8 +14,10 @@ from aisecops_langchain.domain.events import AnyEvent, ApprovalGranted, RunStart
 from aisecops_langchain.domain.principal import Approver
 from aisecops_langchain.domain.warrant import WarrantClaims
 from aisecops_langchain.forensics import summarize, timeline, traces_of, visible
+from aisecops_langchain.forensics.calls import Calls
 from aisecops_langchain.forensics.stages import RANK_OF, STAGE_OF
 from aisecops_langchain.forensics.text import call_text, clip, name, said, short
+from aisecops_langchain.forensics.wording import LiveNarrator, Narrator
 
 HOSTILE = ["\x1b[31mred\x1b[0m", "\x9b2J", "a\nb\r\tc", "\u202egnp.exe", "\u200b\ufeff", "\U000e0041", "\x00\x07\x7f"]
 
@@ -81,6 +84,26 @@ def test_arguments_that_the_log_does_not_hold_are_not_invented() -> None:
     (trace,) = traces_of(events)
     shown = [entry.text for entry in timeline(trace) if entry.kind == "execution_started"]
     assert shown == ["lookup(arguments not recorded) was started under permit permit-1"]
+
+
+def test_events_that_come_one_by_one_show_the_arguments_that_were_heard() -> None:
+    events = list(allowed_story().events)
+    (started,) = [event for event in events if event.kind == "execution_started"]
+    unprepared, prepared = LiveNarrator(), LiveNarrator()
+    for event in events:
+        prepared.hear(event)
+    assert unprepared.tell(started).startswith("lookup(arguments recorded earlier) was started")
+    (trace,) = traces_of(events)
+    assert prepared.tell(started) == Narrator(trace).tell(started)
+
+
+def test_no_more_calls_are_remembered_than_asked_for() -> None:
+    calls = [recorded("pay", f"call-{number}", {"amount": number}) for number in range(3)]
+    story = Story()
+    planned(story, *calls)
+    known = Calls(story.events, most=2)
+    texts = [known.show(SimpleNamespace(id="e", **about(call))) for call in calls]
+    assert texts == ["pay(arguments not recorded)", "pay(amount=1)", "pay(amount=2)"]
 
 
 def _poisoned(value: object, text: str) -> object:

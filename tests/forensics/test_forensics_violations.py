@@ -196,6 +196,16 @@ def test_a_second_run_of_the_same_effect_is_reported() -> None:
     assert codes(story) == [ProblemCode.EFFECT_STARTED_TWICE]
 
 
+def test_an_idempotent_effect_begun_again_after_its_end_is_told_apart() -> None:
+    """Its end was in the log, and whoever recorded it died before the ledger had it."""
+    story = begun()
+    permitted(story, CALL)
+    for _ in range(2):
+        started(story, CALL, idempotent=True)
+        completed(story, CALL)
+    assert codes(story) == [ProblemCode.RESTARTED_AFTER_END]
+
+
 def test_a_restart_without_an_end_is_reported_as_such() -> None:
     story = begun()
     permitted(story, CALL)

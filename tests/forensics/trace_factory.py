@@ -137,8 +137,10 @@ def permitted(story: Story, call: RecordedCall, permit: str = "permit-1", approv
     return story.add(PermitIssued, **about(call), **facts, approval=approval)
 
 
-def started(story: Story, call: RecordedCall, permit: str = "permit-1") -> ExecutionStarted:
-    return story.add(ExecutionStarted, **about(call), permit=permit)
+def started(
+    story: Story, call: RecordedCall, permit: str = "permit-1", *, idempotent: bool = False
+) -> ExecutionStarted:
+    return story.add(ExecutionStarted, **about(call), permit=permit, idempotent=idempotent)
 
 
 def completed(story: Story, call: RecordedCall, permit: str = "permit-1") -> ExecutionCompleted:

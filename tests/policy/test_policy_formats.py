@@ -90,6 +90,8 @@ CASES = {
         [
             *(
                 "https://api.example.com",
+                "https://api.example.com?a=b#c",
+                "https://api.example.com/@ann?to=bob@example.com#@",
                 "https://API.example.com/a?b=c#d",
                 "https://api.example.com:8443/",
                 "HTTPS://a.cdn.example.com",
@@ -106,6 +108,9 @@ CASES = {
             *(
                 "https://user@api.example.com",
                 "https://api.example.com@evil.test",
+                "https://api.example.com#@evil.test/",
+                "https://api.example.com?@evil.test/",
+                "https://api.example.com:443?a=b@evil.test",
                 "https://evil.test\\@api.example.com/",
             ),
             *(
@@ -182,6 +187,14 @@ CASES = {
                 "http://100.64.0.1",
                 "http://224.0.0.1",
                 "http://0.0.0.0",
+            ),
+            *("http://[fec0::1]", "http://[3fff::1]", "http://[64:ff9b:1::7f00:1]", "http://[5f00::1]"),
+            *("http://[2a00:1450::5efe:7f00:1]", "http://[2a00:1450::200:5efe:a00:1]", "http://localhost.localdomain"),
+            *(
+                "http://kubernetes.default.svc",
+                "http://kubernetes.default",
+                "http://db.prod.svc.cluster",
+                "http://x.consul",
             ),
             *("http://127.0.0.1.", "http://①②⑦.⓪.⓪.①", "http://[2606:4700:0:0::1111]", "http://example.com:22"),
         ],
@@ -293,6 +306,7 @@ CASES = {
             ),
             *(
                 "select * from shop.orders",
+                'select * from "shop.items"',
                 "select * from other.shop.items",
                 "select nextval('x')",
                 "select * from read_csv('/etc/passwd')",
@@ -316,6 +330,16 @@ CASES = {
             "select 1",
             "update users set a = 1",
             "insert into orders (a) values (1) on conflict do nothing",
+            "insert overwrite orders select * from orders",
+        ],
+    ),
+    "sql replacing": (
+        {"sql": {"dialect": "sqlite", "kinds": ["insert", "update", "delete"], "tables": ["orders"]}},
+        ["insert into orders values (1) returning a", "delete from orders where a = 1", "update orders set a = 1"],
+        [
+            "insert or replace into orders values (1)",
+            "insert or ignore into orders values (1)",
+            "replace into orders values (1)",
         ],
     ),
     "money": (

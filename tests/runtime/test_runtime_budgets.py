@@ -66,10 +66,15 @@ def test_a_budget_is_spent_to_its_limit_and_no_further():
 
 
 @pytest.mark.parametrize(
-    "amount", [-1, "-1", "NaN", "Infinity", "1e400", "ten", True, {"a": "x"}, 1e300, 2**60, [5, "x"]]
+    "amount",
+    [
+        *(-1, "-1", "NaN", "Infinity", "1e400", "ten", True, {"a": "x"}, 1e300, 2**60, [5, "x"]),
+        *("1.000", "1_000", "1e3", "\u0661\u0662", "\uff15", "007", "+5", "1,000", ""),
+        *(None, [], {}, [None], {"500": None}),
+    ],
 )
 def test_an_amount_that_cannot_be_counted_is_denied(amount):
-    """Neither text that is no number nor a negative one slips past a budget of money."""
+    """Neither text that readers take differently, nor a negative amount, nor none slips past a budget of money."""
     here = world("budgets: {money: {measure: spend, limit: 1000000}}")
     assert isinstance(pay(here, 1, amount), Denied)
     assert codes(here)[0] == "demand_unknown"
@@ -108,6 +113,30 @@ def test_recipients_are_counted_once_in_one_spelling():
     assert isinstance(pay(here, 5, to="mallory"), Denied)
     here.clock.advance(seconds=86_400)
     assert isinstance(pay(here, 6, to="mallory"), Permitted)
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        "a@example.com, b@example.com",
+        "a@example.com b@example.com",
+        "A <a@example.com>;B <b@example.com>",
+        "bob|eve",
+        "bob\neve",
+        ["bob", {"cc": "eve"}],
+        {"a@example.com": "to", "b@example.com": "to"},
+    ],
+)
+def test_several_recipients_in_one_argument_count_each(to):
+    here = world("budgets: {people: {measure: recipients, limit: 1}}")
+    assert isinstance(pay(here, 1, to=to), Denied)
+    assert codes(here)[0] == "budget_exceeded"
+    assert isinstance(pay(here, 2, to="Bob Smith <bob@example.com>"), Permitted)
+
+
+def test_an_amount_that_was_left_out_counts_for_nothing_beside_another():
+    here = world("budgets: {money: {measure: spend, limit: 5}}")
+    assert isinstance(pay(here, 1, amount=[5, None]), Permitted)
 
 
 def test_a_budget_of_writes_leaves_reading_alone():

@@ -205,8 +205,55 @@ def test_a_ledger_that_lost_its_tables_refuses(tmp_path, operation):
     with closing(SqliteLedger(path)) as ledger:
         with closing(sqlite3.connect(path)) as attacker:
             attacker.executescript("DROP TABLE effects; DROP TABLE counters;")
-        with pytest.raises(LedgerError, match="unavailable"):
+        with pytest.raises(LedgerError, match=r"unavailable|no table"):
             use(ledger)[operation]()
+
+
+PLANTED = {
+    "a-trigger-that-takes-back-a-stop": "CREATE TRIGGER t AFTER INSERT ON stops BEGIN DELETE FROM stops; END",
+    "a-trigger-that-forgets-a-start": "CREATE TRIGGER t AFTER UPDATE ON effects BEGIN DELETE FROM effects; END",
+    "a-view": "CREATE VIEW v AS SELECT * FROM effects",
+    "another-table": "CREATE TABLE t (x)",
+    "another-index": "CREATE UNIQUE INDEX i ON effects (state)",
+    "a-table-that-swallows-rows": (
+        "DROP TABLE stops; CREATE TABLE stops (key TEXT PRIMARY KEY ON CONFLICT IGNORE, state TEXT NOT NULL, "
+        "body BLOB NOT NULL, seal TEXT NOT NULL)"
+    ),
+    "a-table-that-is-gone": "DROP TABLE stops",
+}
+
+
+@pytest.mark.parametrize("planted", PLANTED.values(), ids=PLANTED)
+def test_what_somebody_planted_in_the_file_is_noticed_before_anything_is_written(tmp_path, planted):
+    """A trigger would act on behalf of an attacker who is long gone."""
+    path = tmp_path / "ledger.sqlite3"
+    with closing(SqliteLedger(path)) as ledger:
+        with closing(sqlite3.connect(path)) as attacker:
+            attacker.executescript(planted)
+        for write in (
+            lambda: ledger.apply([Change(row("k"))], durable=True),
+            lambda: ledger.increment("calls"),
+        ):
+            with pytest.raises(LedgerError, match="holds not what this package puts there"):
+                write()
+    with pytest.raises(LedgerError, match="holds not what this package puts there"):
+        SqliteLedger(path)
+
+
+def test_an_index_that_an_older_release_did_not_make_is_made(tmp_path):
+    path = tmp_path / "ledger.sqlite3"
+    SqliteLedger(path).close()
+    with closing(sqlite3.connect(path)) as older:
+        older.execute("DROP INDEX effects_by_run")
+    with closing(SqliteLedger(path)) as ledger:
+        assert ledger.apply([Change(row("k"))], durable=True)
+
+
+def test_an_emptied_file_is_no_ledger_to_those_who_only_look(tmp_path):
+    path = tmp_path / "ledger.sqlite3"
+    path.write_bytes(b"")
+    with pytest.raises(LedgerError, match="an empty file"):
+        SqliteLedger(path, make=False)
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path):

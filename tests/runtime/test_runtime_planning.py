@@ -145,6 +145,16 @@ def test_a_plan_carries_the_join_of_its_context(world):
     assert labels["to"].integrity is Integrity.UNTRUSTED
 
 
+def test_an_id_that_would_fill_the_log_is_rejected_and_cut(world):
+    """The model chooses it, and it would stand in every event of the call."""
+    made = plan(world, ProposedCall("i" * 1_000_000, "look", {"x": 1}), ProposedCall("i" * 256, "look", {"x": 1}))
+    assert [step.call_id for step in made.steps] == ["i" * 256]
+    assert [(item.code, len(item.call_id)) for item in made.rejected] == [("malformed_call", 1_000_000)]
+    world.governor.planner.record(made, world.scope)
+    (told,) = world.only("plan_rejected").rejected
+    assert told.call_id == "i" * 256
+
+
 def test_plans_and_rejections_are_recorded(world):
     """The log has the steps with their provenance, and what was refused."""
     made = plan(world, ProposedCall("a", "look", {"x": 1}), ProposedCall("b", "nothing", {}))

@@ -54,7 +54,7 @@ def test_two_persons_make_a_permit_and_one_does_not(world):
     assert world.kinds().count("run_resumed") == 1
 
 
-@pytest.mark.parametrize("name", ["bob", "BOB", "Bob ", "b\u200bob", "\uff42ob", "bo\u00adb"])
+@pytest.mark.parametrize("name", ["bob", "BOB", "Bob ", "b\u200bob", "\uff42ob", "bo\u00adb", "bob\ufe0f", "\u3164bob"])
 @pytest.mark.parametrize("issuer", ["https://login", "https://other"])
 def test_one_person_in_two_spellings_is_one_person(world, name, issuer):
     """Case, width, invisible characters and a second provider do not make a second person."""

@@ -1,8 +1,9 @@
-"""Twenty-one ways to write an attack so that it does not look like one, and attacks to write that way."""
+"""Ways to write an attack so that it does not look like one, and attacks to write that way."""
 
 from __future__ import annotations
 
 import base64
+import binascii
 import html
 import json
 import random
@@ -101,6 +102,33 @@ ENCODINGS = {
     "markdown-comment": lambda text: f"\n[//]: # ({text})\n",
 }
 
+_BRAILLE = dict(zip("abcdefghijklmnopqrstuvwxyz ", "⠁⠃⠉⠙⠑⠋⠛⠓⠊⠚⠅⠇⠍⠝⠕⠏⠟⠗⠎⠞⠥⠧⠺⠭⠽⠵⠀", strict=True))
+_SMALL_CAPITALS = dict(zip("abcdefghijklmnopqrstuvwxyz", "ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘǫʀꜱᴛᴜᴠᴡxʏᴢ", strict=True))
+
+
+def _letters(table):
+    return lambda text: "".join(table.get(letter.lower(), letter) for letter in text)
+
+
+def _base32(text):
+    return base64.b32encode(text.encode()).decode()
+
+
+def _utf7(text):
+    """Every word shifted, also where a letter could stand as it is."""
+    return " ".join(f"+{base64.b64encode(word.encode('utf-16-be')).decode().rstrip('=')}-" for word in text.split(" "))
+
+
+def _uuencoded(text):
+    data = text.encode()
+    lines = (binascii.b2a_uu(data[at : at + 45]).decode() for at in range(0, len(data), 45))
+    return f"begin 644 a.txt\n{''.join(lines)}`\nend\n"
+
+
+def _grouped(text, size, between):
+    return between.join(text[at : at + size] for at in range(0, len(text), size))
+
+
 VARIANTS = {
     "base64-url": lambda text: base64.urlsafe_b64encode(text.encode()).decode().rstrip("="),
     "base64-wrapped": lambda text: base64.encodebytes(text.encode() * 2).decode(),
@@ -138,4 +166,28 @@ VARIANTS = {
     "alt": lambda text: f'<img src="a.png" alt="{text}">',
     "utf16-base64": lambda text: base64.b64encode(text.encode("utf-16-le")).decode(),
     "data-url": lambda text: f"data:text/plain;base64,{_base64(text)}",
+    "base32-line": lambda text: f"\n{_base32(text)}\n",
+    "base32-small": lambda text: _base32(text).lower(),
+    "base32-hex": lambda text: base64.b32hexencode(text.encode()).decode(),
+    "base32-grouped": lambda text: _grouped(_base32(text), 8, " "),
+    "base64-grouped": lambda text: _grouped(_base64(text), 4, " "),
+    "base64-dotted": lambda text: _grouped(_base64(text), 8, "."),
+    "utf16-be-base64": lambda text: base64.b64encode(text.encode("utf-16-be")).decode(),
+    "utf7": _utf7,
+    "ascii85": lambda text: base64.a85encode(text.encode()).decode(),
+    "ascii85-framed": lambda text: base64.a85encode(text.encode(), adobe=True).decode(),
+    "base85": lambda text: base64.b85encode(text.encode()).decode(),
+    "uuencode": _uuencoded,
+    "quoted-blanks": lambda text: text.replace(" ", "=20"),
+    "code-points": lambda text: " ".join(f"U+{ord(letter):04X}" for letter in text),
+    "long-escapes": lambda text: "".join(f"\\U{ord(letter):08x}" for letter in text),
+    "css-escapes": lambda text: "".join(f"\\{ord(letter):06x}" for letter in text),
+    "percent-u": lambda text: "".join(f"%u{ord(letter):04x}" for letter in text),
+    "octal": lambda text: " ".join(f"{byte:03o}" for byte in text.encode()),
+    "rot47": lambda text: "".join(chr(33 + (ord(x) - 33 + 47) % 94) if "!" <= x <= "~" else x for x in text),
+    "words-reversed": lambda text: " ".join(word[::-1] for word in text.split(" ")),
+    "braille": _letters(_BRAILLE),
+    "parenthesized": lambda text: "".join(chr(0x249C + ord(x) - 97) if "a" <= x <= "z" else x for x in text.lower()),
+    "small-capitals": _letters(_SMALL_CAPITALS),
+    "unreadable-between": "\ufffd".join,
 }

@@ -27,6 +27,7 @@ UNKNOWN_WORDS = {
     ("no-spaces", "exfiltration"): "dots end a run of letters",
     ("no-spaces", "tool"): "an underscore ends a run of letters",
     ("no-spaces", "memory"): "a dash ends a run of letters",
+    ("words-reversed", "exfiltration"): "signs end a run of letters, so that no URL is left",
 }
 """Variants of one attack that are not found."""
 

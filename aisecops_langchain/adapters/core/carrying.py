@@ -24,7 +24,7 @@ from aisecops_langchain.adapters.nodes.orders import Reading, read_order
 from aisecops_langchain.adapters.state import MESSAGES
 from aisecops_langchain.adapters.tools.governed import GovernedTool
 from aisecops_langchain.adapters.tools.keys import require_key
-from aisecops_langchain.adapters.translate import error_message, refusal
+from aisecops_langchain.adapters.translate.answers import error_message, refusal
 from aisecops_langchain.canonical import digest_text
 from aisecops_langchain.domain.labels import NEUTRAL, Label, join_all
 from aisecops_langchain.errors import AisecopsError, PermitError
@@ -105,9 +105,8 @@ class Carrier:
         started = self._begin(place, order)
         if isinstance(started, Carried):
             return started
-        call = _tool_call(started)
         with acting(self._acting(started)):
-            ended = self._through.run(started.running, started.terms, lambda: run(call))
+            ended = self._through.run(started.running, started.terms, lambda: run(_tool_call(started)))
         return self._account(started, ended)
 
     async def acarry(
@@ -135,17 +134,16 @@ class Carrier:
         started = await undisturbed(lambda: self._begin(place, order), undo=self._never_called)
         if isinstance(started, Carried):
             return started
-        call = _tool_call(started)
 
         async def work() -> Any:
-            return await run(call)
+            return await run(_tool_call(started))
 
         with acting(self._acting(started)):
             ended = await self._through.arun(
                 started.running,
                 started.terms,
                 work,
-                blocking=None if blocking is None else lambda: blocking(call),
+                blocking=None if blocking is None else lambda: blocking(_tool_call(started)),
             )
         return await undisturbed(lambda: self._account(started, ended))
 
@@ -234,7 +232,10 @@ class Carrier:
 
 
 def _tool_call(started: _Started) -> ToolCall:
-    """Write the call as the tool takes it: exactly what was permitted, and the key that the runtime gives."""
+    """Write the call as the tool takes it: exactly what was permitted, and the key that the runtime gives.
+
+    It is written anew for each attempt, because a tool may change what it was handed before it raises.
+    """
     reading, argument = started.reading, started.tool.key_argument
     given = {} if argument is None else {argument: started.running.idempotency_key}
     return ToolCall(

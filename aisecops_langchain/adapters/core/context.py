@@ -10,24 +10,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, SystemMessage
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, SystemMessage, ToolCall
 
 from aisecops_langchain.adapters.core.place import Place
 from aisecops_langchain.adapters.state import CHANNEL
-from aisecops_langchain.adapters.translate import (
-    KINDS,
-    answered_after,
-    content_key,
-    framed,
-    proposals_of,
-    refusal,
-    text_of,
-    uninspected_in,
-    with_text,
-)
+from aisecops_langchain.adapters.translate.answers import refusal
+from aisecops_langchain.adapters.translate.calls import proposals_of
+from aisecops_langchain.adapters.translate.data import content_key, plain_artifact
+from aisecops_langchain.adapters.translate.marks import framed
+from aisecops_langchain.adapters.translate.turns import answered_after
+from aisecops_langchain.adapters.translate.words import KINDS, text_of, uninspected_in, with_text
 from aisecops_langchain.canonical import digest_text
 from aisecops_langchain.domain.labels import Integrity, Label, Source, SourceKind, join_all, label_for
 from aisecops_langchain.domain.principal import Principal
+from aisecops_langchain.errors import SanitizeError
 from aisecops_langchain.provenance import FieldValue, LabelledText, Opened, SealedLabel
 from aisecops_langchain.runtime.governor import Governor
 from aisecops_langchain.sanitize import Frame
@@ -79,12 +75,14 @@ def read_context(
         )
         contents.append(LabelledText(system_prompt, label_for(source)))
     for index, message in enumerate(messages):
-        opened = _opened(governor, place, message)
+        opened = opened_whole(governor, place, message)
         fit: BaseMessage = message
-        label, fields = opened or (None, frozenset[str]())
-        if label is None:
-            fit, label = inspected(governor, place, message)
-        if label.integrity is Integrity.UNTRUSTED and not _speaks_to_model(place, fit, proven=opened is not None):
+        if opened is None or (message.type == "ai" and opened.speaker != place.scope.principal.agent):
+            fit, label = inspected(governor, place, message, opened)
+        else:
+            label = opened.label
+        fields = frozenset[str]() if opened is None else opened.fields
+        if label.integrity is Integrity.UNTRUSTED and not _speaks_to_model(place, fit, opened):
             foreign.add(len(shown))
         shown.append(fit)
         # What a model said is its own word: it carries the label of what it saw, but no argument is traced to it.
@@ -99,11 +97,15 @@ def read_context(
     return ModelContext(tuple(shown), tuple(contents), frame)
 
 
-def _speaks_to_model(place: Place, message: BaseMessage, *, proven: bool) -> bool:
+def _speaks_to_model(place: Place, message: BaseMessage, opened: Opened | None) -> bool:
     """Whether a message is the model's own, its instructions, or the order of the agent that it acts for."""
-    return message.type in ("ai", "system") or (
-        proven and message.type == "human" and bool(place.scope.principal.delegators)
-    )
+    match message.type:
+        case "ai":
+            return opened is not None and opened.speaker == place.scope.principal.agent
+        case "human":
+            return opened is not None and bool(place.scope.principal.delegators)
+        case kind:
+            return kind == "system"
 
 
 def _abandoned(messages: Sequence[AnyMessage], index: int) -> list[BaseMessage]:
@@ -121,11 +123,11 @@ def _abandoned(messages: Sequence[AnyMessage], index: int) -> list[BaseMessage]:
 
 def opened_label(governor: Governor, place: Place, message: BaseMessage) -> Label | None:
     """Return the label that was sealed for a message on this thread, if state still holds it."""
-    opened = _opened(governor, place, message)
+    opened = opened_whole(governor, place, message)
     return None if opened is None else opened.label
 
 
-def _opened(governor: Governor, place: Place, message: BaseMessage) -> Opened | None:
+def opened_whole(governor: Governor, place: Place, message: BaseMessage) -> Opened | None:
     """Open the label that the channel holds for a message, or the one that rides on the message itself."""
     key = content_key(message)
     labels, rider = place.memory.get("labels"), message.additional_kwargs.get(CHANNEL)
@@ -137,7 +139,13 @@ def _opened(governor: Governor, place: Place, message: BaseMessage) -> Opened | 
 
 
 def sealed(
-    governor: Governor, place: Place, message: BaseMessage, label: Label, fields: Sequence[FieldValue] = ()
+    governor: Governor,
+    place: Place,
+    message: BaseMessage,
+    label: Label,
+    fields: Sequence[FieldValue] = (),
+    *,
+    speaker: str = "",
 ) -> dict[str, SealedLabel]:
     """Seal a label for a message.
 
@@ -147,12 +155,13 @@ def sealed(
         message: The message exactly as it will stand in state.
         label: Its label.
         fields: First-party values in it.
+        speaker: The agent whose model said it; to every other agent these are the words of somebody else.
 
     Returns:
         An entry for ``labels`` in the governance channel.
     """
     key = content_key(message)
-    return {key: governor.labels.close_over(place.scope.thread, key, label, fields)}
+    return {key: governor.labels.close_over(place.scope.thread, key, label, fields, speaker)}
 
 
 def riding(message: MessageT, labels: Mapping[str, SealedLabel]) -> MessageT:
@@ -186,24 +195,30 @@ def spoken(principal: Principal, message: BaseMessage, seen: Label) -> Label:
     return seen.model_copy(update={"sources": seen.sources | {source}})
 
 
-def inspected(governor: Governor, place: Place, message: BaseMessage) -> tuple[BaseMessage, Label]:
-    """Inspect a message that nobody vouched for.
+def inspected(
+    governor: Governor, place: Place, message: BaseMessage, opened: Opened | None = None
+) -> tuple[BaseMessage, Label]:
+    """Inspect a message that nobody vouched for, or that another agent's model said.
 
     Args:
         governor: Inspects and records.
         place: Where it was found.
         message: The message; stays as it is.
+        opened: What its seal vouches for, if it has one.
 
     Returns:
-        The message as it may be shown, and its label: untrusted, whatever type it has.
+        The message as it may be shown, and its label: untrusted without a seal, whatever type it has. Of what another
+        model said, the arguments of its calls are inspected, too, and nothing is shown of what stands beside its words.
     """
     kind = KINDS.get(message.type, SourceKind.AGENT_MESSAGE)
     kind = kind if kind is SourceKind.TOOL_RESULT else SourceKind.AGENT_MESSAGE
+    name = (opened.speaker if opened is not None else "") or f"unlabelled {message.type} message"[:64]
+    carried = None if opened is None else opened.label
     labels: list[Label] = []
 
     def inspect(text: str, uninspected: tuple[str, ...] = ()) -> str:
         admitted = governor.admission.admit(
-            text, place.scope, kind=kind, name=f"unlabelled {message.type} message"[:64], uninspected=uninspected
+            text, place.scope, kind=kind, name=name, carried=carried, uninspected=uninspected
         )
         labels.append(admitted.label)
         return admitted.text
@@ -212,5 +227,23 @@ def inspected(governor: Governor, place: Place, message: BaseMessage) -> tuple[B
     beside = uninspected_in(message)
     if beside or not labels:
         inspect("", beside)
+    if isinstance(shown, AIMessage):
+        shown = _with_calls_of_another(governor, place, shown, name)
     label = join_all(labels)
-    return shown, label.model_copy(update={"integrity": Integrity.UNTRUSTED})
+    return shown, label if opened is not None else label.model_copy(update={"integrity": Integrity.UNTRUSTED})
+
+
+def _with_calls_of_another(governor: Governor, place: Place, message: AIMessage, name: str) -> AIMessage:
+    """Derive what another model said with calls whose arguments were inspected, and nothing beside them."""
+
+    def clean(call: ToolCall) -> ToolCall:
+        try:
+            plain = plain_artifact(call["args"])
+        except SanitizeError:  # nothing that a model could have said
+            plain = {}
+        admitted = governor.admission.admit_value(plain, place.scope, kind=SourceKind.AGENT_MESSAGE, name=name)
+        args = admitted.value if isinstance(admitted.value, dict) else {}
+        return ToolCall(**{**call, "args": args})
+
+    calls = [clean(call) for call in message.tool_calls]
+    return message.model_copy(update={"tool_calls": calls, "invalid_tool_calls": [], "additional_kwargs": {}})

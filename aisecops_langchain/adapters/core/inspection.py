@@ -5,12 +5,13 @@ Invariant: every message in a tool's output was inspected and carries a sealed l
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from langchain_core.messages import BaseMessage, ToolMessage, convert_to_messages
-from langgraph.types import Command
+from langgraph.types import Command, Send
 
 from aisecops_langchain.adapters.core.acting import recipient_of
 from aisecops_langchain.adapters.core.context import riding, sealed
@@ -18,7 +19,8 @@ from aisecops_langchain.adapters.core.place import Place
 from aisecops_langchain.adapters.doors.subagent import carried
 from aisecops_langchain.adapters.nodes.orders import Reading
 from aisecops_langchain.adapters.state import MESSAGES
-from aisecops_langchain.adapters.translate import plain_artifact, structure_of, text_of, uninspected_in, with_text
+from aisecops_langchain.adapters.translate.data import plain_artifact, structure_of
+from aisecops_langchain.adapters.translate.words import text_of, uninspected_in, with_text
 from aisecops_langchain.domain.decision import Obligation
 from aisecops_langchain.domain.effects import ResultProfile
 from aisecops_langchain.domain.labels import Label, SourceKind, join_all
@@ -90,12 +92,42 @@ class Inspection:
         if isinstance(part, list):
             return [self.of(item) for item in part]
         if isinstance(part, Command):
-            return replace(part, update=self.of(part.update))
+            return replace(part, update=self._update(part.update), goto=self._sent(part.goto))
         if isinstance(part, dict) and self._messages_key in part:
-            found = part[self._messages_key]
-            messages = found if isinstance(found, list) else [found]
-            return {**part, self._messages_key: [self._message(item) for item in _as_messages(messages)]}
+            return {**part, self._messages_key: self._messages(part[self._messages_key])}
         return part
+
+    def _update(self, update: Any) -> Any:
+        """Derive an update of state; besides a mapping, LangGraph takes pairs and objects with named fields."""
+        if isinstance(update, list | tuple):
+            return [self._pair(item) for item in update]
+        if update is None or isinstance(update, dict | BaseMessage):
+            return self.of(update)
+        found = getattr(update, self._messages_key, None)
+        if found is None:
+            return update
+        derived = copy.copy(update)
+        object.__setattr__(derived, self._messages_key, self._messages(found))  # it may be frozen for everybody else
+        return derived
+
+    def _pair(self, item: Any) -> Any:
+        if isinstance(item, tuple) and len(item) == 2 and item[0] == self._messages_key:
+            return item[0], self._messages(item[1])
+        return self.of(item)
+
+    def _sent(self, goto: Any) -> Any:
+        """Derive where a command leads; what it sends along is a state of its own to the node that gets it."""
+        if isinstance(goto, list | tuple):
+            return [self._sent(item) for item in goto]
+        if not isinstance(goto, Send):
+            return goto
+        derived = copy.copy(goto)
+        derived.arg = self._update(goto.arg)
+        return derived
+
+    def _messages(self, found: Any) -> list[BaseMessage]:
+        messages = found if isinstance(found, list | tuple) else [found]
+        return [self._message(item) for item in _as_messages(list(messages))]
 
     def _message(self, message: BaseMessage) -> BaseMessage:
         labels: list[Label] = []

@@ -6,6 +6,7 @@ trace is read from state, where a forged one can mislabel events but authorises 
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.runtime.governor import Governor
 from aisecops_langchain.runtime.principals.identity import IdentityProvider
 
+_LOG = logging.getLogger(__name__)
+
 PrincipalSource = Principal | Callable[[RunnableConfig], Principal]
 """Who acts: fixed, or told by a function of the run's configuration (never of messages)."""
 
@@ -32,11 +35,15 @@ ApproverSource = IdentityProvider | Callable[[RunnableConfig], Approver]
 
 TRACE_METADATA: Final = "aisecops_trace"
 """Metadata key under which callbacks find the trace."""
+THREAD_METADATA: Final = "aisecops_thread"
+"""Metadata key of the trace's own thread: within an agent that a tool runs, LangGraph's key names the caller's."""
 
 _TRACE: Final = re.compile(r"[0-9a-f]{32}\Z")
 _CHECKPOINTER: Final = "__pregel_checkpointer"
+_DURABILITY: Final = "__pregel_durability"
 _READ: Final = "__pregel_read"
 _NOWHERE: Final = "handed-in"
+_IN_STEP: Final = "invoke the outermost graph with durability='sync'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +91,10 @@ def locate(
         raise ConfigurationError(
             "a governance node runs only inside a LangGraph graph", expected="execution info", got="none"
         )
-    can_pause = _can_pause(config.get("configurable", {}))
+    configured = config.get("configurable", {})
+    can_pause = _can_pause(configured)
+    if new_trace and can_pause and configured.get(_DURABILITY) != "sync":
+        _LOG.warning("checkpoints of this run may lag behind its calls, which a crash can then run again: %s", _IN_STEP)
     memory = state.get(CHANNEL)
     memory = memory if isinstance(memory, Mapping) else {}
     thread = info.thread_id if can_pause else None
@@ -153,6 +163,8 @@ def _outer(namespace: str, levels: int) -> str:
 def acting_for(governor: Governor, principal: PrincipalSource | None) -> PrincipalSource:
     """Name who acts where nobody said so: the only agent of the bundle, for nobody in particular.
 
+    An agent that the bundle does not know is let be, since another bundle may come that does, but warned of.
+
     Args:
         governor: Knows the bundle.
         principal: Who acts, if somebody said so.
@@ -161,9 +173,23 @@ def acting_for(governor: Governor, principal: PrincipalSource | None) -> Princip
         The principal, or how to tell it.
 
     Raises:
-        ConfigurationError: If the bundle does not have exactly one agent.
+        ConfigurationError: If that is no principal, or it is left out and the bundle does not have exactly one agent.
     """
-    return Principal(agent=only_agent(governor)) if principal is None else principal
+    if principal is None:
+        return Principal(agent=only_agent(governor))
+    if not (isinstance(principal, Principal) or callable(principal)):
+        raise ConfigurationError(
+            "this names nobody who acts",
+            expected="a Principal, or a function of the run's configuration",
+            got=type(principal).__name__,
+            remedy="pass principal=Principal(agent=..., user=...)",
+        )
+    if isinstance(principal, Principal) and principal.agent not in governor.policy.agents:
+        known = ", ".join(sorted(governor.policy.agents)) or "none"
+        _LOG.warning(
+            "policy denies every call of agent %r, which it does not know; it knows %s", principal.agent, known
+        )
+    return principal
 
 
 def within_call(otherwise: PrincipalSource) -> PrincipalSource:
@@ -188,23 +214,43 @@ def only_agent(governor: Governor) -> str:
     agents = sorted(governor.policy.agents)
     if len(agents) != 1:
         raise ConfigurationError(
-            "it is not clear which agent this is", expected="a named agent", got=f"{len(agents)} agents in the bundle"
+            "it is not clear which agent this is",
+            expected="a named agent",
+            got=f"{len(agents)} agents in the bundle",
+            remedy="name it, with agent= or a principal",
         )
     return agents[0]
 
 
 def traced(config: RunnableConfig | None, place: Place) -> RunnableConfig:
-    """Derive a configuration that lets callbacks know which trace a model or tool call belongs to.
+    """Derive a configuration that lets callbacks know which trace and thread a model or tool call belongs to.
 
     Args:
         config: The node's configuration.
         place: Where the node runs.
 
     Returns:
-        The same configuration with the trace in its metadata.
+        The same configuration with both in its metadata.
     """
     base: RunnableConfig = config or {}
-    return {**base, "metadata": {**base.get("metadata", {}), TRACE_METADATA: place.scope.trace}}
+    ours = {TRACE_METADATA: place.scope.trace, THREAD_METADATA: place.scope.thread}
+    return {**base, "metadata": {**base.get("metadata", {}), **ours}}
+
+
+def trace_and_thread(known: Mapping[str, Any], *, otherwise: Callable[[], str]) -> tuple[str, str]:
+    """Read off metadata which run something belongs to.
+
+    Args:
+        known: Metadata of a run, as callbacks and nested runnables are given it.
+        otherwise: Names the trace, if it belongs to no governed one.
+
+    Returns:
+        The trace and its thread; a governed run's own thread counts before one that LangGraph names.
+    """
+    trace, thread = known.get(TRACE_METADATA), known.get(THREAD_METADATA)
+    if not isinstance(trace, str) or not trace:
+        trace, thread = otherwise(), None
+    return trace, str(thread or known.get("thread_id") or f"run-{trace}")
 
 
 def scope_of_run(governor: Governor, principal: Principal, config: RunnableConfig, *, otherwise: str) -> Scope:
@@ -220,10 +266,10 @@ def scope_of_run(governor: Governor, principal: Principal, config: RunnableConfi
         The scope.
     """
     known = {**config.get("configurable", {}), **config.get("metadata", {})}
-    trace = str(known.get(TRACE_METADATA) or otherwise)
+    trace, thread = trace_and_thread(known, otherwise=lambda: otherwise)
     return governor.scope(
         trace=trace,
-        thread=str(known.get("thread_id") or f"run-{trace}"),
+        thread=thread,
         checkpoint_ns=str(known.get("langgraph_checkpoint_ns") or "").rpartition("|")[0],
         principal=principal,
     )

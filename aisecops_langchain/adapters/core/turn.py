@@ -13,15 +13,17 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
-from aisecops_langchain.adapters.core.context import opened_label, read_context, sealed
+from aisecops_langchain.adapters.core.context import opened_whole, read_context, sealed
 from aisecops_langchain.adapters.core.place import Place
 from aisecops_langchain.adapters.nodes.orders import read_order
-from aisecops_langchain.adapters.translate import answered_after, last_turn, proposals_of, refusal, with_edits
+from aisecops_langchain.adapters.translate.answers import refusal
+from aisecops_langchain.adapters.translate.calls import proposals_of, with_edits
+from aisecops_langchain.adapters.translate.turns import answered_after, last_turn
 from aisecops_langchain.canonical import digest
 from aisecops_langchain.domain.labels import NEUTRAL, UNLABELLED
 from aisecops_langchain.domain.plan import ExecutionPlan, RejectedCall
 from aisecops_langchain.errors import AisecopsError
-from aisecops_langchain.provenance import LabelledText, SealedLabel
+from aisecops_langchain.provenance import LabelledText, Opened, SealedLabel
 from aisecops_langchain.runtime.decisions.case import Proposal
 from aisecops_langchain.runtime.decisions.verdicts import Denied, NeedsApproval, Permitted, Verdict
 from aisecops_langchain.runtime.governor import Governor
@@ -145,8 +147,8 @@ class TurnReview:
             self._governor.planner.record_rejected(plan.id, plan.rejected, place.scope)
         self._rule(ruling, place, plan, answered)
         if ruling.changed():
-            label = opened_label(self._governor, place, original) or UNLABELLED
-            ruling.labels |= sealed(self._governor, place, message, label)
+            label, _, speaker = opened_whole(self._governor, place, original) or Opened(UNLABELLED)
+            ruling.labels |= sealed(self._governor, place, message, label, speaker=speaker)
         return ruling
 
     def _rule(self, ruling: Ruling, place: Place, plan: ExecutionPlan, answered: Collection[str]) -> None:

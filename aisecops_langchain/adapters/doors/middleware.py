@@ -17,7 +17,6 @@ from langchain_core.tools import BaseTool
 from langgraph.config import get_config
 from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.types import Command
-from pydantic_core import to_json
 
 from aisecops_langchain.adapters.core.carrying import Carrier
 from aisecops_langchain.adapters.core.context import ModelContext, sealed, spoken
@@ -26,13 +25,13 @@ from aisecops_langchain.adapters.core.proposing import EXHAUSTED, Proposing
 from aisecops_langchain.adapters.core.settling import following, settled, settling
 from aisecops_langchain.adapters.doors.innermost import require_next_to_model, require_next_to_tools
 from aisecops_langchain.adapters.nodes.approval import ApprovalFormat
-from aisecops_langchain.adapters.nodes.finish import FinishNode
+from aisecops_langchain.adapters.nodes.finish import STRUCTURED, FinishNode
 from aisecops_langchain.adapters.nodes.intake import IntakeNode
 from aisecops_langchain.adapters.nodes.orders import Order
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES, merge_governance
 from aisecops_langchain.adapters.tools.governed import GovernedTool
 from aisecops_langchain.adapters.tools.keys import toolbox_for
-from aisecops_langchain.adapters.translate import text_of
+from aisecops_langchain.adapters.translate.words import text_of
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.runtime.effects.waiting import undisturbed
 from aisecops_langchain.runtime.governor import Governor
@@ -153,12 +152,7 @@ class GovernanceMiddleware(AgentMiddleware[GovernedAgentState, Any, Any]):
     @hook_config(can_jump_to=["end"])
     def after_agent(self, state: Any, runtime: Any) -> dict[str, Any] | None:  # noqa: ARG002 - LangChain's signature
         """End a run: inspect the final words and record the outcome."""
-        structured = state.get("structured_response")
-        if structured is None:
-            return self._finish.run(state, get_config())
-        beside = to_json(structured, fallback=str).decode()
-        update = self._finish.run(state, get_config(), beside=beside)
-        return {**update, "structured_response": None} if update[MESSAGES] else update
+        return self._finish.run(state, get_config(), beside=state.get(STRUCTURED))
 
     @hook_config(can_jump_to=["end"])
     async def aafter_agent(self, state: Any, runtime: Any) -> dict[str, Any] | None:
@@ -254,7 +248,7 @@ class GovernanceMiddleware(AgentMiddleware[GovernedAgentState, Any, Any]):
         update: dict[str, Any] = {MESSAGES: said, CHANNEL: found.kept()}
         if found.stop:
             return {**update, JUMP: "end"}
-        if found.refusals and not found.permits and state.get("structured_response") is None:
+        if found.refusals and not found.permits and state.get(STRUCTURED) is None:
             return {**update, JUMP: "model"}  # nothing to run: other middleware need not ask about it
         return update
 

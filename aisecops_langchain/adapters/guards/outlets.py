@@ -7,20 +7,21 @@ is held back leaves before the stream's end, and nothing follows what was withhe
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Self
 
 from langchain_core.messages import AIMessageChunk, BaseMessageChunk
 
 from aisecops_langchain.adapters.guards.rewriting import CALLS, rewritten
-from aisecops_langchain.adapters.translate import OPAQUE
+from aisecops_langchain.adapters.translate.words import OPAQUE
 from aisecops_langchain.domain.labels import Label, SourceKind
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.errors import ContentBlockedError, SanitizeError
 from aisecops_langchain.runtime.admission import Admission
 from aisecops_langchain.sanitize import Sanitized, Sanitizer
 from aisecops_langchain.sanitize.flow import TextFlow
+from aisecops_langchain.sanitize.two_doors import joined
 
 _CALL_BLOCKS: Final = frozenset({"tool_call", "tool_call_chunk", "tool_use", "input_json_delta", "function_call"})
 """Types of content blocks that are calls; as elsewhere, the gate decides on those."""
@@ -77,16 +78,7 @@ class Release:
         """Hold a text to both doors: no agent would be told it, and the bundle lets it out as final words."""
         told = self._at(SourceKind.AGENT_MESSAGE, text, redact_pii=self.redact_pii)
         said = self._at(SourceKind.OUTPUT, told.text, redact_pii=False)
-        known = {finding.rule for finding in told.findings}
-        return replace(
-            said,
-            raw_digest=told.raw_digest,
-            findings=(*told.findings, *(finding for finding in said.findings if finding.rule not in known)),
-            actions=tuple(dict.fromkeys((*told.actions, *said.actions))),
-            changed=told.changed or said.changed,
-            blocked=told.blocked or said.blocked,
-            removals=(*told.removals, *said.removals),
-        )
+        return joined(told, said, len(text))
 
     def _at(self, door: SourceKind, text: str, *, redact_pii: bool) -> Sanitized:
         if self.admission is None or self.scope is None:

@@ -6,37 +6,43 @@ Invariant: no call is left unanswered in the conversation, and a run that govern
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import RunnableConfig
 
-from aisecops_langchain.adapters.core.context import opened_label, sealed
+from aisecops_langchain.adapters.core.context import sealed
+from aisecops_langchain.adapters.core.final_words import GivenOut, give_out
 from aisecops_langchain.adapters.core.place import Place
 from aisecops_langchain.adapters.nodes.node import GovernanceNode
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES
-from aisecops_langchain.adapters.translate import answered_after, last_turn, proposals_of, refusal, text_of
+from aisecops_langchain.adapters.translate.answers import refusal
+from aisecops_langchain.adapters.translate.calls import proposals_of
+from aisecops_langchain.adapters.translate.turns import answered_after, last_turn
 from aisecops_langchain.domain.events import RunFinished
-from aisecops_langchain.domain.labels import NEUTRAL, UNLABELLED, Label
+from aisecops_langchain.domain.labels import NEUTRAL
 from aisecops_langchain.provenance import SealedLabel
-from aisecops_langchain.runtime.admission import Admitted
 
 _Outcome = Literal["completed", "stopped", "blocked"]
+
+STRUCTURED: Final = "structured_response"
+"""Where ``create_agent`` keeps the object that a run gives out beside its words."""
 
 
 class FinishNode(GovernanceNode):
     """Ends a run."""
 
-    def run(self, state: Mapping[str, Any], config: RunnableConfig | None, *, beside: str = "") -> dict[str, Any]:
+    def run(self, state: Mapping[str, Any], config: RunnableConfig | None, *, beside: object = None) -> dict[str, Any]:
         """Inspect the final words, or add them if the run was stopped, and record the outcome.
 
         Args:
             state: The graph's state.
             config: The node's configuration.
-            beside: What else the run gives out, as text: blocked together with the final words.
+            beside: What else the run gives out, such as a structured response.
 
         Returns:
-            An update of state; it holds a message only where the words that stand in state must not be given out.
+            An update of state; it holds a message only where the words that stand in state must not be given out, and
+            ``structured_response`` only where the object beside them must not.
 
         Raises:
             AuditWriteError: If the outcome could not be made durable.
@@ -45,44 +51,27 @@ class FinishNode(GovernanceNode):
         following = place.memory.get("next")
         following = following if isinstance(following, Mapping) else {}
         stop = following.get("stop")
-        label = NEUTRAL
+        outcome: _Outcome
+        messages: list[BaseMessage]
         if stop is None:
-            messages, outcome, label = self._release(place, beside)
-            reason = ""
+            given, reason = give_out(self._governor, place, beside), ""
+            messages = [] if given.message is None else [given.message]
+            outcome = "blocked" if given.blocked else "completed"
         else:
             reason = str(following.get("reason", ""))[:200]
             messages = [*_unanswered(place), AIMessage(f"I stopped here. {reason}")]
+            given = GivenOut(label=NEUTRAL)
             outcome = "blocked" if stop == "blocked" else "stopped"
         labels: dict[str, SealedLabel] = {}
         for message in messages:
-            labels |= sealed(self._governor, place, message, label)
+            speaker = place.scope.principal.agent if isinstance(message, AIMessage) else ""
+            labels |= sealed(self._governor, place, message, given.label, speaker=speaker)
         recorder = self._governor.recorder
         recorder.record(RunFinished, place.scope, place.task, outcome=outcome, reason=reason)
         recorder.commit()
         memory = {"labels": labels, "plan": None, "edits": {}, "next": {}}
-        return {MESSAGES: messages, CHANNEL: memory}
-
-    def _release(self, place: Place, beside: str) -> tuple[list[BaseMessage], _Outcome, Label]:
-        """Inspect the final words; they are replaced only where something had to be taken out of them."""
-        final = place.messages[-1] if place.messages else None
-        words = final if isinstance(final, AIMessage) else None
-        if words is None and not beside:
-            return [], "completed", UNLABELLED
-        speaker = words or next((item for item in reversed(place.messages) if isinstance(item, AIMessage)), None)
-        label = (opened_label(self._governor, place, speaker) if speaker is not None else None) or UNLABELLED
-        spoken = self._inspect(place, text_of(words), label) if words and text_of(words) else None
-        aside = self._inspect(place, beside, label) if beside else None
-        blocked = next((item for item in (spoken, aside) if item is not None and item.blocked), None)
-        if blocked is not None:
-            shown = AIMessage(blocked.text) if words is None else words.model_copy(update={"content": blocked.text})
-            return [shown], "blocked", label
-        if words is None or spoken is None or not spoken.changed:
-            return [], "completed", label
-        return [words.model_copy(update={"content": spoken.text})], "completed", label
-
-    def _inspect(self, place: Place, text: str, label: Label) -> Admitted:
-        agent = place.scope.principal.agent
-        return self._governor.admission.release(text, place.scope, name=agent, label=label)
+        update = {MESSAGES: messages, CHANNEL: memory}
+        return update if given.beside is beside else {**update, STRUCTURED: given.beside}
 
 
 def _unanswered(place: Place) -> list[BaseMessage]:

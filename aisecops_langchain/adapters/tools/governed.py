@@ -19,6 +19,7 @@ from aisecops_langchain.adapters.tools.effects import declared_effects
 from aisecops_langchain.adapters.tools.key_schema import without, without_key
 from aisecops_langchain.adapters.tools.schemas import (
     argument_schema,
+    canonical_names,
     defined,
     documented,
     json_schema_check,
@@ -96,11 +97,11 @@ class GovernedTool:
 
     @property
     def argument_names(self) -> frozenset[str] | None:
-        """Names of the arguments that a call may pass; ``None`` if the tool takes any."""
+        """Names of the arguments in canonical calls, by which policy knows them; ``None`` if the tool takes any."""
         if isinstance(self._schema, dict):
             properties = self._schema.get("properties")
             return frozenset(properties) if isinstance(properties, dict) else None
-        return self._known
+        return None if self._known is None else canonical_names(self._schema)
 
     def definition(self) -> str:
         """Return the digest of name, description and schema as they are now."""
@@ -207,11 +208,28 @@ def toolbox(tools: Sequence[BaseTool | Callable[..., Any]]) -> dict[str, Governe
     """
     governed: dict[str, GovernedTool] = {}
     for item in tools:
-        made = GovernedTool(item if isinstance(item, BaseTool) else make_tool(item))
+        made = GovernedTool(item if isinstance(item, BaseTool) else _made(item))
         if made.name in governed:
             raise ConfigurationError("two tools share a name", expected="unique tool names", got=made.name)
         governed[made.name] = made
     return governed
+
+
+def _made(function: Callable[..., Any]) -> BaseTool:
+    """Make a tool of a function; LangChain takes more, and says less where it takes something for what it is not."""
+    if not callable(function):
+        raise ConfigurationError(
+            "this is no tool", expected="a LangChain tool, or a function", got=type(function).__name__
+        )
+    try:
+        return make_tool(function)
+    except ValueError as error:
+        shown = getattr(function, "__name__", type(function).__name__)
+        raise ConfigurationError(
+            f"no tool can be made of {shown}",
+            expected="a function with a docstring and typed arguments",
+            got=str(error),
+        ) from error
 
 
 def check_profiles(governor: Governor, tools: Mapping[str, GovernedTool]) -> None:

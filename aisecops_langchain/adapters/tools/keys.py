@@ -5,6 +5,7 @@ Invariant: a tool that takes a key runs only with the key of its own effect in t
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,9 +15,13 @@ from aisecops_langchain.adapters.tools.governed import GovernedTool, check_profi
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.runtime.governor import Governor
 
+_LOG = logging.getLogger(__name__)
+
 
 def toolbox_for(governor: Governor, tools: Sequence[BaseTool | Callable[..., Any]]) -> dict[str, GovernedTool]:
     """Put tools under governance as policy describes them: their keys hidden, their profiles checked.
+
+    Tools that policy does not know are let be, since another policy may come that does, but warned of.
 
     Args:
         governor: Knows what policy says of the tools.
@@ -31,6 +36,9 @@ def toolbox_for(governor: Governor, tools: Sequence[BaseTool | Callable[..., Any
     governed = toolbox(tools)
     hide_keys(governor, governed)
     check_profiles(governor, governed)
+    unknown = sorted(governed.keys() - governor.policy.tools)
+    if unknown:
+        _LOG.warning("policy denies every call of these tools, which it does not know: %s", ", ".join(unknown))
     return governed
 
 

@@ -7,9 +7,7 @@ that was withheld, redacted or erased is named as such and never guessed.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Final, NamedTuple
-
-import orjson
+from typing import Final, NamedTuple
 
 from aisecops_langchain.canonical import JsonValue, canonical_bytes
 from aisecops_langchain.domain.decision import DecisionRequest
@@ -53,13 +51,10 @@ def recorded_of(event: DecisionMade) -> Recorded | Unknown:
         The request, or why there is none.
     """
     call = event.call
-    try:
-        whole = CanonicalCall.of(call.tool, call.arguments)
-        hidden = frozenset() if call.complete else _withheld(call.arguments)
-    except CanonicalizationError:
-        return Unknown.ALTERED
-    if call.complete and whole.digest != call.digest:
-        return Unknown.ALTERED
+    shown = shown_call(call.tool, call.arguments, call.digest, complete=call.complete)
+    if isinstance(shown, Unknown):
+        return shown
+    whole, hidden = shown
     request = DecisionRequest(
         principal=event.principal,
         call=whole if call.complete else whole.model_copy(update={"digest": call.digest}),
@@ -74,41 +69,29 @@ def recorded_of(event: DecisionMade) -> Recorded | Unknown:
     return Recorded(request, hidden)
 
 
+def shown_call(
+    tool: str, arguments: dict[str, JsonValue], digest: str, *, complete: bool
+) -> tuple[CanonicalCall, frozenset[str]] | Unknown:
+    """Compare what the log shows of a call with the digest of what was decided on.
+
+    Args:
+        tool: The tool.
+        arguments: The recorded arguments.
+        digest: The recorded digest.
+        complete: Whether nothing is said to be withheld.
+
+    Returns:
+        The call as shown and the arguments of which something is withheld; ``ALTERED`` if it is not that call.
+    """
+    try:
+        whole = CanonicalCall.of(tool, arguments)
+        hidden = frozenset() if complete else _withheld(arguments)
+    except CanonicalizationError:
+        return Unknown.ALTERED
+    return Unknown.ALTERED if complete and whole.digest != digest else (whole, hidden)
+
+
 def _withheld(arguments: dict[str, JsonValue]) -> frozenset[str]:
     """Name the arguments that hold a marker; where none does, none of them can be believed."""
     hidden = frozenset(name for name, value in arguments.items() if _WITHHELD in canonical_bytes(value))
     return hidden or frozenset(arguments)
-
-
-def key_of(fields: dict[str, JsonValue]) -> bytes:
-    """Name a recorded decision by its answer and all that it may depend on.
-
-    Args:
-        fields: A ``decision_made`` event as plain JSON.
-
-    Returns:
-        Bytes that two events share only if every policy re-decides both alike. Of sources, policy sees the kinds alone.
-
-    Raises:
-        TypeError: Or ``KeyError`` or ``AttributeError``, if the event is not of the right shape.
-    """
-    known: dict[str, Any] = fields
-    call = known["call"]
-    parts = (
-        known["policy"],
-        known["principal"],
-        (call["tool"], call["digest"], call["arguments"], call["complete"]),
-        _label(known["context"]),
-        [(name, _label(item)) for name, item in known["argument_labels"].items()],
-        [known.get(name) for name in _REST],
-    )
-    return orjson.dumps(parts)
-
-
-_REST: Final = ("decision", "argument_methods", "environment", "tool_profile", "task", "usage")
-
-
-def _label(label: dict[str, Any]) -> object:
-    sources = label["sources"]
-    kinds = sources[0]["kind"] if len(sources) == 1 else sorted({item["kind"] for item in sources})
-    return label["integrity"], label["confidentiality"], kinds

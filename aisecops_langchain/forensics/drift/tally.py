@@ -6,45 +6,19 @@ Invariant: sums only; the order in which decisions come changes no number.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
-from aisecops_langchain.domain.decision import Decision, Effect, Stage
-from aisecops_langchain.domain.events import DecisionMade
-from aisecops_langchain.forensics.drift.recorded import Recorded, Unknown, recorded_of
-from aisecops_langchain.forensics.drift.redecide import HELD, Answer
+from aisecops_langchain.domain.decision import Effect
+from aisecops_langchain.domain.events import DecisionMade, parse_event
+from aisecops_langchain.forensics.drift.course import Became, Course, Was
+from aisecops_langchain.forensics.drift.recorded import Unknown, recorded_of
 from aisecops_langchain.forensics.drift.report import BundleReport, Change, Coverage, Flip, RuleChange
+from aisecops_langchain.forensics.drift.seen import Seen
 from aisecops_langchain.policy import Explanation, Policy
-
-SHOWN_RUNS: Final = 5
-_CHANGE_TO: Final = {
-    Effect.ALLOW: Change.NEWLY_ALLOWED,
-    Effect.DENY: Change.NEWLY_DENIED,
-    Effect.REQUIRE_APPROVAL: Change.NEWLY_ASKED,
-}
-
-
-class Occurrences:
-    """How often the same decision was recorded, and where first.
-
-    Args:
-        event: The first one.
-    """
-
-    def __init__(self, event: DecisionMade) -> None:
-        self.event = event
-        self.recorded = recorded_of(event)
-        self.count = 0
-        self.places: dict[str, str] = {}
-        """Ids of decisions by trace."""
-
-    def add(self, trace: str, event: str) -> None:
-        """Count one more, given its trace and id."""
-        self.count += 1
-        if len(self.places) < SHOWN_RUNS:
-            self.places.setdefault(trace, event)
 
 
 class _Kind(NamedTuple):
@@ -60,31 +34,12 @@ class _Kind(NamedTuple):
 
 
 @dataclass(slots=True)
-class Seen:
-    """A sum with some places where it comes from."""
-
-    count: int = 0
-    places: dict[str, str] = field(default_factory=dict)
-
-    def add(self, found: Occurrences) -> None:
-        """Add what was found."""
-        self.count += found.count
-        for trace, event in found.places.items():
-            if len(self.places) < SHOWN_RUNS:
-                self.places.setdefault(trace, event)
-
-
-@dataclass(slots=True)
-class Tally:
-    """Sums for one policy."""
-
-    policy: Policy
+class _Tally:
     same: int = 0
     held: int = 0
     changed: Counter[Change] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
     flips: dict[_Kind, Seen] = field(default_factory=dict)
-    first: dict[_Kind, Explanation | None] = field(default_factory=dict)
     before: Counter[str] = field(default_factory=Counter)
     after: Counter[str] = field(default_factory=Counter)
     turned: Counter[str] = field(default_factory=Counter)
@@ -92,110 +47,99 @@ class Tally:
     called: set[str] = field(default_factory=set)
     agents: set[str] = field(default_factory=set)
 
-    def add(self, found: Occurrences, answer: Answer) -> None:
-        """Count decisions.
-
-        Args:
-            found: What was recorded.
-            answer: What the policy answers.
-        """
-        event, count = found.event, found.count
-        self.called.add(event.call.tool)
-        self.agents.update((event.principal.agent, *(link.agent for link in event.principal.delegators)))
-        self.before.update(dict.fromkeys(event.decision.rules, count))
-        if isinstance(answer, Unknown):
-            self.unknown[answer.value] += count
+    def add(self, was: Was, became: Became | Unknown, seen: Seen) -> None:
+        self.called.add(was.tool)
+        self.agents.update((was.agent, *was.delegators))
+        self.before.update(dict.fromkeys(was.rules, seen.count))
+        if isinstance(became, Unknown):
+            self.unknown[became.value] += seen.count
             return
-        if _is_held(event.decision, answer):
-            self.held += count
+        if became.held:
+            self.held += seen.count
         else:
-            self.after.update(dict.fromkeys(answer.rules, count))
-            if answer.capability is not None:
-                self.capabilities[answer.capability] += count
-        self._compare(found, event.decision, answer)
+            self.after.update(dict.fromkeys(became.rules, seen.count))
+            if became.capability is not None:
+                self.capabilities[became.capability] += seen.count
+        if became.change is None:
+            self.same += seen.count
+        else:
+            self._changed(was, became, became.change, seen)
 
-    def _compare(self, found: Occurrences, old: Decision, new: Decision) -> None:
-        change = _change(old, new)
-        if change is None:
-            self.same += found.count
-            return
-        self.changed[change] += found.count
+    def _changed(self, was: Was, became: Became, change: Change, seen: Seen) -> None:
+        self.changed[change] += seen.count
         if change is not Change.TERMS:
-            self.turned.update(dict.fromkeys({*old.rules} ^ {*new.rules}, found.count))
-        kind = _kind(change, found.event, old, new)
-        if kind not in self.flips:
-            self.flips[kind] = Seen()
-            self.first[kind] = _explained(self.policy, found.recorded)
-        self.flips[kind].add(found)
-
-    def report(self) -> BundleReport:
-        """Return the sums."""
-        flips = sorted(self.flips.items(), key=lambda item: (-item[1].count, item[0]))
-        names = sorted({*self.before, *self.after, *self.turned, *self.policy.index.effects})
-        return BundleReport(
-            policy=self.policy.id,
-            digest=self.policy.digest,
-            same=self.same,
-            changed={change: self.changed[change] for change in Change},
-            not_reproducible=dict(sorted(self.unknown.items())),
-            held=self.held,
-            flips=tuple(
-                Flip(
-                    **kind._asdict(),
-                    count=seen.count,
-                    runs=tuple(seen.places),
-                    events=tuple(seen.places.values()),
-                    explanation=self.first[kind],
-                )
-                for kind, seen in flips
-            ),
-            rules=tuple(
-                RuleChange(rule=name, before=self.before[name], after=self.after[name], flips=self.turned[name])
-                for name in names
-            ),
-            coverage=self._coverage(),
+            self.turned.update(dict.fromkeys({*was.rules} ^ {*became.rules}, seen.count))
+        kind = _Kind(
+            change=change,
+            agent=was.agent,
+            tool=was.tool,
+            old=was.effect,
+            new=became.effect,
+            old_rules=was.rules,
+            new_rules=became.rules,
+            old_reason=was.reason,
+            new_reason=became.reason,
         )
-
-    def _coverage(self) -> Coverage:
-        bundle = orjson.loads(self.policy.bundle_json())
-        return Coverage(
-            matched=dict(sorted(self.after.items())),
-            never_matched=tuple(sorted(self.policy.index.effects.keys() - self.after.keys())),
-            granted=dict(sorted(self.capabilities.items())),
-            unused_capabilities=tuple(sorted(bundle["capabilities"].keys() - self.capabilities.keys())),
-            unused_tools=tuple(sorted(self.policy.tools - self.called)),
-            unseen_agents=tuple(sorted(self.policy.agents - self.agents)),
-        )
+        self.flips.setdefault(kind, Seen()).merge(seen)
 
 
-def _is_held(old: Decision, new: Decision) -> bool:
-    return old.stage in HELD or (old.stage is Stage.DELEGATION and new is old)
+def bundle_report(policy: Policy, number: int, courses: Mapping[Course, Seen]) -> BundleReport:
+    """Report history under one policy.
 
+    Args:
+        policy: The policy.
+        number: Its place among the policies of the courses.
+        courses: How often each course was taken.
 
-def _change(old: Decision, new: Decision) -> Change | None:
-    if old.effect is not new.effect:
-        return _CHANGE_TO[new.effect]
-    same = (old.obligations, old.approvals, old.grants) == (new.obligations, new.approvals, new.grants)
-    return None if same else Change.TERMS
-
-
-def _kind(change: Change, event: DecisionMade, old: Decision, new: Decision) -> _Kind:
-    return _Kind(
-        change=change,
-        agent=event.principal.agent,
-        tool=event.call.tool,
-        old=old.effect,
-        new=new.effect,
-        old_rules=old.rules,
-        new_rules=new.rules,
-        old_reason=_why(old),
-        new_reason=_why(new),
+    Returns:
+        The report.
+    """
+    tally = _Tally()
+    for course, seen in courses.items():
+        tally.add(course.was, course.became[number], seen)
+    return BundleReport(
+        policy=policy.id,
+        digest=policy.digest,
+        same=tally.same,
+        changed={change: tally.changed[change] for change in Change},
+        not_reproducible=dict(sorted(tally.unknown.items())),
+        held=tally.held,
+        flips=tuple(_flips(tally, policy)),
+        rules=tuple(_rules(tally, policy)),
+        coverage=_coverage(tally, policy),
     )
 
 
-def _why(decision: Decision) -> str:
-    return decision.reasons[0].message if decision.reasons else ""
+def _flips(tally: _Tally, policy: Policy) -> Iterator[Flip]:
+    for kind, seen in sorted(tally.flips.items(), key=lambda item: (-item[1].count, item[0])):
+        yield Flip(
+            **kind._asdict(),
+            count=seen.count,
+            runs=tuple(place.trace for place in seen.places),
+            events=tuple(place.event for place in seen.places),
+            explanation=_explained(policy, seen.line),
+        )
 
 
-def _explained(policy: Policy, recorded: Recorded | Unknown) -> Explanation | None:
+def _rules(tally: _Tally, policy: Policy) -> Iterator[RuleChange]:
+    for name in sorted({*tally.before, *tally.after, *tally.turned, *policy.index.effects}):
+        yield RuleChange(rule=name, before=tally.before[name], after=tally.after[name], flips=tally.turned[name])
+
+
+def _coverage(tally: _Tally, policy: Policy) -> Coverage:
+    bundle = orjson.loads(policy.bundle_json())
+    return Coverage(
+        matched=dict(sorted(tally.after.items())),
+        never_matched=tuple(sorted(policy.index.effects.keys() - tally.after.keys())),
+        granted=dict(sorted(tally.capabilities.items())),
+        unused_capabilities=tuple(sorted(bundle["capabilities"].keys() - tally.capabilities.keys())),
+        unused_tools=tuple(sorted(policy.tools - tally.called)),
+        unseen_agents=tuple(sorted(policy.agents - tally.agents)),
+    )
+
+
+def _explained(policy: Policy, line: bytes) -> Explanation | None:
+    """Say why the first of the decisions is decided so now."""
+    event = parse_event(line)
+    recorded = recorded_of(event) if isinstance(event, DecisionMade) else Unknown.ALTERED
     return None if isinstance(recorded, Unknown) else policy.explain(recorded.request)

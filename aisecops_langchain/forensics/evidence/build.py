@@ -29,6 +29,7 @@ from aisecops_langchain.forensics.evidence.proofs import SegmentProof, prove_seg
 from aisecops_langchain.forensics.evidence.statement import sign_statement
 from aisecops_langchain.forensics.trace import Trace, traces_of
 from aisecops_langchain.policy import parse_policy
+from aisecops_langchain.policy.kept import read_kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class EvidenceRequest:
     trace: str
     policies: tuple[bytes, ...] = ()
     """Texts of policy bundles."""
+    kept: Path | None = None
+    """Folder of bundles by digest, from which those of the run are taken that were not given."""
     bridges: bool = False
     """Whether to give lines of other runs that tie those of the trace to signed heads."""
 
@@ -57,7 +60,7 @@ def build_evidence(log: Path, request: EvidenceRequest, *, seed: bytes, now: dat
     Raises:
         EvidenceError: If the log does not verify, does not hold the trace, or a bundle is not one of this run.
         AuditFormatError: If a file cannot be read.
-        PolicyError: If a bundle is not sound.
+        PolicyError: If a bundle is not sound, or a kept one was changed.
     """
     report = verify_log(log)
     if not report.ok:
@@ -70,7 +73,7 @@ def build_evidence(log: Path, request: EvidenceRequest, *, seed: bytes, now: dat
     found = (prove_segment(path, request.trace, bridges=request.bridges) for path in segment_paths(log))
     proofs = [proof for proof in found if proof is not None]
     trace = _trace(request.trace, proofs)
-    policies = _policies(request.policies, trace)
+    policies = _policies(request, trace)
     kinds = mapped(event.kind for event in trace.events)
     files = {
         **_segment_files(proofs),
@@ -108,10 +111,10 @@ def _event(line: bytes) -> AnyEvent | None:
     return None if isinstance(parsed, SegmentOpened | SegmentClosed) else parsed
 
 
-def _policies(texts: Sequence[bytes], trace: Trace) -> dict[str, tuple[str, bytes]]:
+def _policies(request: EvidenceRequest, trace: Trace) -> dict[str, tuple[str, bytes]]:
     """Give each policy of a run its place in the package, or none."""
     found: dict[str, tuple[str, bytes]] = {event.policy: ("", b"") for event in trace.events}
-    for text in texts:
+    for text in request.policies:
         digest = parse_policy(text.decode("utf-8", "strict")).digest
         if digest not in found:
             raise EvidenceError(
@@ -120,8 +123,16 @@ def _policies(texts: Sequence[bytes], trace: Trace) -> dict[str, tuple[str, byte
                 got=digest,
                 remedy="pass the bundle as it was then",
             )
-        found[digest] = (f"policy/{digest.removeprefix('sha256:')}.yaml", text)
+        found[digest] = (_place(digest), text)
+    for digest, (place, _) in found.items():
+        kept = read_kept(request.kept, digest) if request.kept is not None and not place else None
+        if kept is not None:
+            found[digest] = (_place(digest), kept)
     return found
+
+
+def _place(digest: str) -> str:
+    return f"policy/{digest.removeprefix('sha256:')}.yaml"
 
 
 def _segment_files(proofs: Sequence[SegmentProof]) -> dict[str, bytes]:

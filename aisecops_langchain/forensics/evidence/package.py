@@ -93,6 +93,8 @@ def _read_file(path: Path, room: int) -> bytes:
 
 
 def _read_zip(path: Path) -> dict[str, bytes]:
+    if not path.is_file():  # a pipe or a device has no end
+        raise _strange(path.name, "neither a folder nor a plain file")
     files: dict[str, bytes] = {}
     room = MAX_BYTES
     with zipfile.ZipFile(path) as archive:

@@ -47,13 +47,19 @@ class LogQuery:
     Args:
         log: The log directory, or one segment file.
         output: A file that ``export`` may make.
+        folder: A folder in which statements of our own may make files.
+        memory: What a question may use.
 
     Raises:
         QueryError: If there is no log, or its path holds a wildcard.
     """
 
-    def __init__(self, log: Path, *, output: Path | None = None) -> None:
+    def __init__(
+        self, log: Path, *, output: Path | None = None, folder: Path | None = None, memory: str = MEMORY
+    ) -> None:
         self._output = output.absolute() if output is not None else None
+        self._folder = folder.absolute() if folder is not None else None
+        self._memory = memory
         paths = [path.absolute() for path in (segment_paths(log) if log.is_dir() else [log])]
         if not paths or any(_WILD & set(str(path)) for path in paths):
             raise QueryError(
@@ -147,15 +153,18 @@ class LogQuery:
     def _lock(self) -> None:
         reach = [*self.paths, *([self._output] if self._output is not None else [])]
         allowed = ", ".join(quoted(str(path)) for path in reach)
+        folders = quoted(f"{self._folder}/") if self._folder is not None else ""
         try:
             for statement in (
                 *create_views(self.paths),
-                f"SET memory_limit = '{MEMORY}'",
+                f"SET memory_limit = '{self._memory}'",
+                "SET allocator_bulk_deallocation_flush_threshold = '8MB'",  # give back the buffers of a scan at its end
                 "SET enable_progress_bar = false",
                 "SET threads = 2",
                 "SET preserve_insertion_order = false",
                 "SET TimeZone = 'UTC'",
                 f"SET allowed_paths = [{allowed}]",
+                f"SET allowed_directories = [{folders}]",
                 "SET enable_external_access = false",
                 "SET lock_configuration = true",
             ):

@@ -7,21 +7,19 @@ events recorded or calls started twice, or of several agents) are read line by l
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, cast
+from sys import intern
+from typing import Final, NamedTuple, cast
 
-from aisecops_langchain.audit import LogEntry, SegmentClosed, SegmentOpened
-from aisecops_langchain.audit.lines import RawLine
-from aisecops_langchain.audit.reader import merged, read_line
-from aisecops_langchain.domain.events import AnyEvent
-from aisecops_langchain.errors import AuditFormatError
+import orjson
+
+from aisecops_langchain.audit.span import lines_between
 from aisecops_langchain.forensics.outcome import Outcome
-from aisecops_langchain.forensics.overview import TraceRow, row_of
+from aisecops_langchain.forensics.overview import TraceRow, rows_of_lines
 from aisecops_langchain.forensics.sql.engine import LogQuery
 from aisecops_langchain.forensics.sql.views import quoted, reading
-from aisecops_langchain.forensics.trace import traces_of
 
 _COLUMNS: Final = {
     "seq": "BIGINT",
@@ -37,18 +35,35 @@ _COLUMNS: Final = {
 }
 
 _SCAN: Final = """
-    SELECT trace, min(principal.agent), any_value(outcome) FILTER (kind = 'run_finished'), min(time), max(time),
+    SELECT trace, any_value(principal.agent), any_value(outcome) FILTER (kind = 'run_finished'), min(time), max(time),
       count(*) FILTER (decision.effect = 'allow'), count(*) FILTER (decision.effect = 'require_approval'),
       count(*) FILTER (decision.effect = 'deny'),
       count(*) FILTER (kind = 'execution_started'),
       count(*),
-      count(*) = len(list_distinct(list(hash(id)))) AND count(*) FILTER (kind = 'execution_started')
-        = coalesce(len(list_distinct(list(hash(plan, call_id)) FILTER (kind = 'execution_started'))), 0)
+      min(seq), max(seq), min(hash(filename)), max(hash(filename)),
+      count(*) = list_unique(list(hash(id))) AND count(*) FILTER (kind = 'execution_started')
+        = coalesce(list_unique(list(hash(plan, call_id)) FILTER (kind = 'execution_started')), 0)
         AND count(*) FILTER (kind = 'run_finished') = 1
-        AND min(principal.agent) = max(principal.agent)
+        AND min(hash(principal.agent)) = max(hash(principal.agent))
 """
 
 _BATCH: Final = 500
+_FEW: Final = 20_000
+"""Lines that are rather read one by one than looked for in the whole log."""
+
+_OUTCOMES: Final = {item.value: item for item in Outcome}
+
+
+class _Unsure(NamedTuple):
+    """A run that has to be read."""
+
+    trace: str
+    events: int
+    first: int
+    """Number of its first line."""
+    last: int
+    segment: Path | None
+    """The segment that holds all of it; none if several do."""
 
 
 def overview_of_log(log: Path) -> tuple[TraceRow, ...]:
@@ -67,32 +82,79 @@ def overview_of_log(log: Path) -> tuple[TraceRow, ...]:
         source = reading(engine.paths, _COLUMNS)
         scan = f"{_SCAN} FROM {source} WHERE seq IS NOT NULL AND trace IS NOT NULL GROUP BY trace"
         rows: list[TraceRow] = []
-        unsure: list[str] = []
+        unsure: list[_Unsure] = []
+        names = _segments(engine)
         for found in engine.trusted(scan).rows:
             if found[-1] is True:
                 rows.append(_row(found))
             else:
-                unsure.append(str(found[0]))
-        for start in range(0, len(unsure), _BATCH):
-            rows.extend(_told(engine, unsure[start : start + _BATCH]))
+                unsure.append(_unsure(found, names))
+        left = list(_read_near(unsure, rows))
+        for start in range(0, len(left), _BATCH):
+            rows.extend(_told(engine, left[start : start + _BATCH]))
     return tuple(sorted(rows, key=lambda row: (row.started, row.trace)))
 
 
 def _row(found: tuple[object, ...]) -> TraceRow:
-    trace, agent, outcome, first, last, allow, ask, deny, executed, events, _ = found
-    began, ended = (cast("datetime", moment).replace(tzinfo=UTC) for moment in (first, last))
+    trace, agent, outcome, first, last, allow, ask, deny, executed, events = found[:10]
+    began, ended = cast("datetime", first), cast("datetime", last)
     return TraceRow(
-        trace=str(trace),
-        agent=str(agent),
-        outcome=Outcome(str(outcome)),
-        started=began,
-        duration_ms=round((ended - began).total_seconds() * 1000, 3),
-        allowed=cast("int", allow),
-        asked=cast("int", ask),
-        denied=cast("int", deny),
-        executed=cast("int", executed),
-        events=cast("int", events),
+        cast("str", trace),
+        intern(cast("str", agent)),
+        _OUTCOMES[cast("str", outcome)],
+        began.replace(tzinfo=UTC),
+        round((ended - began).total_seconds() * 1000, 3),
+        cast("int", allow),
+        cast("int", ask),
+        cast("int", deny),
+        cast("int", executed),
+        cast("int", events),
     )
+
+
+def _segments(engine: LogQuery) -> dict[object, Path]:
+    """Name the segments as the scan does: by a number, which takes less memory for each run than a path."""
+    paths = ", ".join(f"({number}, hash({quoted(str(path))}))" for number, path in enumerate(engine.paths))
+    return {
+        name: engine.paths[cast("int", number)]
+        for number, name in engine.trusted(f"SELECT * FROM (VALUES {paths})").rows
+    }
+
+
+def _unsure(found: tuple[object, ...], names: Mapping[object, Path]) -> _Unsure:
+    first, last, one, other = found[10:14]
+    return _Unsure(
+        trace=str(found[0]),
+        events=cast("int", found[9]),
+        first=cast("int", first),
+        last=cast("int", last),
+        segment=names.get(one) if one == other else None,
+    )
+
+
+def _read_near(unsure: Sequence[_Unsure], rows: list[TraceRow]) -> Iterator[str]:
+    """Tell the runs whose lines lie close together; yield the traces of the others."""
+    budget = _FEW
+    for run in sorted(unsure, key=lambda item: item.last - item.first):
+        budget -= run.last - run.first + 1
+        if run.segment is None or budget < 0:
+            yield run.trace
+            continue
+        lines = [
+            line.data for line in lines_between(run.segment, run.first, run.last) if _trace(line.data) == run.trace
+        ]
+        if len(lines) == run.events:
+            rows.extend(rows_of_lines({run.segment.stem: lines}))
+        else:
+            yield run.trace
+
+
+def _trace(line: bytes) -> object:
+    try:
+        found = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    return found.get("trace") if isinstance(found, dict) else None
 
 
 def _told(engine: LogQuery, traces: Sequence[str]) -> Iterator[TraceRow]:
@@ -100,16 +162,7 @@ def _told(engine: LogQuery, traces: Sequence[str]) -> Iterator[TraceRow]:
     # The opening record sets the time from which on a segment is merged, as it does for a reader of the whole log.
     chosen = f"line->>'trace' IN ({wanted}) OR line->>'kind' = 'segment_opened'"
     question = f"SELECT segment, line FROM raw WHERE {chosen} ORDER BY segment, (line->>'seq')::BIGINT"
-    segments: defaultdict[str, list[LogEntry]] = defaultdict(list)
+    segments: defaultdict[str, list[bytes]] = defaultdict(list)
     for segment, line in engine.trusted(question).rows:
-        segments[str(segment)].append(read_line(str(segment), RawLine(0, str(line).encode(), complete=True)))
-    events = (_event(entry) for entry in merged(map(iter, segments.values())))
-    return (row_of(trace) for trace in traces_of(event for event in events if event is not None))
-
-
-def _event(entry: LogEntry) -> AnyEvent | None:
-    try:
-        parsed = entry.parse()
-    except AuditFormatError:
-        return None
-    return None if isinstance(parsed, SegmentOpened | SegmentClosed) else parsed
+        segments[str(segment)].append(str(line).encode())
+    return rows_of_lines(segments)

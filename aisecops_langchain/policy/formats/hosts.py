@@ -12,9 +12,19 @@ from typing import Final
 
 _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
-_LOCAL: Final = frozenset({"localhost", "local", "internal", "intranet", "lan", "home", "corp", "arpa", "onion"})
+_LOCAL: Final = frozenset(
+    {
+        *("localhost", "localdomain", "local", "internal", "intranet", "intra", "private", "lan", "home", "corp"),
+        *("arpa", "onion", "alt", "test"),
+        *("svc", "cluster", "default", "consul", "docker"),  # what clusters name their own services by
+    }
+)
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 _COMPATIBLE: Final = ipaddress.IPv6Network("::/96")
+_NOT_PUBLIC: Final = tuple(map(ipaddress.IPv6Network, ("64:ff9b:1::/48", "3fff::/20", "5f00::/16", "fec0::/10")))
+"""What releases of Python take for public, or not, as their tables grow: local NAT64, documentation, SRv6, sites."""
+_ISATAP: Final = frozenset({0x00005EFE, 0x02005EFE})
+"""What stands before an IPv4 address in an interface's number (RFC 5214)."""
 
 
 def is_name(host: str) -> bool:
@@ -69,10 +79,16 @@ def is_public_address(host: str) -> bool:
     """
     address = ipaddress.ip_address(host)
     if isinstance(address, ipaddress.IPv6Address) and (
-        address.ipv4_mapped or address.sixtofour or address.teredo or address in _NAT64 or address in _COMPATIBLE
+        _carries_ipv4(address) or any(address in network for network in _NOT_PUBLIC)
     ):
         return False
     return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def _carries_ipv4(address: ipaddress.IPv6Address) -> bool:
+    if address.ipv4_mapped or address.sixtofour or address.teredo or address in _NAT64 or address in _COMPATIBLE:
+        return True
+    return (int(address) >> 32) & 0xFFFFFFFF in _ISATAP
 
 
 def listed(host: str, patterns: tuple[str, ...]) -> bool:

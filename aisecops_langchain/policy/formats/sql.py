@@ -105,10 +105,24 @@ def _harmless(statement: Expr, roots: frozenset[str], tables: frozenset[str]) ->
         kind = type(node).__name__
         if kind not in _HARMLESS or (kind in _WRITES and node is not statement):
             return False
+        if kind in _WRITES and not _is_plain(node):
+            return False
         if kind == "Table" and _table_name(node) not in tables:
             return False
     return True
 
 
-def _table_name(table: Expr) -> str:
-    return ".".join(part for key in ("catalog", "db", "this") if (part := table.text(key)))
+def _is_plain(write: Expr) -> bool:
+    """Whether a statement that writes says nothing beside its parts.
+
+    To the parser, ``insert or replace`` and ``insert overwrite`` are inserts with a flag, and they take rows away.
+    """
+    held = {id(part) for part in write.iter_expressions()}
+    values = (item for value in write.args.values() for item in (value if isinstance(value, list) else [value]))
+    return all(not value or id(value) in held for value in values)
+
+
+def _table_name(table: Expr) -> str | None:
+    """Name a table as bundles list it; ``None`` for one with a dot in a part of its name, which reads as another."""
+    parts = [part for key in ("catalog", "db", "this") if (part := table.text(key))]
+    return None if any("." in part for part in parts) else ".".join(parts)

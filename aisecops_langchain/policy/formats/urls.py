@@ -1,8 +1,9 @@
 """``url``: an absolute URL to an allowed scheme, host and port.
 
-Invariant: an accepted URL names the same allowed host to RFC 3986 and WHATWG parsers. What they read differently is
-refused: user information, backslashes, escapes or Unicode in the authority, white space, control characters, a
-trailing dot, numbers that some take for addresses. Where a name leads is decided by DNS, which policy does not ask.
+Invariant: an accepted URL names the same allowed host to RFC 3986 and WHATWG parsers. What they, or older readers,
+take differently is refused: user information, or an '@' that looks like it behind a host without a path, backslashes,
+escapes or Unicode in the authority, white space, control characters, a trailing dot, numbers that some take for
+addresses. Where a name leads is decided by DNS, which policy does not ask.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _ANY: Final = "*"
 _URL: Final = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9.-]+))"
-    r"(?::(?P<port>[1-9][0-9]{0,4}))?(?:[/?#][!#$%&'()*+,\-./0-9:;=?@A-Z_a-z~\[\]]*)?"
+    r"(?::(?P<port>[1-9][0-9]{0,4}))?(?:(?:/|[?#](?![^/]*@))[!#$%&'()*+,\-./0-9:;=?@A-Z_a-z~\[\]]*)?"
 )
 
 

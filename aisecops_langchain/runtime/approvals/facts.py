@@ -11,6 +11,7 @@ from aisecops_langchain.canonical import JsonValue
 from aisecops_langchain.domain.approval import ApprovalRequirement
 from aisecops_langchain.domain.permit import ApprovalState
 from aisecops_langchain.domain.principal import Approver
+from aisecops_langchain.runtime.approvals.looks import REASONS, oddities
 from aisecops_langchain.runtime.approvals.votes import REFUSALS, demanded, missing
 from aisecops_langchain.runtime.ledger.records import ApprovalRecord, Facts
 from aisecops_langchain.runtime.recorder import at
@@ -31,9 +32,13 @@ def facts_of(record: ApprovalRecord) -> Facts:
     binding, briefing = record.binding, record.briefing.model_dump(mode="json")
     principal = binding.scope.principal
     requires: list[JsonValue] = [_requirement(item, record) for item in demanded(record.requires)]
+    odd: dict[str, JsonValue] = {
+        name[:_NAME]: [*why] for name, why in oddities(record.briefing.arguments or {}).items()
+    }
     votes: list[JsonValue] = [{**_person(vote.approver), "at": at(vote.at).isoformat()} for vote in record.votes]
     return {
         **briefing,
+        "look_twice": odd,
         "approval": binding.approval_key(),
         "state": record.state.value,
         "tool": binding.tool,
@@ -79,6 +84,8 @@ def described(record: ApprovalRecord) -> str:
     untrusted = [str(item["argument"])[:_NAME] for item in briefing.provenance if item.get("untrusted")]
     if untrusted:
         lines.append(f"UNTRUSTED, not the user's own words: {', '.join(untrusted)}.")
+    for name, why in oddities(briefing.arguments or {}).items():
+        lines.append(f"LOOK TWICE: {name[:_NAME]} holds {', '.join(REASONS[code] for code in why)}.")
     if briefing.findings:
         lines.append(f"Found there: {', '.join(sorted({str(item['rule']) for item in briefing.findings}))}.")
     if briefing.blast_radius and not briefing.blast_radius.get("reversible"):

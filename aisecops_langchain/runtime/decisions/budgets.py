@@ -16,8 +16,9 @@ from aisecops_langchain.domain.decision import Decision
 from aisecops_langchain.domain.effects import ToolProfile
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.domain.usage import MICRO, MILLI, Ceiling, Usage
-from aisecops_langchain.policy.bounds import CEILED, Bounds, limit_of, recipients_of
+from aisecops_langchain.policy.bounds import CEILED, Bounds, limit_of
 from aisecops_langchain.policy.bounds_model import Beyond, Budget, Measure, Per, Window
+from aisecops_langchain.policy.demand import recipients_of
 from aisecops_langchain.runtime.ports import Charge, Clock, Ledger
 
 _DAY_NS: Final = 86_400 * 1_000_000_000

@@ -87,7 +87,7 @@ def existing_ledger(choice: str | None, home: Path, *, schema: str = "aisecops")
     if choice is None and shared and not own:
         raise _mixed("the shared ledger that it was opened with before", "no ledger")
     if choice is None:
-        opened: SqliteLedger | PostgresLedger = SqliteLedger(home / SQLITE)
+        opened: SqliteLedger | PostgresLedger = SqliteLedger(home / SQLITE, make=False)
     else:
         opened = _postgres(choice, durable=True, schema=schema, make=False)
     with closing(opened) as ledger:

@@ -60,8 +60,12 @@ def _migrate(session: Session, schema: str) -> None:
         session.execute("SELECT pg_advisory_xact_lock(%s::bigint)", (lock_number("migrate", schema),))
         version = _version(session, schema)
         if version > VERSION:
-            expected, got = f"version {VERSION}", f"version {version}"
-            raise LedgerError("the ledger is of another version", expected=expected, got=got)
+            raise LedgerError(
+                "the ledger is of another version",
+                expected=f"version {VERSION} or older",
+                got=f"version {version}",
+                remedy="use the version of this package that made it, or another schema; see the changelog",
+            )
         for number, step in enumerate(_STEPS[version:], start=version + 1):
             for statement in step:
                 session.execute(in_schema(schema, statement))

@@ -293,9 +293,12 @@ def open_row(sealer: Sealer, row: Row, kind: type[Record]) -> Record:
         raise _edited(row)
     try:
         record: Record = _FORMS[kind].validate_json(row.body)
-    except ValidationError as error:
+    except ValidationError:
         raise LedgerError(
-            f"a row of {row.table} cannot be read", expected=kind.__name__, got=f"{error.error_count()} errors"
+            f"a row of {row.table} cannot be read",
+            expected=kind.__name__,
+            got="a record of another kind, or of another version",
+            remedy="treat the ledger as tampered with; do not delete it, compare it with the audit log",
         ) from None
     if row.state != record.state:
         raise _edited(row)

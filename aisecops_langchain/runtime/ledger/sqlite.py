@@ -2,7 +2,7 @@
 
 Invariant: a change is applied whole or not at all, and a row is replaced only in the version that was read, whatever
 number of threads and processes try. What is asked to be durable survives a loss of power; the rest survives the death
-of the process.
+of the process. Nothing is written into a file that holds more than our own tables.
 """
 
 from __future__ import annotations
@@ -20,25 +20,9 @@ from typing import Final
 
 from aisecops_langchain.errors import LedgerError
 from aisecops_langchain.runtime.ledger.marks import mark_of
+from aisecops_langchain.runtime.ledger.sqlite_schema import HAS_MARK, MARK, prepare, require_intact
 from aisecops_langchain.runtime.ports import Change, Charge, Row, Table
 
-_ROWS: Final = "key TEXT PRIMARY KEY, state TEXT NOT NULL, body BLOB NOT NULL, seal TEXT NOT NULL"
-_REST: Final = 'substr(CAST(body AS TEXT), instr(CAST(body AS TEXT), \'"trace":"\') + 9)'
-_MARK: Final = f"substr({_REST}, 1, instr({_REST}, '\"') - 1)"
-_HAS_MARK: Final = 'instr(CAST(body AS TEXT), \'"trace":"\') > 0'
-"""What ``marks`` says, in SQL."""
-_SCHEMA: Final = f"""
-CREATE TABLE IF NOT EXISTS effects ({_ROWS});
-CREATE TABLE IF NOT EXISTS approvals ({_ROWS});
-CREATE TABLE IF NOT EXISTS stops ({_ROWS});
-CREATE TABLE IF NOT EXISTS scopes ({_ROWS});
-CREATE TABLE IF NOT EXISTS grants ({_ROWS});
-CREATE TABLE IF NOT EXISTS checkpoint_heads ({_ROWS});
-CREATE TABLE IF NOT EXISTS pseudonyms ({_ROWS});
-CREATE INDEX IF NOT EXISTS effects_by_run ON effects ({_MARK}) WHERE {_HAS_MARK};
-CREATE TABLE IF NOT EXISTS memories ({_ROWS});
-CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
-"""
 _SELECT: Final = {table: f"SELECT state, body, seal FROM {table.value} WHERE key=?" for table in Table}  # noqa: S608
 _INSERT: Final = {
     table: f"INSERT INTO {table.value} VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"  # noqa: S608
@@ -54,9 +38,6 @@ _UPDATE: Final = {
     table: f"UPDATE {table.value} SET state=?, body=?, seal=? WHERE key=? AND seal=?"  # noqa: S608
     for table in Table
 }
-_VERSION: Final = 3
-"""2 added stops, 3 grants, checkpoints, pseudonyms and memories; a release without them must not open a ledger."""
-_READABLE: Final = frozenset({0, 1, 2, _VERSION})
 _BUSY_SECONDS: Final = 10.0
 
 
@@ -66,17 +47,19 @@ class SqliteLedger:
     Args:
         path: The file; its directory also holds ``owners/``, one locked file per living process.
         durable: Whether durable changes are really synced; ``False`` only where losing power may lose effects.
+        make: Whether an empty file becomes a ledger.
 
     Raises:
-        LedgerError: If the file cannot be opened or is of another version.
+        LedgerError: If the file cannot be opened, is of another version, or holds what this package does not put there.
     """
 
-    def __init__(self, path: Path, *, durable: bool = True) -> None:
+    def __init__(self, path: Path, *, durable: bool = True, make: bool = True) -> None:
         self._path = path
         self._durable = durable
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._waits: bool | None = None
+        self._schema = -1
         self.owner = uuid.uuid4().hex
         self._owners = path.parent / "owners"
         self._closed = False
@@ -86,7 +69,8 @@ class SqliteLedger:
                 self._db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
                 undo.callback(self._db.close)
                 with _exclusive(self._owners / ".prepare"):  # switching to WAL does not wait for others by itself
-                    self._prepare()
+                    prepare(self._db, make=make)
+                self._require_own_schema()
             except (OSError, sqlite3.Error) as error:
                 raise _unavailable(error) from error
             self._release = undo.pop_all()
@@ -99,15 +83,6 @@ class SqliteLedger:
         undo.callback(os.close, descriptor)
         undo.callback(path.unlink, missing_ok=True)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-
-    def _prepare(self) -> None:
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version not in _READABLE:
-            expected, got = f"version {_VERSION}", f"version {version}"
-            raise LedgerError("the ledger is of another version", expected=expected, got=got)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.executescript(_SCHEMA)
-        self._db.execute(f"PRAGMA user_version={_VERSION}")
 
     def is_alive(self, owner: str) -> bool:
         """Whether the process that has this owner id still holds the lock on its file."""
@@ -139,6 +114,7 @@ class SqliteLedger:
         """Apply all changes and charges in one transaction, or none."""
         with self._lock, _faults_told():
             db = self._usable()
+            self._require_own_schema()
             self._wait_for_disk(wait=durable and self._durable)
             if len(changes) == 1 and not charges:  # one statement is a transaction of its own
                 return _apply_one(db, changes[0])
@@ -156,7 +132,7 @@ class SqliteLedger:
         if state is not None:
             wanted["state=?"] = state
         if trace is not None:
-            wanted[f"{_HAS_MARK} AND {_MARK}=?"] = mark_of(trace).decode()
+            wanted[f"{HAS_MARK} AND {MARK}=?"] = mark_of(trace).decode()
         where, values = " AND ".join(["TRUE", *wanted]), tuple(wanted.values())
         with self._lock, _faults_told():
             query = f"SELECT key, state, body, seal FROM {table.value} WHERE {where} ORDER BY key"  # noqa: S608
@@ -175,7 +151,9 @@ class SqliteLedger:
         """Add one to a named counter."""
         query = "INSERT INTO counters VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value"
         with self._lock, _faults_told():
-            return int(self._usable().execute(query, (counter,)).fetchall()[0][0])
+            db = self._usable()
+            self._require_own_schema()
+            return int(db.execute(query, (counter,)).fetchall()[0][0])
 
     def close(self) -> None:
         """Release the file and this process's owner lock; a second call does nothing."""
@@ -194,6 +172,13 @@ class SqliteLedger:
         if self._closed:
             raise LedgerError("the ledger is closed", expected="an open ledger", remedy="open a new governor")
         return self._db
+
+    def _require_own_schema(self) -> None:
+        """Look at the schema again where somebody changed it: a trigger would take back what is about to be written."""
+        now = int(self._db.execute("PRAGMA schema_version").fetchone()[0])
+        if now != self._schema:
+            require_intact(self._db)
+            self._schema = now
 
     def _wait_for_disk(self, *, wait: bool) -> None:
         """Choose how the next commit waits: in WAL mode NORMAL survives the process, FULL also a loss of power."""

@@ -28,6 +28,7 @@ from aisecops_langchain.sanitize import Frame
 from aisecops_langchain.sealing import Sealer
 
 _MAX_NAME = 64
+_MAX_CALL_ID = 256
 _REMEMBERED_PLANS = 256
 _MARKED = "the arguments hold the mark that sets untrusted content apart"
 
@@ -209,8 +210,9 @@ class Planner:
     def record_rejected(
         self, plan_id: str, rejected: tuple[RejectedCall, ...], scope: Scope, *, parents: tuple[str, ...] = ()
     ) -> str:
-        """Write calls that were refused before any decision to the log; returns the event's id."""
+        """Write calls that were refused before any decision to the log, ids cut; returns the event's id."""
         identity = [part for item in rejected for part in (item.call_id, item.code)]
+        rejected = tuple(item.model_copy(update={"call_id": item.call_id[:_MAX_CALL_ID]}) for item in rejected)
         return self._recorder.record(
             PlanRejected, scope, plan_id, *identity, parents=parents, plan=plan_id, rejected=rejected
         )
@@ -229,6 +231,8 @@ class Planner:
             return _rejected(proposal, "malformed_call", "the id or the name of the call is not valid Unicode")
         if not proposal.call_id:
             return _rejected(proposal, "missing_call_id", "a tool call needs an id")
+        if len(proposal.call_id) > _MAX_CALL_ID:  # it would stand in every event and row of the call
+            return _rejected(proposal, "malformed_call", f"the id of a call has at most {_MAX_CALL_ID} characters")
         if times[proposal.call_id] > 1:
             return _rejected(proposal, "duplicate_call_id", "two calls of one turn carry the same id")
         if index >= self._max_calls:

@@ -1,6 +1,7 @@
 """Bringing another policy into force, or none at all.
 
-Invariant: no policy decides before the log names it; while the change is being recorded, everything is denied.
+Invariant: no policy decides before its bundle is kept and the log names it; while the change is being recorded,
+everything is denied.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.policy import PolicyEngine, Suspended
 from aisecops_langchain.runtime.policies.in_force import PolicyInForce
+from aisecops_langchain.runtime.policies.keeping import KeptPolicies
 from aisecops_langchain.runtime.recorder import Recorder
 
 
@@ -25,12 +27,21 @@ class PolicyChange:
         policy: What is in force.
         recorder: Records each change.
         adopt: Tells the services of limits and of what the log may reveal.
+        kept: Where bundles are kept, if anywhere.
     """
 
-    def __init__(self, policy: PolicyInForce, recorder: Recorder, *, adopt: Callable[[PolicyEngine], None]) -> None:
+    def __init__(
+        self,
+        policy: PolicyInForce,
+        recorder: Recorder,
+        *,
+        adopt: Callable[[PolicyEngine], None],
+        kept: KeptPolicies | None = None,
+    ) -> None:
         self._policy = policy
         self._recorder = recorder
         self._adopt = adopt
+        self._kept = kept
         self._lock = Lock()
 
     def to(self, policy: PolicyEngine) -> None:
@@ -40,7 +51,7 @@ class PolicyChange:
             policy: The policy.
 
         Raises:
-            AuditWriteError: If it could not be recorded; then everything is denied until a change can be.
+            AuditWriteError: If it could not be kept or recorded; then everything is denied until a change can be.
         """
         self._make(policy, "")
 
@@ -61,6 +72,8 @@ class PolicyChange:
         with self._lock:
             before = self._policy.current
             self._policy.current = Suspended(before, fault or "the change is being recorded")
+            if self._kept is not None:
+                self._kept.keep(policy)
             trace = digest("policy", [before.digest, policy.digest])
             scope = Scope(trace=trace, thread=trace, principal=Principal(agent="governor"), policy=policy.digest)
             self._recorder.record(
