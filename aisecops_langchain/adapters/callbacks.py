@@ -17,8 +17,8 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 from langgraph.errors import GraphBubbleUp
 
-from aisecops_langchain.adapters.core.place import TRACE_METADATA
-from aisecops_langchain.adapters.translate import content_key
+from aisecops_langchain.adapters.core.place import trace_and_thread
+from aisecops_langchain.adapters.translate.data import content_key
 from aisecops_langchain.canonical import digest_text
 from aisecops_langchain.domain.events import (
     Event,
@@ -196,12 +196,10 @@ class AuditCallbackHandler(BaseCallbackHandler):
         **facts: Any,
     ) -> None:
         known = metadata or {}
-        thread = str(known.get("thread_id") or "")
-        trace = known.get(TRACE_METADATA)
-        trace = trace if isinstance(trace, str) and trace else self._root(run_id, parent).hex
+        trace, thread = trace_and_thread(known, otherwise=lambda: self._root(run_id, parent).hex)
         scope = Scope(
             trace=trace,
-            thread=thread or f"run-{trace}",
+            thread=thread,
             checkpoint_ns=str(known.get("langgraph_checkpoint_ns") or "").rpartition("|")[0],
             principal=self._principal,
             policy=NO_POLICY if self._governor is None else self._governor.policy.digest,

@@ -17,7 +17,7 @@ from aisecops_langchain.domain.labels import SourceKind
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.runtime.effects.waiting import Abandoned, call_until
 from aisecops_langchain.sanitize.finding import Finding, Severity, detector_failed
-from aisecops_langchain.sanitize.readings import View
+from aisecops_langchain.sanitize.view import View
 
 _MOST_READINGS: Final = 8
 """Readings of one text that the model is asked about; the plainest come first, and rules look at all of them."""

@@ -35,7 +35,7 @@ from aisecops_langchain.adapters.parts import require_model, require_one_answer
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES, GovernanceState
 from aisecops_langchain.adapters.tools.governed import GovernedTool
 from aisecops_langchain.adapters.tools.keys import toolbox_for
-from aisecops_langchain.adapters.translate import last_turn
+from aisecops_langchain.adapters.translate.turns import last_turn
 from aisecops_langchain.audit import Durability
 from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.errors import ConfigurationError

@@ -23,7 +23,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, Interrupt
 
 from aisecops_langchain.adapters.govern import govern
-from aisecops_langchain.adapters.translate import text_of
+from aisecops_langchain.adapters.translate.words import text_of
 from aisecops_langchain.demo.approval import Answer, Ask, Question
 from aisecops_langchain.demo.books import Books, Page
 from aisecops_langchain.demo.model import INSTRUCTIONS, REQUEST

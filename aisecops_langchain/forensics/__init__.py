@@ -1,8 +1,8 @@
 """Forensics: what the log alone says about a run, told as a summary and as a timeline.
 
 Invariant: what tells a run is a pure function over recorded events; nothing runs a tool, and what is missing from the
-log is named rather than filled in. Only the rooms ``sql``, ``index`` and ``evidence`` read files: those of a log, and
-packages of evidence.
+log is named rather than filled in. Only ``parquet`` and the rooms ``sql``, ``index``, ``roster``,
+``spark`` and ``evidence`` touch files: those of a log, its copies, and packages of evidence.
 """
 
 from __future__ import annotations

@@ -9,8 +9,9 @@ from __future__ import annotations
 from aisecops_langchain.sanitize.config import CATEGORIES, Action, SanitizeConfig, SeverityActions
 from aisecops_langchain.sanitize.detect import Detector, HiddenTextDetector, RuleDetector
 from aisecops_langchain.sanitize.finding import Finding, Severity
+from aisecops_langchain.sanitize.outcome import Sanitized, SanitizedValue
 from aisecops_langchain.sanitize.pii import PiiRedactor
-from aisecops_langchain.sanitize.pipeline import Sanitized, SanitizedValue, Sanitizer
+from aisecops_langchain.sanitize.pipeline import Sanitizer
 from aisecops_langchain.sanitize.private import Veil, class_name
 from aisecops_langchain.sanitize.rules import Rule, RulePack, core_rules, load_rules
 from aisecops_langchain.sanitize.scrub import scrub_value, withheld

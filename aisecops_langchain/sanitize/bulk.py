@@ -19,8 +19,9 @@ from aisecops_langchain.domain.labels import Integrity, Label, Source, SourceKin
 from aisecops_langchain.sanitize.config import Action, SanitizeConfig, SeverityActions
 from aisecops_langchain.sanitize.detect import HiddenTextDetector, RuleDetector
 from aisecops_langchain.sanitize.finding import Finding
+from aisecops_langchain.sanitize.outcome import Sanitized
 from aisecops_langchain.sanitize.pack_check import require_examples
-from aisecops_langchain.sanitize.pipeline import Sanitized, Sanitizer
+from aisecops_langchain.sanitize.pipeline import Sanitizer
 from aisecops_langchain.sanitize.rules import core_rules, load_rules
 from aisecops_langchain.sanitize.yara import YaraDetector
 

@@ -15,21 +15,32 @@ from aisecops_langchain.sanitize.steps import Substitution
 
 _ESCAPED: Final = re.compile(
     r"&(?:#[xX][0-9a-fA-F]{1,8}|#[0-9]{1,8}|[a-zA-Z][a-zA-Z0-9]{1,31});?"
-    r"|(?:%[0-9a-fA-F]{2})+"
-    r"|(?:\\u[0-9a-fA-F]{4})+|\\u\{[0-9a-fA-F]{1,6}\}|(?:\\x[0-9a-fA-F]{2})+|(?:\\[0-7]{3})+|\\[nrt\"'/\\]"
+    r"|(?:%[0-9a-fA-F]{2}){1,4095}"
+    r"|(?:\\u[0-9a-fA-F]{4}){1,4095}|\\u\{[0-9a-fA-F]{1,6}\}|(?:\\x[0-9a-fA-F]{2}){1,4095}"
+    r"|(?:\\[0-7]{3}){1,4095}|\\[nrt\"'/\\]"
 )
+"""Counters have an end because ``re`` takes memory for every repetition."""
 _SHORT: Final = {"n": "\n", "r": "\r", "t": "\t"}
-_QUOTED: Final = re.compile(r"(?:=[0-9A-Fa-f]{2})+|=\r?\n")
-_HEX_NUMBERS: Final = re.compile(
-    r"(?<![0-9a-zA-Z])(?:0[xX])?[0-9a-fA-F]{2}(?:[ ,:;\t\r\n-]{1,2}(?:0[xX])?[0-9a-fA-F]{2}){5,}(?![0-9a-zA-Z])"
-)
-_HEX_PAIR: Final = re.compile(r"(?:0[xX])?([0-9a-fA-F]{2})")
-_DECIMAL_NUMBERS: Final = re.compile(r"(?<![0-9a-zA-Z])[0-9]{2,3}(?:[ ,;\t\r\n]{1,2}[0-9]{2,3}){5,}(?![0-9a-zA-Z])")
+_QUOTED: Final = re.compile(r"(?:=[0-9A-Fa-f]{2}){1,4095}|=\r?\n")
+
+
+def _numbers(number: str, separator: str, more: str) -> re.Pattern[str]:
+    """Match numbers that follow each other; of very many, the separator too, behind which the next match begins."""
+    alone = "(?![0-9a-zA-Z])"
+    return re.compile(
+        f"(?<![0-9a-zA-Z]){number}(?:{separator}{number}){more}{alone}(?:{separator}(?={number}{alone}))?"
+    )
+
+
+_HEX_NUMBERS: Final = _numbers("(?:0[xX])?[0-9a-fA-F]{2}", r"[ ,:;\t\r\n-]{1,2}", "{5,4095}")
+_DECIMAL_NUMBERS: Final = _numbers("[0-9]{2,3}", r"[ ,;\t\r\n]{1,2}", "{5,4095}")
+_BINARY_NUMBERS: Final = _numbers("[01]{7,}", r"[ ,;\t\r\n]{1,2}", "{0,4095}")
+_FEWEST_BITS: Final = 28
+_BETWEEN: Final = str.maketrans("", "", " ,:;\t\r\n-")
+_NUMBER: Final = re.compile("[0-9]+")
 _OCTAL: Final = re.compile("[0-7]+")
-_BINARY_NUMBERS: Final = re.compile(r"(?<![0-9a-zA-Z])[01]{7,8}(?:[ ,;\t\r\n]{0,2}[01]{7,8}){3,}(?![0-9a-zA-Z])")
 _TOKEN: Final = re.compile(r"[A-Za-z0-9+/_-]{16,}+(?:\r?\n[A-Za-z0-9+/_-]++={0,2}(?![^\r\n]))*+={0,6}")
-_PARTS: Final = re.compile(r"(\r?\n|[/_+-])")
-_SHORTEST_TOKEN: Final = 16
+_PART: Final = re.compile("[A-Za-z0-9=]{16,}+")
 _SHORT_TOKEN: Final = 512
 """Of the parts of longer ones, only those are decoded that promise text."""
 
@@ -64,21 +75,30 @@ def _unquote(match: re.Match[str]) -> str:
 
 
 def _from_hex_numbers(match: re.Match[str]) -> str:
-    return readable(bytes(int(pair, 16) for pair in _HEX_PAIR.findall(match[0]))) or match[0]
+    digits = match[0].replace("0x", "").replace("0X", "").translate(_BETWEEN)
+    return readable(bytes.fromhex(digits)) or match[0]
 
 
 def _from_decimal_numbers(match: re.Match[str]) -> str:
-    digits = re.findall("[0-9]+", match[0])
-    codes = [int(code) for code in digits]
-    text = readable(bytes(codes)) if max(codes) < 256 else ""
-    if text or not _OCTAL.fullmatch("".join(digits)) or max(map(len, digits)) < 3:
-        return text or match[0]
-    octal = [int(code, 8) for code in digits]
-    return (readable(bytes(octal)) or match[0]) if max(octal) < 256 else match[0]
+    digits = [number[0] for number in _NUMBER.finditer(match[0])]
+    text = _of_bytes(digits, 10)
+    if not text and max(map(len, digits)) == 3 and all(map(_OCTAL.fullmatch, digits)):
+        text = _of_bytes(digits, 8)
+    return text or match[0]
+
+
+def _of_bytes(digits: list[str], base: int) -> str:
+    """Return the text that numbers spell byte by byte; nothing if they spell none."""
+    try:
+        return readable(bytes(int(number, base) for number in digits))
+    except ValueError:  # a number is above 255
+        return ""
 
 
 def _from_binary_numbers(match: re.Match[str]) -> str:
-    digits = re.sub("[^01]", "", match[0])
+    digits = match[0].translate(_BETWEEN)
+    if len(digits) < _FEWEST_BITS:
+        return match[0]
     for width in (8, 7):
         if len(digits) % width == 0:
             text = readable(bytes(int(digits[at : at + width], 2) for at in range(0, len(digits), width)))
@@ -93,13 +113,10 @@ def _from_token(match: re.Match[str]) -> str:
     whole = decode_token(token)
     if whole:
         return whole
-    parts = _PARTS.split(token)
-    if len(parts) == 1:
-        return token
-    if len(token) > _SHORT_TOKEN and not holds_text(token):
+    if _PART.fullmatch(token) or (len(token) > _SHORT_TOKEN and not holds_text(token)):
         return token
     decode = decode_token if len(token) <= _SHORT_TOKEN else decode_promising_token
-    return "".join((len(part) >= _SHORTEST_TOKEN and decode(part)) or part for part in parts)
+    return _PART.sub(lambda part: decode(part[0]) or part[0], token)
 
 
 ESCAPES: Final = Substitution("escapes", _ESCAPED, _unescape)

@@ -16,9 +16,9 @@ from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.sanitize.finding import MAX_EXCERPT, Finding, Severity
 from aisecops_langchain.sanitize.pattern_set import PatternSet
 from aisecops_langchain.sanitize.patterns import Match, Pattern, compile_pattern
-from aisecops_langchain.sanitize.readings import View
 from aisecops_langchain.sanitize.rules import Rule
 from aisecops_langchain.sanitize.squeeze import squeeze_pattern
+from aisecops_langchain.sanitize.view import View
 from aisecops_langchain.sanitize.word_index import WordIndex
 
 _MAX_SPANS: Final = 50

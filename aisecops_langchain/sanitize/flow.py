@@ -15,7 +15,7 @@ from typing import Final
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.sanitize.finding import Finding
 from aisecops_langchain.sanitize.normalize import MAX_REMOVALS, UNSEEN_KINDS, Removal
-from aisecops_langchain.sanitize.pipeline import UNREADABLE_NOTICE, Sanitized
+from aisecops_langchain.sanitize.outcome import UNREADABLE_NOTICE, Sanitized
 
 DEFAULT_HOLD: Final = 256
 """Characters held back by default."""

@@ -33,6 +33,7 @@ _FEW: Final = 16
 """So many different characters are replaced one by one."""
 _LONGEST: Final = 6
 """Characters that one character may decompose into; the few ligatures that hold whole phrases are cut short."""
+_PART: Final = 16_384
 _CACHE_LIMIT: Final = 65_536
 """Folds remembered at most: room for every character that may fold, since hostile text may hold them all."""
 
@@ -106,15 +107,23 @@ def skeleton(text: str) -> str:
     """
     if text.isascii():
         return text
-    rare = set(_THEMSELVES.sub("", rare_characters(text)))
-    folds = {character: _fold_character(character) for character in rare}
-    changed = [character for character, folded in folds.items() if folded != character]
-    plain = text
+    changed = _changed(rare_characters(text))
     if len(changed) > _FEW:
-        return text.translate(_ASCII_FOLDS | {ord(character): folded for character, folded in folds.items()})
-    for character in changed:  # a few replacements are much faster than a look at every character
-        plain = plain.replace(character, folds[character])
-    return plain
+        return text.translate(_ASCII_FOLDS | {ord(character): folded for character, folded in changed.items()})
+    for character, folded in changed.items():  # a few replacements are much faster than a look at every character
+        text = text.replace(character, folded)
+    return text
+
+
+def _changed(rare: str) -> dict[str, str]:
+    """Fold every character that some text holds; in parts, since there may be as many as there are characters."""
+    changed: dict[str, str] = {}
+    for start in range(0, len(rare), _PART):
+        for character in set(_THEMSELVES.sub("", rare[start : start + _PART])):
+            folded = _fold_character(character)
+            if folded != character:
+                changed[character] = folded
+    return changed
 
 
 def skeleton_trace(text: str) -> Locate:

@@ -105,21 +105,22 @@ def _widened(source: str) -> str:
 def _piece(tree: Tree) -> _Piece:
     match tree:
         case Place(source):
-            return _whole(source, _FEW if source == r"\b" else 0.0)
+            piece = _whole(source, _FEW if source == r"\b" else 0.0)
         case Kind(source):
-            return _whole(source, _BROAD if source in _ANYTHING or _holds_spaces(source) else _FEW)
+            piece = _whole(source, _BROAD if source in _ANYTHING or _holds_spaces(source) else _FEW)
         case Text(source, text):
-            return _whole(source, _LETTER * len(text), foreign=not text.casefold().isascii())
+            piece = _whole(source, _LETTER * len(text), foreign=not text.casefold().isascii())
         case Group(opening, inner):
             piece = _piece(inner)
             best = piece.best and piece.best._replace(source=f"{opening}{piece.best.source})")
-            return piece._replace(source=f"{opening}{piece.source})", best=best)
+            piece = piece._replace(source=f"{opening}{piece.source})", best=best)
         case Repeat():
-            return _repeated(tree, _piece(tree.item))
+            piece = _repeated(tree, _piece(tree.item))
         case Choice(branches):
-            return _either([_piece(branch) for branch in branches])
+            piece = _either([_piece(branch) for branch in branches])
         case Sequel(items):
-            return _joined([_piece(item) for item in items])
+            piece = _joined([_piece(item) for item in items])
+    return piece
 
 
 def _whole(source: str, weight: float, *, foreign: bool = False) -> _Piece:

@@ -65,19 +65,20 @@ def needed_words(pattern: str) -> tuple[frozenset[str], ...]:
 def _needs(tree: Tree) -> _Needs:
     match tree:
         case Place():
-            return _Needs(frozenset({""}))
+            needs = _Needs(frozenset({""}))
         case Text(_, text):
-            return _Needs(frozenset({text.casefold()}))
+            needs = _Needs(frozenset({text.casefold()}))
         case Group(_, inner):
-            return _needs(inner)
+            needs = _needs(inner)
         case Choice(branches):
-            return _either([_needs(branch) for branch in branches])
+            needs = _either([_needs(branch) for branch in branches])
         case Sequel(items):
-            return _joined([_needs(item) for item in items])
+            needs = _joined([_needs(item) for item in items])
         case Repeat():
-            return _repeated(tree, _needs(tree.item))
+            needs = _repeated(tree, _needs(tree.item))
         case _:
-            return _ANYTHING
+            needs = _ANYTHING
+    return needs
 
 
 def _repeated(repeat: Repeat, item: _Needs) -> _Needs:

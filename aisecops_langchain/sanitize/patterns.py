@@ -13,6 +13,7 @@ import re2
 
 from aisecops_langchain.errors import ConfigurationError
 
+
 class Match(Protocol):
     """The part of a match that is used here."""
 

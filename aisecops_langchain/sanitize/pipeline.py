@@ -9,86 +9,32 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, NamedTuple
 
 from pydantic import JsonValue
 
 from aisecops_langchain.canonical import digest_bytes, digest_text
 from aisecops_langchain.domain.labels import SourceKind
 from aisecops_langchain.errors import SanitizeError
-from aisecops_langchain.sanitize.config import PASS_ALL, Action, SanitizeConfig
+from aisecops_langchain.sanitize.config import SanitizeConfig
 from aisecops_langchain.sanitize.detect import Detector, HiddenTextDetector, RuleDetector
-from aisecops_langchain.sanitize.finding import Finding, Severity
-from aisecops_langchain.sanitize.inspection import Inspected, inspect_text, structural
-from aisecops_langchain.sanitize.normalize import Removal, normalize
+from aisecops_langchain.sanitize.inspection import structural
+from aisecops_langchain.sanitize.outcome import (
+    NOTICE,
+    OUTCOMES,
+    PRIVATE_NOTICE,
+    UNREADABLE_NOTICE,
+    Outcome,
+    Sanitized,
+    SanitizedValue,
+    findings_of,
+    withheld_value,
+)
+from aisecops_langchain.sanitize.passage import Passage
 from aisecops_langchain.sanitize.pii import PiiRedactor
 from aisecops_langchain.sanitize.private import PrivateData, Veil
 from aisecops_langchain.sanitize.rules import RulePack, core_rules
 from aisecops_langchain.sanitize.structure import STRUCTURE_RULES
-from aisecops_langchain.sanitize.values import (
-    UnreadableValueError,
-    digest_value,
-    exceeded_bound,
-    map_texts,
-)
-
-NOTICE: Final = "[content withheld: it contained text that reads like instructions]"
-"""Stands for text that was quarantined or blocked because of what it says."""
-
-UNREADABLE_NOTICE: Final = "[content withheld: it could not be inspected]"
-"""Stands for content beyond the limits of inspection."""
-
-PRIVATE_NOTICE: Final = "[content withheld: it contained private data]"
-"""Stands for text that was blocked because of secrets or personal data in it."""
-
-CUT: Final = "[removed]"
-"""Stands for a span that was cut."""
-
-_NOTICES: Final = frozenset({NOTICE, UNREADABLE_NOTICE, PRIVATE_NOTICE})
-_OUTCOMES: Final = ("normalized", "cleaned", "redacted", "quarantined", "blocked")
-
-
-@dataclass(frozen=True, slots=True)
-class Sanitized:
-    """One text, inspected."""
-
-    text: str
-    """What may be passed on."""
-    raw_digest: str
-    """Digest of the text as it came."""
-    clean_digest: str
-    """Digest of what may be passed on."""
-    findings: tuple[Finding, ...]
-    actions: tuple[str, ...]
-    """What was done: ``normalized``, ``cleaned``, ``redacted``, ``quarantined``, ``blocked``."""
-    changed: bool
-    blocked: bool
-    removals: tuple[Removal, ...] = ()
-    """What was not passed on, whatever it says: invisible characters, markup that readers do not see."""
-
-
-@dataclass(frozen=True, slots=True)
-class SanitizedValue:
-    """One structured value, inspected; the fields are those of ``Sanitized``."""
-
-    value: JsonValue
-    raw_digest: str
-    clean_digest: str
-    findings: tuple[Finding, ...]
-    """Offsets count from the start of the field that the finding is in."""
-    actions: tuple[str, ...]
-    changed: bool
-    blocked: bool
-
-
-class _Outcome(NamedTuple):
-    """What became of one text, before it is hashed."""
-
-    text: str
-    findings: tuple[Finding, ...] = ()
-    actions: tuple[str, ...] = ()
-    removals: tuple[Removal, ...] = ()
+from aisecops_langchain.sanitize.values import UnreadableValueError, digest_value, exceeded_bound, map_texts
 
 
 class Sanitizer:
@@ -110,10 +56,11 @@ class Sanitizer:
         redactor: PiiRedactor | None = None,
     ) -> None:
         self._config = config or SanitizeConfig()
-        self._detectors = _default_detectors(packs) if detectors is None else tuple(detectors)
-        self._redactor = redactor or PiiRedactor()
+        redactor = redactor or PiiRedactor()
+        used = _default_detectors(packs) if detectors is None else tuple(detectors)
+        self._passage = Passage(self._config, used, redactor)
         self._private = {
-            kind: PrivateData(treatments, fields, self._redactor)
+            kind: PrivateData(treatments, fields, redactor)
             for kind in SourceKind
             if any((treatments := self._config.private.get(kind, {}), fields := self._config.fields.get(kind, {})))
         }
@@ -138,7 +85,9 @@ class Sanitizer:
         if not isinstance(text, str):
             raise SanitizeError("content is not text", expected="str", got=type(text).__name__)
         raw_digest = digest_text("content", text)
-        outcome = self._inspect(text, channel, redact_pii=redact_pii, private=self._private.get(channel), veil=veil)
+        outcome = self._passage.outcome(
+            text, channel, redact_pii=redact_pii, private=self._private.get(channel), veil=veil
+        )
         changed = outcome.text != text
         return Sanitized(
             text=outcome.text,
@@ -198,30 +147,30 @@ class Sanitizer:
             value, max_depth=config.max_depth, max_nodes=config.max_nodes, max_chars=config.max_chars
         )
         if bound is not None:
-            return _withheld_value(value, UNREADABLE_NOTICE, (structural(bound),), ("quarantined",))
-        outcomes: list[_Outcome] = []
+            return withheld_value(value, UNREADABLE_NOTICE, (structural(bound),), ("quarantined",))
+        outcomes: list[Outcome] = []
 
         def clean_text(text: str) -> str:
-            outcomes.append(self._inspect(text, channel, redact_pii=redact_pii))
+            outcomes.append(self._passage.outcome(text, channel, redact_pii=redact_pii))
             return outcomes[-1].text
 
         try:
             clean = map_texts(value, clean_text)
             clean = self._treat_value(clean, channel, veil, outcomes)
         except UnreadableValueError as error:
-            findings = (*_findings(outcomes), structural(error.rule))
-            return _withheld_value(value, UNREADABLE_NOTICE, findings, ("quarantined",))
+            findings = (*findings_of(outcomes), structural(error.rule))
+            return withheld_value(value, UNREADABLE_NOTICE, findings, ("quarantined",))
         done = {action for outcome in outcomes for action in outcome.actions}
-        findings, actions = _findings(outcomes), tuple(name for name in _OUTCOMES if name in done)
+        findings, actions = findings_of(outcomes), tuple(name for name in OUTCOMES if name in done)
         if "blocked" in done:
             private = any(finding.category in ("secret", "personal") for finding in findings)
-            return _withheld_value(value, PRIVATE_NOTICE if private else NOTICE, findings, actions)
+            return withheld_value(value, PRIVATE_NOTICE if private else NOTICE, findings, actions)
         raw_digest, changed = digest_value(value), bool(actions)
         clean_digest = digest_value(clean) if changed else raw_digest
         return SanitizedValue(clean, raw_digest, clean_digest, findings, actions, changed, blocked=False)
 
     def _treat_value(
-        self, value: JsonValue, channel: SourceKind, veil: Veil | None, outcomes: list[_Outcome]
+        self, value: JsonValue, channel: SourceKind, veil: Veil | None, outcomes: list[Outcome]
     ) -> JsonValue:
         """Treat private data by fields; what that leaves must be what looking again would leave."""
         private = self._private.get(channel)
@@ -229,98 +178,16 @@ class Sanitizer:
             return value
         treated, seen = private.treat_value(value, veil)
         changed = ("redacted",) if treated != value else ()
-        outcomes.append(_Outcome("", seen.findings, ("blocked",) if seen.blocked else changed))
+        outcomes.append(Outcome("", seen.findings, ("blocked",) if seen.blocked else changed))
         settled = (
             private.treat_value(treated, veil)[0]
             == treated
-            == map_texts(treated, lambda text: self._inspect(text, channel, redact_pii=False).text)
+            == map_texts(treated, lambda text: self._passage.outcome(text, channel, redact_pii=False).text)
         )
         if changed and not settled:
-            outcomes.append(_Outcome("", (structural("residue"),), ("quarantined",)))
+            outcomes.append(Outcome("", (structural("residue"),), ("quarantined",)))
             return NOTICE
         return treated
-
-    def _inspect(
-        self,
-        text: str,
-        channel: SourceKind,
-        *,
-        redact_pii: bool,
-        private: PrivateData | None = None,
-        veil: Veil | None = None,
-    ) -> _Outcome:
-        """Inspect one text without hashing it."""
-        if len(text) > self._config.max_chars:
-            return _Outcome(UNREADABLE_NOTICE, (structural("size", len(text)),), ("quarantined",))
-        if text in _NOTICES:
-            return _Outcome(text)
-        seen = self._look(text, channel)
-        action = self._config.strictest(seen.findings, channel) if seen.findings else Action.PASS
-        if action is Action.BLOCK:
-            return _Outcome(NOTICE, seen.findings, ("blocked",))
-        if action is Action.QUARANTINE:
-            return _Outcome(NOTICE, seen.findings, ("quarantined",))
-        changed = self._change(seen, channel, redact_pii=redact_pii)
-        if private is None or changed.text in _NOTICES:
-            return changed
-        return self._treat(changed, channel, private, veil)
-
-    def _change(self, seen: Inspected, channel: SourceKind, *, redact_pii: bool) -> _Outcome:
-        """Cut and redact, then look again at what that left."""
-        raw, text = seen.normalized.raw, seen.normalized.text
-        actions = ["normalized"] if seen.unshown or text is not raw else []
-        spans = self._spans_to_cut(seen.findings, channel)
-        if spans or seen.unshown:
-            unshown = [(removal.start, removal.end, "") for removal in seen.unshown]
-            text = normalize(_cut(raw, sorted([*unshown, *((start, end, CUT) for start, end in spans)]))).text
-            actions += ["cleaned"] if spans else []
-        if redact_pii:
-            redacted = self._redactor.redact(text)
-            actions += ["redacted"] if redacted != text else []
-            text = redacted
-        removals = seen.removals
-        if text != seen.normalized.text and not self._is_settled(text, channel):
-            findings = (*seen.findings, Finding("residue", "structure", Severity.HIGH, 0, len(raw), "text"))
-            return _Outcome(NOTICE, findings, ("quarantined",), removals)
-        return _Outcome(text, seen.findings, tuple(actions), removals)
-
-    def _is_settled(self, text: str, channel: SourceKind) -> bool:
-        """Tell whether a changed text would pass as it is now."""
-        again = self._look(text, channel)
-        quiet = self._config.strictest(again.findings, channel) is Action.PASS
-        return quiet and again.normalized.text == text and not again.unshown
-
-    def _treat(self, outcome: _Outcome, channel: SourceKind, private: PrivateData, veil: Veil | None) -> _Outcome:
-        """Treat private data in a text that has passed so far."""
-        try:
-            treated = private.treat_text(outcome.text, veil)
-            settled = treated.text == outcome.text or private.treat_text(treated.text, veil).text == treated.text
-        except UnreadableValueError as error:
-            findings = (*outcome.findings, structural(error.rule, len(outcome.text)))
-            return _Outcome(UNREADABLE_NOTICE, findings, ("quarantined",))
-        findings = (*outcome.findings, *treated.findings)
-        if treated.blocked:
-            return _Outcome(PRIVATE_NOTICE, findings, ("blocked",))
-        if treated.text == outcome.text:
-            return outcome._replace(findings=findings)
-        again = self._inspect(treated.text, channel, redact_pii=False)
-        if not settled or again.text != treated.text:
-            return _Outcome(NOTICE, (*findings, structural("residue", len(outcome.text))), ("quarantined",))
-        actions = tuple(name for name in _OUTCOMES if name in (*outcome.actions, "redacted"))
-        return outcome._replace(text=treated.text, findings=findings, actions=actions)
-
-    def _look(self, text: str, channel: SourceKind) -> Inspected:
-        """Look at a text; those who may instruct the model may also show it markup."""
-        cut_markup = self._config.channels.get(channel, self._config.default) != PASS_ALL
-        return inspect_text(text, channel, self._detectors, cut_markup=cut_markup)
-
-    def _spans_to_cut(self, findings: Sequence[Finding], channel: SourceKind) -> list[tuple[int, int]]:
-        """Return the raw spans to cut; hidden text is gone already."""
-        return sorted(
-            (finding.start, finding.end)
-            for finding in findings
-            if finding.view != "hidden" and self._config.action(finding, channel) is Action.CLEAN
-        )
 
 
 def _encoding(data: bytes) -> str:
@@ -333,26 +200,3 @@ def _encoding(data: bytes) -> str:
 def _default_detectors(packs: Sequence[RulePack]) -> tuple[Detector, ...]:
     rules = [rule for pack in (core_rules(), *packs) for rule in pack.rules]
     return RuleDetector(rules), RuleDetector(STRUCTURE_RULES), HiddenTextDetector()
-
-
-def _findings(outcomes: Sequence[_Outcome]) -> tuple[Finding, ...]:
-    return tuple(finding for outcome in outcomes for finding in outcome.findings)
-
-
-def _cut(text: str, spans: Sequence[tuple[int, int, str]]) -> str:
-    """Put something else in the place of spans, which may overlap; the first of those that do has its way."""
-    pieces: list[str] = []
-    last = 0
-    for start, end, replacement in spans:
-        if start >= last:
-            pieces += (text[last:start], replacement)
-        last = max(last, end)
-    return "".join((*pieces, text[last:]))
-
-
-def _withheld_value(
-    value: JsonValue, notice: str, findings: tuple[Finding, ...], actions: tuple[str, ...]
-) -> SanitizedValue:
-    digest = digest_text("content", notice)
-    blocked = "blocked" in actions
-    return SanitizedValue(notice, digest_value(value), digest, findings, actions, changed=True, blocked=blocked)

@@ -27,7 +27,7 @@ _SHORTEST_DIGITS: Final = 32
 """Fewer digits alone encode nothing: base64 has letters, and so have hexadecimal digits that are not written twice."""
 
 _FOREIGN: Final = re.compile("[^A-Za-z0-9+/]")
-_HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2}){8,}")
+_HEX: Final = re.compile(r"[0-9a-fA-F]{16,}+")
 _BASE32: Final = re.compile(r"[A-Z2-7]{16,}")
 _BASE32HEX: Final = re.compile(r"[0-9A-V]{24,}")
 _SHORTEST_SMALL: Final = 24
@@ -128,8 +128,12 @@ def _decode_plain(token: str) -> str:
     return _from_base64(token)
 
 
+def _is_hex(token: str) -> bool:
+    return len(token) % 2 == 0 and _HEX.fullmatch(token) is not None
+
+
 def _from_hex(token: str) -> str:
-    if not _HEX.fullmatch(token):
+    if not _is_hex(token):
         return ""
     data = bytes.fromhex(token)
     return _from_wide(data) or readable(data)
@@ -182,7 +186,7 @@ def _padded(token: str) -> bytes:
 
 def _promises(token: str) -> bool:
     """Tell by samples from start, middle and end whether a token may hold text."""
-    if _HEX.fullmatch(token):
+    if _is_hex(token):
         return True
     if token.islower() or token.isupper():
         return False

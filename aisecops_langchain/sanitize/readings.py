@@ -11,30 +11,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from aisecops_langchain.sanitize.armour import ARMOUR, ARMOUR_SIGNS, ROT47
+from aisecops_langchain.sanitize.armour import ARMOUR, ARMOUR_SIGNS
 from aisecops_langchain.sanitize.clip import chunks, clip, clip_around
-from aisecops_langchain.sanitize.decode import BINARY_CODES, DECIMAL_CODES, ESCAPES, HEX_CODES, QUOTED_PRINTABLE, TOKENS
-from aisecops_langchain.sanitize.fold import EMPHASIS, SPACES, fold_plain, is_emphasized, skeleton, skeleton_trace
+from aisecops_langchain.sanitize.fold import EMPHASIS, SPACES, fold_plain, is_emphasized, skeleton
 from aisecops_langchain.sanitize.hidden import DISPLAYED, PARTED, SMUGGLED, SMUGGLED_ALONE
-from aisecops_langchain.sanitize.markup import COMMENTED, SHOWN, UNSEEN, has_too_many_tags
-from aisecops_langchain.sanitize.normalize import Normalized, is_smuggler, normalize, strip_trace
-from aisecops_langchain.sanitize.respell import (
-    LEETSPEAK,
-    LEETSPEAK_L,
-    REVERSED,
-    ROT13,
-    SQUEEZED_LETTERS,
-    SQUEEZED_LINES,
-    SQUEEZED_WORDS,
-    UNBROKEN,
-    UNSPACED,
-    WORDS_REVERSED,
-)
-from aisecops_langchain.sanitize.steps import Extraction, Locate, Path, Span, Step, same_span
+from aisecops_langchain.sanitize.markup import COMMENTED, UNSEEN, has_too_many_tags
+from aisecops_langchain.sanitize.normalize import Normalized, is_smuggler, normalize
+from aisecops_langchain.sanitize.respell import SQUEEZED_LETTERS, UNBROKEN
+from aisecops_langchain.sanitize.spellings import DECODERS, ROTATED, SPELLINGS, Spelling
+from aisecops_langchain.sanitize.steps import Extraction, Locate, Path, Step, same_span
 from aisecops_langchain.sanitize.triggers import SPELT, mixes_scripts, triggered
+from aisecops_langchain.sanitize.view import Readings, View
+from aisecops_langchain.sanitize.way import SKELETON, STRIP, Base, Way
 
 _DEPTH: Final = 7
 """Steps from the raw text to a reading, at most."""
@@ -54,56 +44,6 @@ _ATTEMPT: Final = 6
 """A look for a reading costs the budget this fraction of what it looks at."""
 
 
-class View(NamedTuple):
-    """One reading of a raw text."""
-
-    name: str
-    """``text``, ``normalized`` (folded), ``hidden`` (not seen by readers) or ``decoded``."""
-    text: str
-    span: Locate
-    """From a non-empty span of ``text`` to one of the raw text."""
-    steps: tuple[str, ...] = ()
-    """How it was made, step by step."""
-    squeezed: bool = False
-    """Whether the spaces between words are lost."""
-
-
-class Readings(NamedTuple):
-    """The readings of one text."""
-
-    views: tuple[View, ...]
-    complete: bool
-    """False if there were more than the bounds allow."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Strip:
-    """Takes invisible characters out."""
-
-    name: str = "stripped"
-
-    def apply(self, text: str) -> str:
-        return normalize(text).text
-
-    def trace(self, text: str) -> Locate:
-        return strip_trace(text)
-
-
-@dataclass(frozen=True, slots=True)
-class _Skeleton:
-    """Writes a text in the detection alphabet."""
-
-    name: str = "look-alikes"
-
-    def apply(self, text: str) -> str:
-        return skeleton(text)
-
-    def trace(self, text: str) -> Locate:
-        return skeleton_trace(text)
-
-
-_STRIP: Final = _Strip()
-_SKELETON: Final = _Skeleton()
 _FOLD: Final = (EMPHASIS, SPACES)
 
 
@@ -182,15 +122,15 @@ class _Reader:
             self._expand(item, normalize(item.text))
 
     def _expand(self, item: _Item, shown: Normalized) -> None:
-        raw = _Base(item.text, item.span, item.steps)
-        text = raw.then(shown.text, _STRIP)
-        plain = text.then(skeleton(text.text), _SKELETON)
+        raw = Base(item.text, item.span, item.steps)
+        text = raw.then(shown.text, STRIP)
+        plain = text.then(skeleton(text.text), SKELETON)
         emphasized = is_emphasized(plain.text)
         folds = emphasized or plain is not text
         if not folds or not item.steps:
             self._view(item, text.text, text.span, item.steps)
         if folds:
-            folded, span = (fold_plain(plain.text), _Way(plain, _FOLD).span) if emphasized else (plain.text, plain.span)
+            folded, span = (fold_plain(plain.text), Way(plain, _FOLD).span) if emphasized else (plain.text, plain.span)
             self._view(item, folded, span, (*item.steps, EMPHASIS.name))
         if item.depth >= _DEPTH:
             return
@@ -213,16 +153,16 @@ class _Reader:
         self.complete = False
         self._queue = deque(item for item in self._queue if item.hidden)
 
-    def _reasons(self, item: _Item, text: _Base, plain: _Base) -> frozenset[str]:
+    def _reasons(self, item: _Item, text: Base, plain: Base) -> frozenset[str]:
         """Name the triggers that fire, but for those that look-alikes or line breaks alone made fire."""
         found = triggered(plain.text)
         if plain is not text and not found.isdisjoint(SPELT):
             found -= SPELT - triggered(text.text)
         return found if item.torn else found - _WITHIN_LINES
 
-    def _is_odd(self, item: _Item, raw: _Base, text: _Base, plain: _Base) -> bool:
+    def _is_odd(self, item: _Item, raw: Base, text: Base, plain: Base) -> bool:
         """Tell whether a text is odd as a whole; where only parts of it are, these are read by themselves."""
-        if _SKELETON.name in item.steps:  # look-alikes were read before: what is left of other scripts is their own
+        if SKELETON.name in item.steps:  # look-alikes were read before: what is left of other scripts is their own
             return False
         strange = text is not raw and is_smuggler(raw.text) and bool(text.text.strip())
         if not strange and (plain is text or not mixes_scripts(text.text)):
@@ -233,14 +173,14 @@ class _Reader:
         self._push(item, raw, (part,), part.apply(raw.text), item.steps, odd=True)
         return False
 
-    def _unhide(self, item: _Item, raw: _Base) -> None:
+    def _unhide(self, item: _Item, raw: Base) -> None:
         self._follow(item, raw, (SMUGGLED_ALONE,), hidden=True)
         self._follow(item, raw, SMUGGLED, hidden=True)
         self._follow(item, raw, (PARTED,))
         if item.steps.count(DISPLAYED.name) < _MOST_REVERSALS:
             self._follow(item, raw, (DISPLAYED,))
 
-    def _decode(self, item: _Item, plain: _Base, found: frozenset[str]) -> None:
+    def _decode(self, item: _Item, plain: Base, found: frozenset[str]) -> None:
         """Decode whatever shows its own syntax, markup first, since tags may stand inside of the others."""
         if "markup" in found and has_too_many_tags(plain.text):
             self.complete, found = False, found - {"markup"}
@@ -248,28 +188,28 @@ class _Reader:
             self._follow(item, plain, (UNSEEN,), hidden=True)
         if "comment" in found:
             self._follow(item, plain, (COMMENTED,), hidden=True)
-        steps = [step for trigger, chosen in _DECODERS for step in chosen if trigger in found]
+        steps = [step for trigger, chosen in DECODERS for step in chosen if trigger in found]
         if steps:
             self._follow(item, plain, steps)
         for trigger, chosen in ARMOUR:
             if trigger in found:
                 self._follow(item, plain, chosen)
 
-    def _respell(self, item: _Item, text: _Base, plain: _Base, found: frozenset[str], *, odd: bool) -> None:
-        for spelling in _SPELLINGS:
+    def _respell(self, item: _Item, text: Base, plain: Base, found: frozenset[str], *, odd: bool) -> None:
+        for spelling in SPELLINGS:
             tried = not found.isdisjoint(spelling.triggers) or (odd and "odd" in spelling.triggers)
             if tried and spelling.rank >= item.rank and not (spelling.squeezed and item.squeezed):
                 torn = spelling.steps is not UNBROKEN or "torn" in found
                 self._follow(item, plain, spelling.steps, spelling=spelling, torn=torn)
-        if odd and plain is not text and item.rank < _ROTATED.rank:
-            self._follow(item, text, _ROTATED.steps, spelling=_ROTATED)
+        if odd and plain is not text and item.rank < ROTATED.rank:
+            self._follow(item, text, ROTATED.steps, spelling=ROTATED)
 
-    def _respell_chunks(self, item: _Item, raw: _Base, *, odd: bool) -> None:
+    def _respell_chunks(self, item: _Item, raw: Base, *, odd: bool) -> None:
         """Look for spellings part by part, since few parts of a long text will give reason to."""
         for part in chunks(raw.text, _CHUNK, _OVERLAP):
-            piece = _Base(part.apply(raw.text), _Way(raw, (part,)).span, raw.steps)
-            text = piece.then(normalize(piece.text).text, _STRIP)
-            plain = text.then(skeleton(text.text), _SKELETON)
+            piece = Base(part.apply(raw.text), Way(raw, (part,)).span, raw.steps)
+            text = piece.then(normalize(piece.text).text, STRIP)
+            plain = text.then(skeleton(text.text), SKELETON)
             found = self._reasons(item, text, plain)
             if found or odd:
                 self._respell(item, text, plain, found, odd=odd)
@@ -277,11 +217,11 @@ class _Reader:
     def _follow(
         self,
         item: _Item,
-        base: _Base,
+        base: Base,
         steps: Sequence[Step],
         *,
         hidden: bool = False,
-        spelling: _Spelling | None = None,
+        spelling: Spelling | None = None,
         torn: bool = True,
     ) -> None:
         """Take steps from a text, and read what comes out."""
@@ -304,13 +244,13 @@ class _Reader:
     def _push(
         self,
         item: _Item,
-        base: _Base,
+        base: Base,
         taken: Sequence[Step],
         text: str,
         names: tuple[str, ...],
         *,
         hidden: bool = False,
-        spelling: _Spelling | None = None,
+        spelling: Spelling | None = None,
         odd: bool = False,
         torn: bool = True,
     ) -> None:
@@ -324,7 +264,7 @@ class _Reader:
         self._budget -= len(text)
         child = _Item(
             text,
-            _Way(base, taken).span,
+            Way(base, taken).span,
             names,
             hidden=item.hidden or hidden,
             squeezed=item.squeezed or (spelling is not None and spelling.squeezed),
@@ -341,71 +281,6 @@ class _Reader:
             self.views.append(View(name, text, span, steps, item.squeezed))
 
 
-class _Base(NamedTuple):
-    """A text that steps start from, and the way back from it."""
-
-    text: str
-    span: Locate
-    steps: tuple[str, ...]
-
-    def then(self, text: str, step: Step) -> _Base:
-        """Return what one step makes of it: itself, if nothing changed."""
-        return self if text is self.text else _Base(text, _Way(self, (step,)).span, (*self.steps, step.name))
-
-
-class _Way:
-    """The way from a reading back to the raw text, made when it is first asked for."""
-
-    __slots__ = ("_base", "_path", "_steps")
-
-    def __init__(self, base: _Base, steps: Sequence[Step]) -> None:
-        self._base = base
-        self._steps = steps
-        self._path: Path | None = None
-
-    def span(self, start: int, end: int) -> Span:
-        if self._path is None:
-            self._path = Path(self._base.text, self._steps)
-        return self._base.span(*self._path.span(start, end))
-
-
 def _distinct(names: Sequence[str]) -> tuple[str, ...]:
     """Drop repeated neighbours that are parts of one step."""
     return tuple(name for index, name in enumerate(names) if index == 0 or names[index - 1] != name or name == "base64")
-
-
-_DECODERS: Final[tuple[tuple[str, tuple[Step, ...]], ...]] = (
-    ("markup", (SHOWN,)),
-    ("escapes", (ESCAPES,)),
-    ("quoted", (QUOTED_PRINTABLE,)),
-    ("codes", (BINARY_CODES, HEX_CODES, DECIMAL_CODES)),
-    ("token", (TOKENS,)),
-)
-
-
-class _Spelling(NamedTuple):
-    """A spelling, what makes it worth trying, and where it stands among the others."""
-
-    triggers: frozenset[str]
-    steps: tuple[Step, ...]
-    rank: int
-    """Spellings are undone in the order of their ranks, which loses nothing, since most of them commute."""
-    squeezed: bool = False
-
-
-_SPELLINGS: Final = (
-    _Spelling(frozenset({"broken"}), UNBROKEN, 1),
-    _Spelling(frozenset({"spaced"}), UNSPACED, 2),
-    _Spelling(frozenset({"spaced"}), (SQUEEZED_LETTERS,), 3, squeezed=True),
-    _Spelling(frozenset({"lines"}), (SQUEEZED_LINES,), 3, squeezed=True),
-    _Spelling(frozenset({"joined"}), (SQUEEZED_WORDS,), 3, squeezed=True),
-    _Spelling(frozenset({"codes"}), (DECIMAL_CODES,), 3),
-    _Spelling(frozenset({"reversed", "odd"}), (REVERSED,), 4),
-    _Spelling(frozenset({"reversed"}), (WORDS_REVERSED,), 4),
-    _Spelling(frozenset({"leet", "odd"}), LEETSPEAK, 5),
-    _Spelling(frozenset({"leet"}), LEETSPEAK_L, 5),
-    _Spelling(frozenset({"rot13", "odd"}), (ROT13,), 5),
-    _Spelling(frozenset({"rot47"}), (ROT47,), 5),
-)
-_ROTATED: Final = _Spelling(frozenset({"odd"}), (ROT13,), 4)
-"""Taken before look-alikes are read, since letters of other scripts do not rotate."""

@@ -42,8 +42,8 @@ _LETTERS: Final = re.compile(
     r"|(?<![^\W_])[^\W_](?:[._*|/\u00b7\u2022~ -]{1,3}[^\W_](?![^\W_])){3,}"  # parted by dots or dashes
 )
 _WORDS: Final = re.compile(
-    r"(?<![^\W_])[^\W_]{1,20}+(?:[-_.+/][^\W_]{1,20}+(?![^\W_])){3,}"  # joined by signs
-    r"|[^\W\d_]{20,}"  # without anything between them
+    r"(?<![^\W_])[^\W_]{1,20}+(?:[-_.+/][^\W_]{1,20}+(?![^\W_])){3,4095}"  # joined by signs
+    r"|[^\W\d_]{20,}+"  # without anything between them
 )
 _SHORT_LINES: Final = re.compile(r"^(?:[^\n]{0,12}\n){3,}[^\n]{0,12}$", re.MULTILINE)
 _ANY_SEPARATOR: Final = re.compile(r"\s+|(?<=\w)[._*|/\u00b7\u2022~+-]+(?=\w)|_")

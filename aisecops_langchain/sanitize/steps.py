@@ -13,13 +13,17 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from io import StringIO
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 Span = tuple[int, int]
 """Offset of the first character, and offset behind the last."""
 Locate = Callable[[int, int], Span]
 """From a non-empty span of a reading to a span of what it was made from."""
+
+
+_LONG: Final = 65_536
+"""Characters of texts in which changes are made one by one."""
+_MANY_PIECES: Final = 4_096
 
 
 class Edit(NamedTuple):
@@ -59,13 +63,18 @@ class Substitution:
 
     def apply(self, text: str) -> str:
         """Decode; see ``Step.apply``."""
-        return self.pattern.sub(self.decode, text)
+        if len(text) <= _LONG:
+            return self.pattern.sub(self.decode, text)
+        return apply_edits(text, self._edits(text))
 
     def trace(self, text: str) -> Locate:
         """Make the way back; see ``Step.trace``."""
-        return edits_trace(
-            Edit(match.start(), match.end(), self.decode(match)) for match in self.pattern.finditer(text)
-        )
+        return edits_trace(self._edits(text))
+
+    def _edits(self, text: str) -> Iterator[Edit]:
+        """Yield the matches one by one, which takes longer than ``re.sub`` but much less memory."""
+        for match in self.pattern.finditer(text):
+            yield Edit(match.start(), match.end(), self.decode(match))
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,15 +208,14 @@ def apply_edits(text: str, edits: Iterator[Edit]) -> str:
     Returns:
         The changed text.
     """
-    changed, last = StringIO(), 0
+    pieces: list[str] = []
+    last = 0
     for edit in edits:
-        changed.write(text[last : edit.start])
-        changed.write(edit.text)
+        pieces += (text[last : edit.start], edit.text)
         last = edit.end
-    if last == 0:
-        return text
-    changed.write(text[last:])
-    return changed.getvalue()
+        if len(pieces) > _MANY_PIECES:  # small pieces take more memory than what they say
+            pieces = ["".join(pieces)]
+    return "".join((*pieces, text[last:])) if last else text
 
 
 def edits_trace(edits: Iterator[Edit]) -> Locate:

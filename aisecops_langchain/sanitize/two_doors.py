@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from aisecops_langchain.sanitize.finding import Finding
 from aisecops_langchain.sanitize.normalize import MAX_REMOVALS, Removal
-from aisecops_langchain.sanitize.pipeline import Sanitized
+from aisecops_langchain.sanitize.outcome import Sanitized
 from aisecops_langchain.sanitize.steps import Edit, Locate, Span, edits_trace, same_span
 
 

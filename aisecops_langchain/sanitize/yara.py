@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from aisecops_langchain.domain.labels import SourceKind
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.sanitize.finding import Finding, Severity, detector_failed
-from aisecops_langchain.sanitize.readings import View
+from aisecops_langchain.sanitize.view import View
 
 if TYPE_CHECKING:
     import yara_x

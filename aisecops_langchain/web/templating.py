@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse
 
 from aisecops_langchain.errors import AisecopsError
 from aisecops_langchain.forensics.text import visible
+from aisecops_langchain.web.access import Role
 from aisecops_langchain.web.rooms import ROOMS
 from aisecops_langchain.web.site import caller_of, session_of, site_of
 from aisecops_langchain.web.wording import FILTERS, link
@@ -65,10 +66,12 @@ def page(request: Request, template: str, members: Mapping[str, object], *, stat
 
 
 def _waiting(request: Request) -> int:
-    """Count what waits; where that cannot be told, the page of approvals says why."""
-    desk = site_of(request).desk
+    """Count what waits, for those who may answer; where that cannot be told, the page of approvals says why."""
+    desk, caller = site_of(request).desk, caller_of(request)
+    if desk is None or caller.role is not Role.APPROVER:
+        return 0  # whoever only looks does not open the home, which would begin a segment in its log
     try:
-        return len(desk.requests(caller_of(request), everything=False)) if desk is not None else 0
+        return len(desk.requests(caller, everything=False))
     except AisecopsError:
         return 0
 

@@ -59,8 +59,8 @@ TEXTS: dict[str, str] = {
     "nulls": "\0".join(ATTACK),
     "latin-1-bytes-as-text": b"\xff\xfe\xc3( ".decode("latin-1") + ATTACK,
     "utf-8-as-surrogates": (b"\xff\xc3( " + ATTACK.encode()).decode("utf-8", "surrogateescape"),
-    "long": "x" * 50_000_000 + ATTACK,
-    "long-words": "word " * 10_000_000 + ATTACK,
+    "long": "x" * 3_000_000 + ATTACK,
+    "long-words": "word " * 600_000 + ATTACK,
     "deep-json": DEEP,
     "deep-lists": "[" * 10_000 + ATTACK + "]" * 10_000,
     "gzip-bomb": _bomb(),
@@ -181,7 +181,11 @@ async def test_bad_content_gets_through_no_door(bare: Driver, tmp_path: Path, do
     assert text[-200:] not in shown
 
 
-@pytest.mark.parametrize("value", [b"\xff\xfe", {1: "x"}, {"a": object()}, {"a": {1, 2}}, {None: 1}], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    [b"\xff\xfe", {1: "x"}, {"a": object()}, {"a": {1, 2}}, {None: 1}],
+    ids=["bytes", "number key", "object", "set", "key of none"],
+)
 async def test_what_is_no_json_is_an_error_of_ours_in_memory(bare: Driver, tmp_path: Path, value: Any) -> None:
     with open_governor(tmp_path / "home", POLICY) as governor:
         store = GovernedStore(InMemoryStore(), governor, principal=CLERK)

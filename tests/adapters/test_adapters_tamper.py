@@ -26,7 +26,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, Overwrite, Send
 from tamper_kit import FORGED, GOOD, honest_message, only_honest, paused, tells
 
-from aisecops_langchain.adapters.translate import content_key
+from aisecops_langchain.adapters.translate.data import content_key
 from aisecops_langchain.errors import AisecopsError
 from aisecops_langchain.testing import call
 

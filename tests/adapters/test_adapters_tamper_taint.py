@@ -26,7 +26,7 @@ from aisecops_langchain import ApprovalNode, ExecutorNode, GovernanceState, Gove
 from aisecops_langchain.adapters.govern import after_guard
 from aisecops_langchain.adapters.nodes.orders import Order
 from aisecops_langchain.adapters.tools.governed import toolbox
-from aisecops_langchain.adapters.translate import content_key
+from aisecops_langchain.adapters.translate.data import content_key
 from aisecops_langchain.domain.labels import NEUTRAL
 from aisecops_langchain.provenance import LabelSeals
 from aisecops_langchain.sealing import Sealer

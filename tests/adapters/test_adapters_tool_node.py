@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from typing_extensions import TypedDict
 
 from aisecops_langchain import GovernanceState, GovernedToolNode, IntakeNode, Principal
-from aisecops_langchain.adapters.translate import content_key
+from aisecops_langchain.adapters.translate.data import content_key
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.testing import ScriptedChatModel, call
 

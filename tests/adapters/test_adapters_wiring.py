@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
-from adapter_kit import THREAD, Office, says
+from adapter_kit import POLICY, THREAD, Office, open_governor, says
+from langchain_core.tools import StructuredTool
 from langgraph.graph import START, MessagesState, StateGraph
+from pydantic import BaseModel, Field
 
 from aisecops_langchain import GovernedToolNode, Principal, govern, govern_tools
+from aisecops_langchain.adapters.tools.keys import toolbox_for
+from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.testing import ScriptedChatModel
 
 LAGS = "may lag behind"
@@ -44,6 +49,29 @@ def test_a_tool_that_policy_does_not_know_is_told(quick: Office, caplog: pytest.
         GovernedToolNode(tools, governor=quick.governor)
     (told,) = caplog.messages
     assert told.endswith("which it does not know: wipe")
+
+
+class Payment(BaseModel):
+    """Arguments whose names in Python are not those of the call."""
+
+    to: str = Field(alias="recipient")
+    amount: float = Field(alias="sum")
+
+
+@pytest.mark.parametrize(("names", "fits"), [(("recipient", "sum"), True), (("to", "amount"), False)])
+def test_a_profile_must_name_arguments_as_calls_do(tmp_path: Path, names: tuple[str, str], fits: bool) -> None:
+    """By another name, a budget of recipients would count none."""
+    target, amount = names
+    profile = f"tools: {{pay: {{effects: [spend], targets: [{target}], amounts: [{amount}]}}}}"
+    paying = StructuredTool.from_function(
+        lambda to, amount: "paid", name="pay", description="Pay.", args_schema=Payment
+    )
+    with open_governor(tmp_path, f"{POLICY}\n{profile}") as governor:
+        if fits:
+            assert toolbox_for(governor, [paying])["pay"].argument_names == frozenset({"recipient", "sum"})
+            return
+        with pytest.raises(ConfigurationError, match=r"expected: recipient, sum; got: amount, to"):
+            toolbox_for(governor, [paying])
 
 
 @pytest.mark.parametrize(

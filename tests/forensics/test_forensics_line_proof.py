@@ -50,6 +50,9 @@ def test_a_line_that_was_changed_is_not_vouched_for_nor_the_one_behind_it(log: P
     segment.write_bytes(b"".join(lines))
     assert (proof(log, places[5]).holds, proof(log, places[5]).followed) == (False, False)
     assert (proof(log, places[6]).holds, proof(log, places[6]).follows) == (False, False)
+    before = proof(log, places[4])
+    assert before.head is not None
+    assert (before.head.seq > 5, before.head.reached, before.holds) == (True, False, False), "no way leads to the head"
     assert proof(log, places[7]).holds, "the chain from there to the head is whole"
 
 

@@ -144,7 +144,7 @@ YES = [Approve(), Edit(CanonicalCall.of("pay", {"amount": 6}))]
 @pytest.mark.parametrize("field", ["policy", "checkpoint_ns", "tool"])
 @pytest.mark.parametrize("answer", YES)
 def test_a_yes_from_another_context_is_a_no(world, field, answer):
-    """Answered under another policy, place or tool, the request is rejected and says so."""
+    """Answered under another policy, place or tool, the request is rejected and says so; it is nobody's no."""
     proposal = pay(world)
     binding = world.ask(proposal)
     scope = binding.scope
@@ -156,6 +156,7 @@ def test_a_yes_from_another_context_is_a_no(world, field, answer):
     assert record.state is ApprovalState.REJECTED
     assert "another context" in record.reason
     assert world.only("approval_rejected").principal.user == "ann"
+    assert world.only("approval_rejected").approver.id == "nobody"
     assert world.decide(proposal).code == "rejected"
 
 

@@ -13,7 +13,7 @@ from private_kit import SECRETS, core_of
 from aisecops_langchain.domain.inspection import Treatment
 from aisecops_langchain.domain.labels import SourceKind
 from aisecops_langchain.sanitize import PiiRedactor, SanitizeConfig, Sanitizer
-from aisecops_langchain.sanitize.pipeline import PRIVATE_NOTICE, UNREADABLE_NOTICE
+from aisecops_langchain.sanitize.outcome import PRIVATE_NOTICE, UNREADABLE_NOTICE
 
 DOOR = SourceKind.TOOL_RESULT
 PERSONAL = {

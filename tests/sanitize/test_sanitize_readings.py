@@ -15,7 +15,7 @@ from aisecops_langchain.errors import SanitizeError
 from aisecops_langchain.sanitize import Sanitizer, Severity
 from aisecops_langchain.sanitize.markup import MAX_TAGS
 from aisecops_langchain.sanitize.normalize import normalize
-from aisecops_langchain.sanitize.pipeline import NOTICE, UNREADABLE_NOTICE
+from aisecops_langchain.sanitize.outcome import NOTICE, UNREADABLE_NOTICE
 from aisecops_langchain.sanitize.readings import read, readings
 
 SANITIZER = Sanitizer()

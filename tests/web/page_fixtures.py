@@ -1,4 +1,4 @@
-"""Fixtures of the tests in a browser: logs are made once in a session; a module has one browser, and a server for a log."""
+"""Fixtures of the tests in a browser: logs made once in a session; a browser and servers made once in a module."""
 
 from __future__ import annotations
 

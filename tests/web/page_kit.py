@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import orjson
 from langgraph.checkpoint.sqlite import SqliteSaver
-
 from trace_factory import (
     Story,
     asked,

@@ -88,11 +88,10 @@ def test_the_keyboard_alone_leads_from_the_list_to_an_event_and_back(visit: Visi
         page.keyboard.press("Enter")
         drawer = page.locator("#drawer[open]")
         drawer.wait_for()
+        inside = "document.activeElement.closest('#drawer') != null || document.activeElement === document.body"
         for _ in range(12):  # the focus stays in the drawer, or with the browser itself
             page.keyboard.press("Tab")
-            assert page.evaluate(
-                "document.activeElement.closest('#drawer') != null || document.activeElement === document.body"
-            )
+            assert page.evaluate(inside)
         page.keyboard.press("Escape")
         drawer.wait_for(state="detached")
         assert page.locator(":focus").inner_text() == opener
@@ -103,9 +102,8 @@ def test_the_focus_is_seen(visit: Visits) -> None:
         page = seen.go("/")
         for _ in range(4):
             page.keyboard.press("Tab")
-        outline = page.evaluate(
-            "getComputedStyle(document.activeElement).outlineStyle + getComputedStyle(document.activeElement).outlineWidth"
-        )
+        style = "getComputedStyle(document.activeElement)"
+        outline = page.evaluate(f"{style}.outlineStyle + {style}.outlineWidth")
         assert outline == "solid2px"
 
 

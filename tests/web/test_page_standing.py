@@ -7,12 +7,10 @@ from pathlib import Path
 import pytest
 from page_browser import visiting
 from page_fixtures import Visits
-from page_kit import KEY, hand_made
+from page_kit import hand_made, write_log
 from page_site import APPROVER, serving
 from playwright.sync_api import Browser
 from trace_factory import allowed_story
-
-from aisecops_langchain.audit import AuditLog
 
 PAGES = (
     "/",
@@ -68,10 +66,7 @@ def test_a_new_run_appears_and_is_announced_without_reloading(browser: Browser, 
         page = seen.go("/")
         assert page.locator("tbody tr").count() == 2
         page.evaluate("window.same = true")
-        with AuditLog.open(home / "audit", key=KEY) as log:
-            for event in allowed_story("run-three").events:
-                log.append(event)
-            log.commit()
+        write_log(home, allowed_story("run-three").events)
         page.get_by_role("link", name="run-three").wait_for()
         page.get_by_role("status").filter(has_text="updated").wait_for(state="attached")
         assert page.evaluate("window.same") is True
@@ -82,12 +77,21 @@ def test_whoever_reads_a_row_is_asked_before_the_page_changes(browser: Browser, 
     with serving(home) as site, visiting(browser, site.base, APPROVER) as seen:
         page = seen.go("/")
         page.locator("tbody th a").first.focus()
-        with AuditLog.open(home / "audit", key=KEY) as log:
-            for event in allowed_story("run-three").events:
-                log.append(event)
-            log.commit()
+        write_log(home, allowed_story("run-three").events)
         page.get_by_role("button", name="Show").click()
         page.get_by_role("link", name="run-three").wait_for()
+
+
+def test_a_graph_grows_with_its_run(browser: Browser, tmp_path: Path) -> None:
+    events = allowed_story("run-one").events
+    home = write_log(tmp_path, events[:3])
+    with serving(home) as site, visiting(browser, site.base, APPROVER) as seen:
+        page = seen.go("/run?trace=run-one&view=graph")
+        page.locator("[data-drawn]").wait_for()
+        before = int(page.locator("[data-drawn]").get_attribute("data-drawn") or "")
+        write_log(tmp_path, events[3:])
+        page.locator(f"[data-drawn]:not([data-drawn='{before}'])").wait_for()
+        assert int(page.locator("[data-drawn]").get_attribute("data-drawn") or "") > before
 
 
 def test_damage_while_the_page_is_open_shows_by_itself(browser: Browser, tmp_path: Path) -> None:

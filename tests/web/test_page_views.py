@@ -201,6 +201,16 @@ def test_drift_compares_two_windows(visit: Visits) -> None:
         assert "Runs after 6" in re.sub(r"\s+", " ", seen.text(".figures"))
 
 
+def test_whoever_signs_out_is_asked_for_the_token_again(visit: Visits) -> None:
+    with visit("hand_made") as seen:
+        page = seen.go("/")
+        page.get_by_role("button", name="Sign out").click()
+        page.wait_for_url(re.compile("/enter"))
+        seen.go("/run?trace=run-one")
+        assert page.get_by_role("heading", level=1).inner_text() == "Sign in"
+        assert "procurement" not in page.content()
+
+
 def test_what_is_not_there_is_said_in_words(visit: Visits) -> None:
     with visit("hand_made") as seen:
         page = seen.go("/run?trace=nobody")

@@ -24,7 +24,7 @@ from aisecops_langchain.adapters.nodes.orders import Reading, read_order
 from aisecops_langchain.adapters.state import MESSAGES
 from aisecops_langchain.adapters.tools.governed import GovernedTool
 from aisecops_langchain.adapters.tools.keys import require_key
-from aisecops_langchain.adapters.translate import error_message, refusal
+from aisecops_langchain.adapters.translate.answers import error_message, refusal
 from aisecops_langchain.canonical import digest_text
 from aisecops_langchain.domain.labels import NEUTRAL, Label, join_all
 from aisecops_langchain.errors import AisecopsError, PermitError

@@ -14,18 +14,12 @@ from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, SystemMe
 
 from aisecops_langchain.adapters.core.place import Place
 from aisecops_langchain.adapters.state import CHANNEL
-from aisecops_langchain.adapters.translate import (
-    KINDS,
-    answered_after,
-    content_key,
-    framed,
-    plain_artifact,
-    proposals_of,
-    refusal,
-    text_of,
-    uninspected_in,
-    with_text,
-)
+from aisecops_langchain.adapters.translate.answers import refusal
+from aisecops_langchain.adapters.translate.calls import proposals_of
+from aisecops_langchain.adapters.translate.data import content_key, plain_artifact
+from aisecops_langchain.adapters.translate.marks import framed
+from aisecops_langchain.adapters.translate.turns import answered_after
+from aisecops_langchain.adapters.translate.words import KINDS, text_of, uninspected_in, with_text
 from aisecops_langchain.canonical import digest_text
 from aisecops_langchain.domain.labels import Integrity, Label, Source, SourceKind, join_all, label_for
 from aisecops_langchain.domain.principal import Principal

@@ -17,7 +17,7 @@ from pydantic_core import to_jsonable_python
 from aisecops_langchain.adapters.core.context import opened_label
 from aisecops_langchain.adapters.core.place import Place
 from aisecops_langchain.adapters.state import CHANNEL
-from aisecops_langchain.adapters.translate import text_of, uninspected_in
+from aisecops_langchain.adapters.translate.words import text_of, uninspected_in
 from aisecops_langchain.canonical import JsonValue
 from aisecops_langchain.domain.labels import UNLABELLED, Label
 from aisecops_langchain.runtime.admission import Admitted, AdmittedValue

@@ -19,7 +19,8 @@ from aisecops_langchain.adapters.core.place import Place
 from aisecops_langchain.adapters.doors.subagent import carried
 from aisecops_langchain.adapters.nodes.orders import Reading
 from aisecops_langchain.adapters.state import MESSAGES
-from aisecops_langchain.adapters.translate import plain_artifact, structure_of, text_of, uninspected_in, with_text
+from aisecops_langchain.adapters.translate.data import plain_artifact, structure_of
+from aisecops_langchain.adapters.translate.words import text_of, uninspected_in, with_text
 from aisecops_langchain.domain.decision import Obligation
 from aisecops_langchain.domain.effects import ResultProfile
 from aisecops_langchain.domain.labels import Label, SourceKind, join_all

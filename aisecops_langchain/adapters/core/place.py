@@ -35,6 +35,8 @@ ApproverSource = IdentityProvider | Callable[[RunnableConfig], Approver]
 
 TRACE_METADATA: Final = "aisecops_trace"
 """Metadata key under which callbacks find the trace."""
+THREAD_METADATA: Final = "aisecops_thread"
+"""Metadata key of the trace's own thread: within an agent that a tool runs, LangGraph's key names the caller's."""
 
 _TRACE: Final = re.compile(r"[0-9a-f]{32}\Z")
 _CHECKPOINTER: Final = "__pregel_checkpointer"
@@ -221,17 +223,34 @@ def only_agent(governor: Governor) -> str:
 
 
 def traced(config: RunnableConfig | None, place: Place) -> RunnableConfig:
-    """Derive a configuration that lets callbacks know which trace a model or tool call belongs to.
+    """Derive a configuration that lets callbacks know which trace and thread a model or tool call belongs to.
 
     Args:
         config: The node's configuration.
         place: Where the node runs.
 
     Returns:
-        The same configuration with the trace in its metadata.
+        The same configuration with both in its metadata.
     """
     base: RunnableConfig = config or {}
-    return {**base, "metadata": {**base.get("metadata", {}), TRACE_METADATA: place.scope.trace}}
+    ours = {TRACE_METADATA: place.scope.trace, THREAD_METADATA: place.scope.thread}
+    return {**base, "metadata": {**base.get("metadata", {}), **ours}}
+
+
+def trace_and_thread(known: Mapping[str, Any], *, otherwise: Callable[[], str]) -> tuple[str, str]:
+    """Read off metadata which run something belongs to.
+
+    Args:
+        known: Metadata of a run, as callbacks and nested runnables are given it.
+        otherwise: Names the trace, if it belongs to no governed one.
+
+    Returns:
+        The trace and its thread; a governed run's own thread counts before one that LangGraph names.
+    """
+    trace, thread = known.get(TRACE_METADATA), known.get(THREAD_METADATA)
+    if not isinstance(trace, str) or not trace:
+        trace, thread = otherwise(), None
+    return trace, str(thread or known.get("thread_id") or f"run-{trace}")
 
 
 def scope_of_run(governor: Governor, principal: Principal, config: RunnableConfig, *, otherwise: str) -> Scope:
@@ -247,10 +266,10 @@ def scope_of_run(governor: Governor, principal: Principal, config: RunnableConfi
         The scope.
     """
     known = {**config.get("configurable", {}), **config.get("metadata", {})}
-    trace = str(known.get(TRACE_METADATA) or otherwise)
+    trace, thread = trace_and_thread(known, otherwise=lambda: otherwise)
     return governor.scope(
         trace=trace,
-        thread=str(known.get("thread_id") or f"run-{trace}"),
+        thread=thread,
         checkpoint_ns=str(known.get("langgraph_checkpoint_ns") or "").rpartition("|")[0],
         principal=principal,
     )

@@ -13,7 +13,9 @@ from langchain_core.messages import AIMessage, AnyMessage, BaseMessage
 
 from aisecops_langchain.adapters.core.context import ModelContext, read_context, sealed, spoken
 from aisecops_langchain.adapters.core.place import Place
-from aisecops_langchain.adapters.translate import proposals_of, storable, tokens_of, unmarked
+from aisecops_langchain.adapters.translate.calls import proposals_of, storable
+from aisecops_langchain.adapters.translate.marks import unmarked
+from aisecops_langchain.adapters.translate.turns import tokens_of
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.runtime.governor import Governor
 from aisecops_langchain.runtime.plans.tasks import Toolbox

@@ -21,7 +21,7 @@ from aisecops_langchain.adapters.nodes.approval import ApprovalFormat, ApprovalN
 from aisecops_langchain.adapters.nodes.guard import ToolGuardNode
 from aisecops_langchain.adapters.nodes.orders import Order, orders
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES, GovernanceState
-from aisecops_langchain.adapters.translate import answered_after, last_turn
+from aisecops_langchain.adapters.translate.turns import answered_after, last_turn
 from aisecops_langchain.runtime.governor import Governor
 from aisecops_langchain.runtime.plans.tasks import Toolbox
 

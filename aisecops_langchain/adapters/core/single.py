@@ -26,7 +26,7 @@ from aisecops_langchain.adapters.nodes.approval import ApprovalFormat, ApprovalN
 from aisecops_langchain.adapters.nodes.orders import Order, orders_of, read_order
 from aisecops_langchain.adapters.state import CHANNEL, merge_governance
 from aisecops_langchain.adapters.tools.governed import GovernedTool
-from aisecops_langchain.adapters.translate import refusal
+from aisecops_langchain.adapters.translate.answers import refusal
 from aisecops_langchain.canonical import digest
 from aisecops_langchain.domain.plan import RejectedCall
 from aisecops_langchain.errors import AisecopsError

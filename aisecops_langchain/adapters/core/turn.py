@@ -16,7 +16,9 @@ from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from aisecops_langchain.adapters.core.context import opened_whole, read_context, sealed
 from aisecops_langchain.adapters.core.place import Place
 from aisecops_langchain.adapters.nodes.orders import read_order
-from aisecops_langchain.adapters.translate import answered_after, last_turn, proposals_of, refusal, with_edits
+from aisecops_langchain.adapters.translate.answers import refusal
+from aisecops_langchain.adapters.translate.calls import proposals_of, with_edits
+from aisecops_langchain.adapters.translate.turns import answered_after, last_turn
 from aisecops_langchain.canonical import digest
 from aisecops_langchain.domain.labels import NEUTRAL, UNLABELLED
 from aisecops_langchain.domain.plan import ExecutionPlan, RejectedCall

@@ -31,7 +31,7 @@ from aisecops_langchain.adapters.nodes.orders import Order
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES, merge_governance
 from aisecops_langchain.adapters.tools.governed import GovernedTool
 from aisecops_langchain.adapters.tools.keys import toolbox_for
-from aisecops_langchain.adapters.translate import text_of
+from aisecops_langchain.adapters.translate.words import text_of
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.runtime.effects.waiting import undisturbed
 from aisecops_langchain.runtime.governor import Governor

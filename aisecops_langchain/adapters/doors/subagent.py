@@ -21,7 +21,8 @@ from langgraph.graph.state import CompiledStateGraph
 from aisecops_langchain.adapters.core.acting import Acting, current_call
 from aisecops_langchain.adapters.identity import WARRANT_KEY
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES
-from aisecops_langchain.adapters.translate import content_key, text_of
+from aisecops_langchain.adapters.translate.data import content_key
+from aisecops_langchain.adapters.translate.words import text_of
 from aisecops_langchain.domain.labels import Label
 from aisecops_langchain.domain.warrant import Warrant
 from aisecops_langchain.provenance import UNKNOWN_SENDER, Carried

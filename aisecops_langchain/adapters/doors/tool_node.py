@@ -28,7 +28,8 @@ from aisecops_langchain.adapters.nodes.approval import ApprovalFormat
 from aisecops_langchain.adapters.nodes.orders import Order
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES
 from aisecops_langchain.adapters.tools.keys import toolbox_for
-from aisecops_langchain.adapters.translate import content_key, last_turn
+from aisecops_langchain.adapters.translate.data import content_key
+from aisecops_langchain.adapters.translate.turns import last_turn
 from aisecops_langchain.canonical import digest
 from aisecops_langchain.runtime.effects.waiting import undisturbed
 from aisecops_langchain.runtime.governor import Governor

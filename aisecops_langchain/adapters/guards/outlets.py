@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 from langchain_core.messages import AIMessageChunk, BaseMessageChunk
 
 from aisecops_langchain.adapters.guards.rewriting import CALLS, rewritten
-from aisecops_langchain.adapters.translate import OPAQUE
+from aisecops_langchain.adapters.translate.words import OPAQUE
 from aisecops_langchain.domain.labels import Label, SourceKind
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.errors import ContentBlockedError, SanitizeError

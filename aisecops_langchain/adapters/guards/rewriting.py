@@ -18,7 +18,7 @@ from langchain_core.messages import BaseMessage
 from langchain_core.prompt_values import ChatPromptValue, PromptValue, StringPromptValue
 from pydantic import BaseModel, ValidationError
 
-from aisecops_langchain.adapters.translate import KINDS, with_text
+from aisecops_langchain.adapters.translate.words import KINDS, with_text
 from aisecops_langchain.domain.labels import SourceKind
 from aisecops_langchain.errors import SanitizeError
 

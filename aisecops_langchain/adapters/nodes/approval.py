@@ -21,7 +21,7 @@ from aisecops_langchain.adapters.core.place import ApproverSource, Place, Princi
 from aisecops_langchain.adapters.nodes.node import GovernanceNode
 from aisecops_langchain.adapters.nodes.orders import Reading, read_order
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES
-from aisecops_langchain.adapters.translate import error_message
+from aisecops_langchain.adapters.translate.answers import error_message
 from aisecops_langchain.domain.effects import ResultProfile
 from aisecops_langchain.domain.labels import Integrity, SourceKind
 from aisecops_langchain.domain.permit import ApprovalState

@@ -16,7 +16,9 @@ from aisecops_langchain.adapters.core.final_words import GivenOut, give_out
 from aisecops_langchain.adapters.core.place import Place
 from aisecops_langchain.adapters.nodes.node import GovernanceNode
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES
-from aisecops_langchain.adapters.translate import answered_after, last_turn, proposals_of, refusal
+from aisecops_langchain.adapters.translate.answers import refusal
+from aisecops_langchain.adapters.translate.calls import proposals_of
+from aisecops_langchain.adapters.translate.turns import answered_after, last_turn
 from aisecops_langchain.domain.events import RunFinished
 from aisecops_langchain.domain.labels import NEUTRAL
 from aisecops_langchain.provenance import SealedLabel

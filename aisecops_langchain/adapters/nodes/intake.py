@@ -18,7 +18,7 @@ from aisecops_langchain.adapters.core.place import Place, PrincipalSource
 from aisecops_langchain.adapters.doors.subagent import carried
 from aisecops_langchain.adapters.nodes.node import GovernanceNode
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES
-from aisecops_langchain.adapters.translate import KINDS, uninspected_in, with_text
+from aisecops_langchain.adapters.translate.words import KINDS, uninspected_in, with_text
 from aisecops_langchain.domain.events import RunStarted
 from aisecops_langchain.domain.labels import Label, SourceKind, join_all
 from aisecops_langchain.provenance import UNKNOWN_SENDER, SealedLabel

@@ -13,7 +13,7 @@ from typing import Any, TypedDict
 from langchain_core.messages import AIMessage, ToolCall
 
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES
-from aisecops_langchain.adapters.translate import last_turn
+from aisecops_langchain.adapters.translate.turns import last_turn
 from aisecops_langchain.domain.permit import Binding
 from aisecops_langchain.domain.plan import CanonicalCall
 from aisecops_langchain.domain.scope import Scope

@@ -19,6 +19,7 @@ from aisecops_langchain.adapters.tools.effects import declared_effects
 from aisecops_langchain.adapters.tools.key_schema import without, without_key
 from aisecops_langchain.adapters.tools.schemas import (
     argument_schema,
+    canonical_names,
     defined,
     documented,
     json_schema_check,
@@ -96,11 +97,11 @@ class GovernedTool:
 
     @property
     def argument_names(self) -> frozenset[str] | None:
-        """Names of the arguments that a call may pass; ``None`` if the tool takes any."""
+        """Names of the arguments in canonical calls, by which policy knows them; ``None`` if the tool takes any."""
         if isinstance(self._schema, dict):
             properties = self._schema.get("properties")
             return frozenset(properties) if isinstance(properties, dict) else None
-        return self._known
+        return None if self._known is None else canonical_names(self._schema)
 
     def definition(self) -> str:
         """Return the digest of name, description and schema as they are now."""

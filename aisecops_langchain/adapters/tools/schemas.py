@@ -106,6 +106,15 @@ def known_names(schema: type[BaseModel]) -> frozenset[str] | None:
     return frozenset(names)
 
 
+def canonical_names(schema: type[BaseModel]) -> frozenset[str]:
+    """Return the names under which arguments stand in a canonical call: their aliases, where they have such.
+
+    Args:
+        schema: The schema of the arguments.
+    """
+    return frozenset(field.serialization_alias or name for name, field in schema.model_fields.items())
+
+
 def place_of(location: tuple[int | str, ...], known: frozenset[str] | None) -> str:
     """Name the place of a fault by declared names only; undeclared keys are an attacker's words.
 

@@ -93,9 +93,9 @@ def settle(record: ApprovalRecord, binding: Binding, answer: Answer, approver: A
     """
     if now >= record.expires_at:
         return Settled(closed(record, ApprovalState.EXPIRED, now))
-    if not binding.same_but_person(record.binding):  # void, whoever says what
+    if not binding.same_but_person(record.binding):  # void, whoever says what: it is nobody's no
         reason = "answered in another context (policy, tool or place) than it was asked in"
-        return Settled(_no(record, approver or _NOBODY, reason, now))
+        return Settled(_no(record, _NOBODY, reason, now))
     refused = _bar(record, binding, answer, approver, now)
     if refused is not None or approver is None:
         return _refusing(record, refused or "unidentified")

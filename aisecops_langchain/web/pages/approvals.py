@@ -1,6 +1,6 @@
 """Approvals: what waits for a person, one request with all that an answer should rest on, and the answer.
 
-Invariant: an answer goes the way of the API, with the same proof that it was meant; a yes names the call that was shown.
+Invariant: an answer goes the way of the API, with the same proof that it was meant; a yes names the call that is shown.
 """
 
 from __future__ import annotations

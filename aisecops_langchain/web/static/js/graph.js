@@ -13,12 +13,8 @@ const MARGIN = 20;
 for (const panel of document.querySelectorAll("[data-graph]")) draw(panel);
 
 async function draw(panel) {
-  const answer = await fetch(panel.dataset.graph, { headers: { accept: "application/json" } });
-  if (!answer.ok) {
-    panel.querySelector("[data-about]").textContent = `The drawing cannot be made: the server answered ${answer.status}.`;
-    return;
-  }
-  const { graph } = await answer.json();
+  const graph = await load(panel);
+  if (!graph) return;
   const canvas = panel.querySelector(".canvas");
   canvas.hidden = false;
   panel.querySelector(".strip").hidden = false;
@@ -37,6 +33,25 @@ async function draw(panel) {
   controls(panel, drawing, graph);
   arrange(panel, drawing, graph);
   document.addEventListener("theme", () => drawing.style(looks()));
+  document.addEventListener("refreshed", () => redraw(panel, drawing, graph));
+  panel.dataset.drawn = String(drawing.nodes().length);
+}
+
+async function load(panel) {
+  const answer = await fetch(panel.dataset.graph, { headers: { accept: "application/json" } });
+  if (answer.ok) return (await answer.json()).graph;
+  panel.querySelector("[data-about]").textContent = `The drawing cannot be made: the server answered ${answer.status}.`;
+  return null;
+}
+
+// The log has grown: what is new is drawn, and whoever looks keeps their place.
+async function redraw(panel, drawing, graph) {
+  const fresh = await load(panel);
+  if (!fresh || JSON.stringify(fresh) === JSON.stringify(graph)) return;
+  const place = { zoom: drawing.zoom(), pan: { ...drawing.pan() } };
+  Object.assign(graph, fresh);
+  arrange(panel, drawing, graph);
+  drawing.viewport(place);
   panel.dataset.drawn = String(drawing.nodes().length);
 }
 
