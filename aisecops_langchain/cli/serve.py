@@ -57,7 +57,8 @@ def serve_command(*, path: Path, policies: tuple[Path, ...], keys: tuple[str, ..
     PATH is a log directory, or the governance home that holds the log. Open the address that is printed.
     """
     from aisecops_langchain.cli.keys import pinned_keys
-    from aisecops_langchain.cli.source import find_log
+    from aisecops_langchain.cli.source import LOG_FOLDER, find_log
+    from aisecops_langchain.policy.kept import KEPT
     from aisecops_langchain.web.access import Access
     from aisecops_langchain.web.library import Library
     from aisecops_langchain.web.serving import cookie_name, derived_folder, only_server_of, serve
@@ -67,12 +68,12 @@ def serve_command(*, path: Path, policies: tuple[Path, ...], keys: tuple[str, ..
     entrance = _entrance(options["access"], options["person"].strip())
     desk, bundles, log = _desk(path, options), _bundles(policies), find_log(path)
     folder = derived_folder(log, options["cache"])
+    kept = log.parent / KEPT if log.name == LOG_FOLDER else None
 
     def site(port: int) -> Site:
         library = Library(log, folder, public_keys=pinned_keys(keys) if keys else None)
-        return Site(
-            library, Access(entrance.holders), cookie_name(port), secure=binding.secure, desk=desk, policies=bundles
-        )
+        access = Access(entrance.holders)
+        return Site(library, access, cookie_name(port), binding.secure, desk=desk, policies=bundles, kept=kept)
 
     with only_server_of(folder):
         serve(site, binding, ready=lambda address: _announce(address, entrance.token))

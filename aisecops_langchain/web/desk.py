@@ -1,7 +1,7 @@
 """Where people answer approvals: the one service that every channel goes through, for the callers of this server.
 
 Invariant: a caller sees and answers only requests of organisations that they may see, and answers in their own name
-alone. The home is opened when it is first needed and stays open, since every opening begins a segment in its log.
+alone. The home is opened when it is first needed and stays open, so that all that is recorded lies in one segment.
 """
 
 from __future__ import annotations

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from starlette.requests import Request
 
+from aisecops_langchain.errors import PolicyError
 from aisecops_langchain.policy import Policy
+from aisecops_langchain.policy.kept import kept_policies
 from aisecops_langchain.web.access import Access, Caller, Session
 from aisecops_langchain.web.desk import Desk
 from aisecops_langchain.web.library import Library
 from aisecops_langchain.web.longwork import LongWork
+from aisecops_langchain.web.refusals import RefusalError
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +34,31 @@ class Site:
     desk: Desk | None = None
     """Where approvals are answered; None where only a log is served."""
     policies: Mapping[str, Policy] = field(default_factory=dict)
-    """Bundles at hand, by name."""
+    """Bundles that the operator named, by name."""
+    kept: Path | None = None
+    """Where the home keeps the bundles that were in force, if it does."""
     work: LongWork = field(default_factory=LongWork)
+
+    def recorded(self) -> tuple[Policy, ...]:
+        """Load every bundle at hand: those that the home keeps by now, and those that the operator named.
+
+        Raises:
+            RefusalError: If a bundle that the home keeps was changed, or cannot be read.
+        """
+        try:
+            kept = kept_policies(self.kept) if self.kept is not None else ()
+        except PolicyError:  # its message names a path of this machine
+            raise RefusalError(
+                "a bundle that the home keeps was changed, or cannot be read",
+                expected="bundles under their own digests",
+                remedy="run aisecops drift on the server's machine, which says which one",
+            ) from None
+        return (*kept, *self.policies.values())
 
     @property
     def by_digest(self) -> dict[str, Policy]:
-        """The bundles at hand, by digest."""
-        return {policy.digest: policy for policy in self.policies.values()}
+        """What ``recorded`` returns, by digest."""
+        return {policy.digest: policy for policy in self.recorded()}
 
     def close(self) -> None:
         """Give everything back."""

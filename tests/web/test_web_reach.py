@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 from cli_logs import write_log
-from page_kit import stories
+from page_kit import OFFICE, stories, waiting
 from trace_factory import governed_story
 from web_kit import client, site_over
 
 from aisecops_langchain.audit import read_log
 from aisecops_langchain.domain.events import Event
+from aisecops_langchain.policy import parse_policy
+from aisecops_langchain.policy.kept import KEPT
 from aisecops_langchain.web.api import reach
 from aisecops_langchain.web.site import Site
 
@@ -120,3 +122,19 @@ def test_history_is_decided_again_under_a_bundle_at_hand_alone(tmp_path: Path) -
     made = client(site_over(write_log(tmp_path / "audit", governed_story().events)))
     assert made.get("/api/policies").json()["policies"] == []
     assert made.get("/api/drift", params={"policy": "../../etc/passwd"}).status_code == 404
+
+
+def test_bundles_that_the_home_keeps_must_decide_again_as_they_did(tmp_path: Path) -> None:
+    with waiting(tmp_path / "home") as graph:
+        graph.ask("one", "Pay 90 euros to ACME.")
+    other = parse_policy(OFFICE.replace("max: 1000", "max: 50"), name="lower.yaml")
+    made = client(site_over(graph.home / "audit", policies={"lower.yaml": other}))
+    drift = made.get("/api/drift", params={"policy": "lower.yaml"}).json()["drift"]
+    assert (drift["determinism"]["unchecked"], drift["determinism"]["reproduced"]) == ({}, 1)
+    assert drift["bundles"][0]["changed"]["newly_denied"] == 1
+    (kept,) = (graph.home / KEPT).iterdir()
+    kept.write_bytes(kept.read_bytes().replace(b"1000", b"9000"))
+    answer = made.get("/api/measures")
+    assert answer.status_code == 500
+    assert "bundle that the home keeps was changed" in answer.json()["detail"]
+    assert str(tmp_path) not in answer.text

@@ -250,8 +250,7 @@ def test_approvals_of_a_home_are_served_unless_it_is_to_be_read_only(tmp_path: P
                 browser.get(address)
                 answer = browser.get(f"{address.partition('/enter')[0]}/api/approvals")
                 assert answer.status_code == status
-            begun = len(list((graph.home / "audit").glob("*.jsonl"))) - segments
-            assert begun == (status == 200), "read only, nothing is written into the home"
+            assert len(list((graph.home / "audit").glob("*.jsonl"))) == segments, "looking writes nothing"
         assert answer.json()["total"] == 1
     assert verify_log(graph.home / "audit").ok
 

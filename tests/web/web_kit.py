@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 
 from aisecops_langchain.domain.events import AnyEvent
 from aisecops_langchain.policy import Policy
+from aisecops_langchain.policy.kept import KEPT
 from aisecops_langchain.web.access import Access, Caller, Role, TokenHolder, token_hash
 from aisecops_langchain.web.app import make_app
 from aisecops_langchain.web.desk import Desk
@@ -38,7 +39,8 @@ def site_over(log: Path, *, home: Path | None = None, policies: Mapping[str, Pol
     library.look()
     access = Access([TokenHolder(token_hash(token), caller) for token, caller in CALLERS.items()])
     desk = Desk(home) if home is not None else None
-    return Site(library, access, cookie=COOKIE, desk=desk, policies=policies or {})
+    kept = log.parent / KEPT
+    return Site(library, access, cookie=COOKIE, desk=desk, policies=policies or {}, kept=kept)
 
 
 def client(site: Site, token: str = TOKEN) -> TestClient:

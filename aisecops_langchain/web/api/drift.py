@@ -71,7 +71,7 @@ def show_drift(request: Request) -> DriftTold:
     if policy is None:
         raise NotFoundError("there is no such bundle", expected="a name that /api/policies lists", got=name[:40])
     key = ("drift", policy.digest, caller.tenants, site.library.size())
-    recorded = tuple(site.policies.values())
+    recorded = site.recorded()
     found = site.work.result(key, partial(_decide_again, site.library.log, caller, policy, recorded))
     report, unreadable = found if found is not None else (None, 0)
     return DriftTold(
@@ -89,7 +89,7 @@ def show_over_time(request: Request) -> OverTimeTold:
     if since < until:
         raise BadRequestError("the windows overlap", expected="after no earlier than before")
     key = ("over_time", until, since, caller.tenants, site.library.size())
-    recorded = tuple(site.policies.values())
+    recorded = site.recorded()
     found = site.work.result(key, lambda: _compare(site.library.log, caller, recorded).compare(until, since))
     return OverTimeTold(log=site.library.standing(), working=found is None, unreadable_lines=0, drift=found)
 
