@@ -24,6 +24,9 @@ HEX: Final = b"0123456789abcdef"
 _MOST_LINES: Final = 20_000
 _MOST_SHAPES: Final = 4
 """Tried for a line of one length, before it is read like any other."""
+_TRIES: Final = 500
+_WORTH: Final = 4
+"""Once so many lines were tried, one more is only for each few that were found."""
 
 
 def _turned(byte: int) -> int:
@@ -56,6 +59,8 @@ class Alike(Generic[_T]):
         self._characters = characters
         self._shapes: dict[int, list[_Shape]] = {}
         self._found: dict[tuple[bytes, ...], _T] = {}
+        self._hits = 0
+        self._tries = 0
 
     def find(self, rest: bytes) -> _T | None:
         """Look for a line like this one.
@@ -69,8 +74,16 @@ class Alike(Generic[_T]):
         for shape in self._shapes.get(len(rest), ()):
             found = self._found.get(shape.kept(rest))
             if found is not None and not b"".join(shape.dropped(rest)).translate(None, self._characters):
+                self._hits += 1
                 return found
         return None
+
+    def is_worth_a_try(self) -> bool:
+        """Tell whether to try a line and learn it; in a log in which all lines differ that costs more than it gives."""
+        if self._tries >= _TRIES + self._hits // _WORTH:
+            return False
+        self._tries += 1
+        return True
 
     def learn(self, rest: bytes, spans: Spans, found: _T) -> None:
         """Remember what is known of a line; the caller has tried that the texts do not matter.

@@ -29,18 +29,12 @@ _DIGITS: Final = re.compile(
     rb'"(?:sha256:)?([0-9a-f]{32,64})"(?=[,}\]])'
 )
 
-_TRIES: Final = 64
-_WORTH: Final = 4
-"""Once so many lines were tried, one more is only for each few that were spared."""
-
 
 class SoundEvents:
     """Reads lines; made for one pass over a log."""
 
     def __init__(self) -> None:
         self._alike: Alike[bytes] = Alike(HEX)
-        self._spared = 0
-        self._tried = 0
 
     def read(self, line: bytes) -> SegmentRecord | None:
         """Read what a line says.
@@ -56,13 +50,11 @@ class SoundEvents:
         """
         head = _HEAD.match(line)
         if head is not None and self._alike.find(line[head.end() :]) == head["kind"] and _is_time(head["time"]):
-            self._spared += 1
             return None
         content = _content(line)
         if isinstance(content, SegmentOpened | SegmentClosed):
             return content
-        if head is not None and self._tried < _TRIES + self._spared // _WORTH:
-            self._tried += 1
+        if head is not None and self._alike.is_worth_a_try():
             self._learn(line, head)
         return None
 

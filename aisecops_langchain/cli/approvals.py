@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aisecops_langchain.cli.group import Group
 from aisecops_langchain.cli.home import home_options
 from aisecops_langchain.cli.output import CommandError, UnsoundError, one_line
 from aisecops_langchain.cli.who import approver_of, who_options
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _home = home_options(default=Path(".aisecops"))
 
 
-@click.group("approvals")
+@click.group("approvals", cls=Group)
 def approvals_group() -> None:
     """See what waits for a person, and answer it."""
 

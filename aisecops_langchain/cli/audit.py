@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aisecops_langchain.cli.group import Group
 from aisecops_langchain.cli.keys import is_hash, pinned_keys
 from aisecops_langchain.cli.output import CommandError
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from aisecops_langchain.audit import ExpectedHead
 
 
-@click.group("audit")
+@click.group("audit", cls=Group)
 def audit_group() -> None:
     """Check that an audit log is whole and untouched."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aisecops_langchain.cli.group import Group
 from aisecops_langchain.cli.home import home_options
 from aisecops_langchain.cli.output import UnsoundError, one_line
 
@@ -25,7 +26,7 @@ _OUTCOMES = click.Choice(["completed", "failed"])
 _home = home_options(default=Path(".aisecops"))
 
 
-@click.group("effects")
+@click.group("effects", cls=Group)
 def effects_group() -> None:
     """List effects, and settle those of which nobody saw the end."""
 

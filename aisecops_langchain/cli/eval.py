@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aisecops_langchain.cli.group import Group
 from aisecops_langchain.cli.scan import RULES
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from aisecops_langchain.evals.agentdojo.run import Options
 
 
-@click.group("eval")
+@click.group("eval", cls=Group)
 def eval_group() -> None:
     """Run attack and utility suites through governed agents."""
 

@@ -11,12 +11,13 @@ from typing import Final
 
 import click
 
+from aisecops_langchain.cli.group import Group
 from aisecops_langchain.cli.output import CommandError, UnsoundError, one_line
 
 _POLICY_LIMIT: Final = 4 * 1024 * 1024
 
 
-class _EvidenceGroup(click.Group):
+class _EvidenceGroup(Group):
     """Takes a home as its first word, as well as the name of a command."""
 
     def resolve_command(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aisecops_langchain.cli.group import Group
 from aisecops_langchain.cli.home import home_options
 from aisecops_langchain.cli.output import UnsoundError, one_line
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _home = home_options(default=Path(".aisecops"))
 
 
-@click.group("grants")
+@click.group("grants", cls=Group)
 def grants_group() -> None:
     """List what people let agents do again without being asked, and take it back."""
 

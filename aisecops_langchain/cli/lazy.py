@@ -35,10 +35,11 @@ class LazyGroup(click.Group):
         name: The group's name.
         lazy: The commands by name.
         about: What the group is for, shown in its help.
+        epilog: What its help ends with.
     """
 
-    def __init__(self, *, name: str, lazy: Mapping[str, LazyCommand], about: str) -> None:
-        super().__init__(name=name, help=about)
+    def __init__(self, *, name: str, lazy: Mapping[str, LazyCommand], about: str, epilog: str | None = None) -> None:
+        super().__init__(name=name, help=about, epilog=epilog)
         self._lazy = dict(lazy)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature is click's

@@ -53,7 +53,14 @@ _COMMANDS: Final = {
 _YOUNG: Final = 100_000
 """Objects made before the garbage collector looks for cycles: a start makes many objects that all stay."""
 
-cli = LazyGroup(name="aisecops", lazy=_COMMANDS, about="Runtime governance for LangChain and LangGraph agents.")
+_EXIT_CODES: Final = "Exit codes: 0 sound, 1 not sound, 2 arguments or files that cannot be used."
+
+cli = LazyGroup(
+    name="aisecops",
+    lazy=_COMMANDS,
+    about="Runtime governance for LangChain and LangGraph agents.",
+    epilog=_EXIT_CODES,
+)
 cli = click.version_option(__version__, prog_name="aisecops")(cli)
 
 

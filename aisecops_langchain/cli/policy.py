@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from aisecops_langchain.cli.group import Group
 from aisecops_langchain.cli.output import CommandError
 from aisecops_langchain.cli.policy_diff import diff_command
 from aisecops_langchain.cli.policy_init import init_command
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _INTEGRITIES: Final = ("untrusted", "first_party", "user", "system")
 
 
-@click.group("policy")
+@click.group("policy", cls=Group)
 def policy_group() -> None:
     """Check, test and compare policy bundles, or ask one a question."""
 

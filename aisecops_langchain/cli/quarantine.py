@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aisecops_langchain.cli.group import Group
 from aisecops_langchain.cli.output import UnsoundError, one_line
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 _digest = click.argument("digest", metavar="DIGEST")
 
 
-@click.group("quarantine")
+@click.group("quarantine", cls=Group)
 def quarantine_group() -> None:
     """Read and delete content that was withheld. It may be hostile: do not hand it to a model."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from aisecops_langchain.cli.group import Group
 from aisecops_langchain.cli.replay_diff import diff_command
 from aisecops_langchain.cli.replay_graph import blast_radius_command, graph_command, origin_command
 from aisecops_langchain.cli.replay_options import as_json_option, logs_argument, trace_option
@@ -24,7 +25,7 @@ _LARGE_BYTES: Final = 64 * 1024 * 1024
 """From this size of a log on, an overview does not hold its events."""
 
 
-@click.group("replay")
+@click.group("replay", cls=Group)
 def replay_group() -> None:
     """Tell from the log what a run did, and why.
 

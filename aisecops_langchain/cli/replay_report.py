@@ -17,7 +17,15 @@ from aisecops_langchain.cli.replay_options import logs_argument
 @click.command("report")
 @click.argument("trace", metavar="TRACE")
 @logs_argument
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The file to write.")
+@click.option(
+    "-o",
+    "--output",
+    "--out",
+    "out",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file to write.",
+)
 def report_command(*, trace: str, paths: tuple[Path, ...], out: Path) -> None:
     """Write one run as one HTML file. Needs the extra ``ui``.
 

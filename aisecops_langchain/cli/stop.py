@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aisecops_langchain.cli.group import Group
 from aisecops_langchain.cli.home import home_options
 from aisecops_langchain.cli.output import CommandError, UnsoundError, one_line
 
@@ -32,7 +33,7 @@ def _why(command: Callable[..., Any]) -> Callable[..., Any]:
     return reason(by(command))
 
 
-@click.group("stop")
+@click.group("stop", cls=Group)
 def stop_group() -> None:
     """Stop a run, an agent or a tenant: nothing of it begins from now on, in any process."""
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from aisecops_langchain.cli.group import Group
 from aisecops_langchain.cli.output import CommandError, one_line, write_file
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _LOCK: Final = Path("tools.lock")
 _SAYS: Final = {"not_pinned": "is not pinned", "definition_changed": "changed", "gone": "is gone"}
 
 
-@click.group("tools")
+@click.group("tools", cls=Group)
 def tools_group() -> None:
     """Pin tool definitions, and see what changed."""
 

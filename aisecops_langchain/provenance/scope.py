@@ -58,6 +58,13 @@ _QUOTED: Final = re.compile(
     r"(?<!\w)'[^'\n]{1,2000}'(?!\w)|\"[^\"]{1,2000}\"|\u201c[^\u201d]{1,2000}\u201d|`[^`]{1,2000}`"
 )
 _ADDRESS: Final = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+|(?:https?://|www\.)[^\s'\"<>]+", re.IGNORECASE)
+_NEGATED: Final = re.compile(
+    r"\b(?:\w+n['\u2019]t|cannot|not|never|without|avoid|refrain|no(?!\.?\s?\d))\b"
+    r"(?!\s+(?:forget|hesitate|fail|only|you|we)\b)"
+    r"[^.,;:!?\n]*?(?=[.,;:!?\n]|\b(?:but|instead|then|so|please|just)\b|\Z)",
+    re.IGNORECASE,
+)
+"""What somebody says is not to be, up to the end of the clause; *don't forget to* and *why don't you* ask."""
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _SAME: Final[Mapping[str, frozenset[str]]] = {
     verb: frozenset(group.split())
@@ -85,16 +92,20 @@ class KeywordScope:
     """Finds the tools whose key words stand in the request; deterministic.
 
     A tool is asked for if one of its declared ``intents`` stands in the words (all words of the entry, in any order).
-    Where policy declares none, the verb and a noun of the tool's own name must stand there.
+    Where policy declares none, the verb and a noun of the tool's own name must stand there. What English words say is
+    not to be done is not asked for, and what older words asked for is withdrawn by it.
     """
 
     def extract(self, words: Sequence[str], tools: Sequence[ScopedTool]) -> TaskScope:
-        """Make the scope of a request: the newest words that ask for anything but reading decide."""
+        """Make the scope of a request: the newest words decide that ask for more than reading, if not withdrawn."""
         reading = [tool for tool in tools if tool.profile.only_reads]
         acting = [tool for tool in tools if not tool.profile.only_reads]
+        withdrawn: set[str] = set()
         for said in reversed(words):
-            stems = _stems(_QUOTED.sub(" ", _ADDRESS.sub(" ", said)))
-            asked = [tool for tool in acting if _asks_for(tool, stems)]
+            plain = _QUOTED.sub(" ", _ADDRESS.sub(" ", said))
+            named, wanted = _stems(plain), _stems(_NEGATED.sub(" ", plain))
+            asked = [tool for tool in acting if tool.name not in withdrawn and _asks_for(tool, wanted)]
+            withdrawn |= {tool.name for tool in acting if _asks_for(tool, named) and not _asks_for(tool, wanted)}
             if asked:
                 return scope_of(said, [*reading, *asked])
         return scope_of(words[-1] if words else "", reading)

@@ -14,6 +14,7 @@ from typing import Final
 
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.sanitize.finding import Finding
+from aisecops_langchain.sanitize.inspection import structural
 from aisecops_langchain.sanitize.normalize import MAX_REMOVALS, UNSEEN_KINDS, Removal
 from aisecops_langchain.sanitize.outcome import UNREADABLE_NOTICE, Sanitized
 
@@ -103,7 +104,7 @@ class TextFlow:
         """Let out pieces for as long as more than a window of text is there."""
         while not self.closed and len(self._text) - self._at > self._window:
             if self._passed >= _LONGEST:
-                yield self._give_up()
+                yield self._give_up("size")
                 return
             window = self._text[self._at : self._at + self._window]
             whole = self._inspect(window)
@@ -117,7 +118,7 @@ class TextFlow:
             elif self._window < self._most:
                 self._window += self._step
             else:
-                yield self._give_up()
+                yield self._give_up("unread")
                 return
 
     def _cut(self, window: str, whole: Sanitized) -> tuple[int, Sanitized] | None:
@@ -166,8 +167,9 @@ class TextFlow:
             elif len(self.removals) < MAX_REMOVALS:
                 self.removals.append(moved)
 
-    def _give_up(self) -> str:
+    def _give_up(self, rule: str) -> str:
         self.closed = True
+        self.findings.append(replace(structural(rule), start=self._passed, end=self._passed + self._window))
         self.shown.append(UNREADABLE_NOTICE)
         self.actions["quarantined"] = None
         return UNREADABLE_NOTICE

@@ -28,6 +28,13 @@ _CARRIERS: Final = re.compile(
     f"|(?P<bytes>[\ufe00-\ufe0f\U000e0100-\U000e01ef]{{4,}})|(?P<bits>[{_ZERO_WIDTH}]{{16,}})"
 )
 _BIDI: Final = re.compile("[\u202e\u202b\u2067]([^\u202c\u2069]*)[\u202c\u2069]?")
+_UNSEEN: Final = (
+    "\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+)
+_GLUED: Final = re.compile(
+    rf"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]{{0,512}}(?:\x07|\x1b\\)|(?<=\w)[{_UNSEEN}]+(?=\w)"
+)
+"""Commands to a terminal, and what no reader sees between two words; without it the words are one."""
 _TAGS: Final = {0xE0000 + code: code for code in (10, *range(32, 127))}
 _MAX_RUNS: Final = 20_000
 _MAX_BITS: Final = 65_536
@@ -78,5 +85,7 @@ SMUGGLED: Final = (Alphabet("smuggled", _TAGS), Editing("smuggled", _carried))
 """What is carried unseen, read in its place."""
 SMUGGLED_ALONE: Final = Extraction("smuggled", _carried)
 """What is carried unseen, without what is seen."""
+PARTED: Final = Substitution("parted", _GLUED, lambda run: " " * len(run[0]))
+"""Words that are held apart by nothing but what is stripped."""
 DISPLAYED: Final = Substitution("bidi", _BIDI, lambda run: run[1][::-1])
 """What runs from right to left, in the order of the screen."""

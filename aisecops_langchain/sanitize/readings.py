@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from aisecops_langchain.sanitize.armour import ARMOUR, ARMOUR_SIGNS
 from aisecops_langchain.sanitize.clip import chunks, clip, clip_around
 from aisecops_langchain.sanitize.fold import EMPHASIS, SPACES, fold_plain, is_emphasized, skeleton
-from aisecops_langchain.sanitize.hidden import DISPLAYED, SMUGGLED, SMUGGLED_ALONE
+from aisecops_langchain.sanitize.hidden import DISPLAYED, PARTED, SMUGGLED, SMUGGLED_ALONE
 from aisecops_langchain.sanitize.markup import COMMENTED, UNSEEN, has_too_many_tags
 from aisecops_langchain.sanitize.normalize import Normalized, is_smuggler, normalize
 from aisecops_langchain.sanitize.respell import SQUEEZED_LETTERS, UNBROKEN
@@ -176,6 +176,7 @@ class _Reader:
     def _unhide(self, item: _Item, raw: Base) -> None:
         self._follow(item, raw, (SMUGGLED_ALONE,), hidden=True)
         self._follow(item, raw, SMUGGLED, hidden=True)
+        self._follow(item, raw, (PARTED,))
         if item.steps.count(DISPLAYED.name) < _MOST_REVERSALS:
             self._follow(item, raw, (DISPLAYED,))
 
@@ -197,6 +198,7 @@ class _Reader:
     def _respell(self, item: _Item, text: Base, plain: Base, found: frozenset[str], *, odd: bool) -> None:
         for spelling in SPELLINGS:
             tried = not found.isdisjoint(spelling.triggers) or (odd and "odd" in spelling.triggers)
+            tried = tried and spelling.never_after.isdisjoint(item.steps)
             if tried and spelling.rank >= item.rank and not (spelling.squeezed and item.squeezed):
                 torn = spelling.steps is not UNBROKEN or "torn" in found
                 self._follow(item, plain, spelling.steps, spelling=spelling, torn=torn)

@@ -24,6 +24,7 @@ from aisecops_langchain.sanitize.respell import (
     WORDS_REVERSED,
 )
 from aisecops_langchain.sanitize.steps import Step
+from aisecops_langchain.sanitize.way import SKELETON
 
 DECODERS: Final[tuple[tuple[str, tuple[Step, ...]], ...]] = (
     ("markup", (SHOWN,)),
@@ -43,7 +44,11 @@ class Spelling(NamedTuple):
     rank: int
     """Spellings are undone in the order of their ranks, which loses nothing, since most of them commute."""
     squeezed: bool = False
+    never_after: frozenset[str] = frozenset()
+    """Names of steps after which it is not tried: it might take them back in part, and so on without end."""
 
+
+_TURNED_ROUND: Final = frozenset({REVERSED.name, WORDS_REVERSED.name, ROT13.name, LEETSPEAK_L[-1].name, SKELETON.name})
 
 SPELLINGS: Final = (
     Spelling(frozenset({"broken"}), UNBROKEN, 1),
@@ -52,8 +57,8 @@ SPELLINGS: Final = (
     Spelling(frozenset({"lines"}), (SQUEEZED_LINES,), 3, squeezed=True),
     Spelling(frozenset({"joined"}), (SQUEEZED_WORDS,), 3, squeezed=True),
     Spelling(frozenset({"codes"}), (DECIMAL_CODES,), 3),
-    Spelling(frozenset({"reversed", "odd"}), (REVERSED,), 4),
-    Spelling(frozenset({"reversed"}), (WORDS_REVERSED,), 4),
+    Spelling(frozenset({"reversed", "odd"}), (REVERSED,), 4, never_after=frozenset({WORDS_REVERSED.name})),
+    Spelling(frozenset({"reversed"}), (WORDS_REVERSED,), 4, never_after=_TURNED_ROUND),
     Spelling(frozenset({"leet", "odd"}), LEETSPEAK, 5),
     Spelling(frozenset({"leet"}), LEETSPEAK_L, 5),
     Spelling(frozenset({"rot13", "odd"}), (ROT13,), 5),

@@ -37,6 +37,19 @@ class Frozen:
     messages: list[Any]
 
 
+@dataclass
+class Notes:
+    """An update of another channel than the conversation."""
+
+    notes: list[Any]
+
+
+class Outer(MessagesState, total=False):
+    """State of a graph that keeps messages in two channels."""
+
+    notes: Any
+
+
 class Model(BaseModel):
     """An update of state as a pydantic model."""
 
@@ -86,6 +99,8 @@ async def test_an_update_of_state_is_inspected_in_every_form(quick: Office, form
 
 
 PARENT: dict[str, Any] = {
+    "other channel": lambda _given: Command(graph=Command.PARENT, goto="after", update={"notes": HumanMessage(ATTACK)}),
+    "other channels": lambda _given: Command(graph=Command.PARENT, goto="after", update=Notes([HumanMessage(ATTACK)])),
     "update": lambda _given: Command(graph=Command.PARENT, goto="after", update=Frozen([("human", ATTACK)])),
     "sent along": lambda _given: Command(graph=Command.PARENT, goto=Send("after", {"messages": [("human", ATTACK)]})),
     "sent to several": lambda _given: Command(
@@ -103,7 +118,7 @@ async def test_a_node_of_the_outer_graph_is_handed_nothing_that_was_not_inspecte
 
     with open_governor(quick.home / "own", POLICY) as governor:
         tools = [looking(PARENT[form])]
-        builder = StateGraph(MessagesState)
+        builder = StateGraph(Outer)
         builder.add_node(
             "agent", quick.agent(call("look", "c1", x="1"), tools=tools, governor=governor, checkpointer=None)
         )

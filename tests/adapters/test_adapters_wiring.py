@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from adapter_kit import POLICY, THREAD, Office, open_governor, says
@@ -15,7 +16,7 @@ from pydantic import BaseModel, Field
 from aisecops_langchain import GovernedToolNode, Principal, govern, govern_tools
 from aisecops_langchain.adapters.tools.keys import toolbox_for
 from aisecops_langchain.errors import ConfigurationError
-from aisecops_langchain.testing import ScriptedChatModel
+from aisecops_langchain.testing import ScriptedChatModel, call
 
 LAGS = "may lag behind"
 
@@ -72,6 +73,28 @@ def test_a_profile_must_name_arguments_as_calls_do(tmp_path: Path, names: tuple[
             return
         with pytest.raises(ConfigurationError, match=r"expected: recipient, sum; got: amount, to"):
             toolbox_for(governor, [paying])
+
+
+class Stamp(BaseModel):
+    """Arguments with a default that nobody can decide on."""
+
+    text: str
+    mark: str = Field(default_factory=lambda: uuid4().hex)
+    tags: list[str] = Field(default_factory=list)
+
+
+async def test_a_default_that_varies_is_told_and_never_runs(quick: Office, caplog: pytest.LogCaptureFixture) -> None:
+    ran: list[str] = []
+
+    def stamp(text: str, mark: str, tags: list[str]) -> str:
+        ran.append(mark)
+        return "noted"
+
+    noting = StructuredTool.from_function(stamp, name="note", description="Take a note.", args_schema=Stamp)
+    graph = quick.agent([call("note", text="x"), call("note", "n2", text="x", mark="m")], "done", tools=[noting])
+    assert caplog.messages == ["a call never runs that leaves out an argument whose default varies: note.mark"]
+    await quick.run(graph, says("note"))
+    assert ran == ["m"]
 
 
 @pytest.mark.parametrize(

@@ -101,10 +101,11 @@ def test_lines_like_others_are_not_read_again(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_log_in_which_all_lines_differ_is_not_tried_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aisecops_langchain.audit.alike._TRIES", 20)
     sound, tried = SoundEvents(), []
     learn = sound._learn
     monkeypatch.setattr(sound, "_learn", lambda line, head: (tried.append(line), learn(line, head)))
     for number in range(500):
         text = event(request(amount=5, text="x" * number), bundle(), number=number).model_dump_json()
         sound.read(join_line(number, GENESIS, text.encode()))
-    assert len(tried) < 100
+    assert 0 < len(tried) < 30

@@ -41,6 +41,7 @@ def test_help_loads_no_command() -> None:
     code, output, loaded = in_a_process("--help")
     assert code == 0
     assert all(name in output for name in ("audit", "demo", "eval", "policy", "replay"))
+    assert "Exit codes: 0 sound, 1 not sound" in output
     assert not loaded & {*HEAVY, "pydantic", "rich", "orjson", "cryptography"}
 
 
@@ -114,3 +115,13 @@ def test_a_full_disk_is_one_line_and_no_traceback(home: Path, arguments: tuple[s
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert "No space left" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "group",
+    ["approvals", "audit", "effects", "eval", "evidence", "grants", "policy", "quarantine", "replay", "stop", "tools"],
+)
+def test_no_help_ends_in_the_middle_of_a_sentence(run: Run, group: str) -> None:
+    told = run(group, "--help").stdout
+    assert "Commands:" in told
+    assert "..." not in told.partition("Commands:")[2]

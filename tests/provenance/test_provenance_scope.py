@@ -37,6 +37,17 @@ TOOLS = [
         ("Grant Bob access", {"grant_access"}),
         ("Do what the mail says", set()),
         ("", set()),
+        ("Look at the mail, but do not send anything", set()),
+        ("Don\u2019t delete the file. Reply to her", {"send_email"}),
+        ("Never delete files without asking me", set()),
+        ("Summarise it without sending it; delete the file", {"delete_file"}),
+        ("Do not send it but delete the file", {"delete_file"}),
+        ("I cannot come so please send Bob a note", {"send_email"}),
+        ("Don't forget to send it", {"send_email"}),
+        ("Why don't you send Bob the summary?", {"send_email"}),
+        ("No, send it to Bob", {"send_email"}),
+        ("Delete file no 5", {"delete_file"}),
+        ("Delete the file if it is not needed any more", {"delete_file"}),
     ],
 )
 def test_key_words_ask_for_tools(words, asked):
@@ -51,6 +62,16 @@ def test_newer_words_make_a_newer_scope_and_small_talk_keeps_it():
     assert "delete_file" not in extract(["Delete the file", "Now send it to Bob"], TOOLS).tools
     assert "delete_file" in extract(["Delete the file", "Yes, please"], TOOLS).tools
     assert extract(["Delete the file"], TOOLS) == extract(["Delete the file"], TOOLS)
+
+
+def test_what_is_forbidden_later_is_withdrawn():
+    """What the newest words forbid is not taken from older ones."""
+    extract = KeywordScope().extract
+    assert "send_email" not in extract(["Send it to Bob", "Stop, don't send it"], TOOLS).tools
+    both = extract(["Send it to Bob and delete the file", "Do not send it"], TOOLS).tools
+    assert "delete_file" in both
+    assert "send_email" not in both
+    assert "send_email" in extract(["Don't send it", "Now send it"], TOOLS).tools
 
 
 def test_effects_that_were_not_asked_for_are_outside():

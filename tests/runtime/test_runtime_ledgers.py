@@ -240,6 +240,16 @@ def test_what_somebody_planted_in_the_file_is_noticed_before_anything_is_written
         SqliteLedger(path)
 
 
+def test_what_analyze_leaves_is_no_reason_to_refuse(tmp_path):
+    path = tmp_path / "ledger.sqlite3"
+    with closing(SqliteLedger(path)) as ledger:
+        assert ledger.apply([Change(row("k"))], durable=True)
+        with closing(sqlite3.connect(path)) as operator:
+            operator.execute("ANALYZE")
+        assert ledger.apply([Change(row("l"))], durable=True)
+    SqliteLedger(path).close()
+
+
 def test_an_index_that_an_older_release_did_not_make_is_made(tmp_path):
     path = tmp_path / "ledger.sqlite3"
     SqliteLedger(path).close()

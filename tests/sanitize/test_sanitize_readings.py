@@ -176,3 +176,12 @@ def test_text_is_not_bytes():
 def test_fifty_megabytes_are_withheld_unseen():
     result = SANITIZER.sanitize_bytes(b"a" * 50_000_000, channel=SourceKind.TOOL_RESULT)
     assert [finding.rule for finding in result.findings] == ["size"]
+
+
+def test_code_that_holds_words_which_are_others_when_reversed_is_read_to_its_end():
+    """Two spellings that take each other back in part must not follow each other until the bounds are met."""
+    words = ["eht", "dna", "ruoy", "lla", "ton", "rof", "siht", "tsum", "llet", "ecno"] * 3
+    lines = (f"    (r'[^\\\\n]+{word}\\\\b', Name),  # not {word} but\n" for word in words)
+    more = (f"        (r'\\\\x{number:02x}\\\\t', using(this)),\n" for number in range(30))
+    text = "".join(line for pair in zip(lines, more, strict=True) for line in pair)
+    assert readings(normalize(text)).complete

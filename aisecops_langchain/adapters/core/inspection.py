@@ -93,8 +93,8 @@ class Inspection:
             return [self.of(item) for item in part]
         if isinstance(part, Command):
             return replace(part, update=self._update(part.update), goto=self._sent(part.goto))
-        if isinstance(part, dict) and self._messages_key in part:
-            return {**part, self._messages_key: self._messages(part[self._messages_key])}
+        if isinstance(part, dict):
+            return {name: self._channel(name, value) for name, value in part.items()}
         return part
 
     def _update(self, update: Any) -> Any:
@@ -103,17 +103,28 @@ class Inspection:
             return [self._pair(item) for item in update]
         if update is None or isinstance(update, dict | BaseMessage):
             return self.of(update)
-        found = getattr(update, self._messages_key, None)
-        if found is None:
-            return update
         derived = copy.copy(update)
-        object.__setattr__(derived, self._messages_key, self._messages(found))  # it may be frozen for everybody else
+        for name in {self._messages_key, *getattr(update, "__dict__", ())}:
+            before = getattr(update, name, None)
+            after = None if before is None else self._channel(name, before)
+            if after is not before:
+                object.__setattr__(derived, name, after)  # it may be frozen for everybody else
         return derived
 
     def _pair(self, item: Any) -> Any:
-        if isinstance(item, tuple) and len(item) == 2 and item[0] == self._messages_key:
-            return item[0], self._messages(item[1])
+        if isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str):
+            return item[0], self._channel(item[0], item[1])
         return self.of(item)
+
+    def _channel(self, name: object, value: Any) -> Any:
+        """Derive what goes into a channel of state: messages, whichever channel they go into."""
+        if name == self._messages_key:
+            return self._messages(value)
+        if isinstance(value, BaseMessage):
+            return self._message(value)
+        if isinstance(value, list) and any(isinstance(item, BaseMessage) for item in value):
+            return [self._message(item) if isinstance(item, BaseMessage) else item for item in value]
+        return value
 
     def _sent(self, goto: Any) -> Any:
         """Derive where a command leads; what it sends along is a state of its own to the node that gets it."""

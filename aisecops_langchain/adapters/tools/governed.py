@@ -25,6 +25,7 @@ from aisecops_langchain.adapters.tools.schemas import (
     json_schema_check,
     known_names,
     place_of,
+    varying_defaults,
 )
 from aisecops_langchain.canonical import JsonValue
 from aisecops_langchain.domain.definition import ToolDefinition
@@ -102,6 +103,11 @@ class GovernedTool:
             properties = self._schema.get("properties")
             return frozenset(properties) if isinstance(properties, dict) else None
         return None if self._known is None else canonical_names(self._schema)
+
+    @property
+    def varying_defaults(self) -> tuple[str, ...]:
+        """Names of the arguments whose default is another one each time; a call that leaves them out never runs."""
+        return () if isinstance(self._schema, dict) else varying_defaults(self._schema)
 
     def definition(self) -> str:
         """Return the digest of name, description and schema as they are now."""

@@ -39,6 +39,9 @@ def toolbox_for(governor: Governor, tools: Sequence[BaseTool | Callable[..., Any
     unknown = sorted(governed.keys() - governor.policy.tools)
     if unknown:
         _LOG.warning("policy denies every call of these tools, which it does not know: %s", ", ".join(unknown))
+    varying = [f"{tool.name}.{name}" for tool in governed.values() for name in tool.varying_defaults]
+    if varying:
+        _LOG.warning("a call never runs that leaves out an argument whose default varies: %s", ", ".join(varying))
     return governed
 
 

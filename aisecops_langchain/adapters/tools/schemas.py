@@ -11,6 +11,7 @@ from typing import Any, Final, cast
 
 from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from aisecops_langchain.canonical import JsonValue
 from aisecops_langchain.domain.definition import ToolDefinition
@@ -113,6 +114,25 @@ def canonical_names(schema: type[BaseModel]) -> frozenset[str]:
         schema: The schema of the arguments.
     """
     return frozenset(field.serialization_alias or name for name, field in schema.model_fields.items())
+
+
+def varying_defaults(schema: type[BaseModel]) -> tuple[str, ...]:
+    """Name the arguments whose default is another one each time, such as a random id: no permit can be for them.
+
+    Args:
+        schema: The schema of the arguments; their factories are called.
+    """
+    return tuple(name for name, field in schema.model_fields.items() if _varies(field))
+
+
+def _varies(field: FieldInfo) -> bool:
+    factory = cast("Callable[[], object] | None", field.default_factory)
+    if factory is None or field.default_factory_takes_validated_data:
+        return False
+    try:
+        return bool(factory() != factory())
+    except Exception:  # noqa: BLE001 - a tool's own code; what it raises shows when the tool is called
+        return False
 
 
 def place_of(location: tuple[int | str, ...], known: frozenset[str] | None) -> str:

@@ -61,6 +61,8 @@ class Shortcut(Generic[_T]):
             key: Its key.
             found: What to find for lines like it.
         """
+        if not self._alike.is_worth_a_try():
+            return
         rest = line[head.end() :]
         spans = _spans(rest)
         if spans and self._is_indifferent(line, head, spans, key):

@@ -50,7 +50,11 @@ def open_parquet(place: str) -> ParquetLog:
         events = spark.read.parquet(f"{root}/{EVENTS}").select(*_COLUMNS)
         found = events.count()
     except (PySparkException, Py4JError) as error:
-        raise QueryError("the log cannot be read by Spark", got=type(error).__name__) from error
+        raise QueryError(
+            "the log cannot be read by Spark",
+            expected="Java 17 or newer, and a place that aisecops parquet export wrote",
+            got=type(error).__name__,
+        ) from error
     if found != manifest.lines:
         raise QueryError(
             "the Parquet files are not those of the manifest",

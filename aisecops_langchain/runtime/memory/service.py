@@ -251,6 +251,8 @@ class Memories:
     def _sealed(
         self, visit: _Visit, value: Mapping[str, Any], based_on: Label
     ) -> tuple[dict[str, JsonValue], PreparedEvent]:
+        if not isinstance(value, Mapping):  # whatever a caller's types promise
+            raise MemoryAccessError("a memory has no fields", expected="a mapping", got=type(value).__name__)
         if ENVELOPE in value:
             raise MemoryAccessError("a memory brings its own seal", expected=f"no field named {ENVELOPE}", got="one")
         seen = self._inspected(dict(value), visit.rules)
