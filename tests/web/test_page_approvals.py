@@ -106,6 +106,15 @@ def test_a_call_of_hostile_text_is_shown_as_text_and_runs_as_it_was_shown(browse
         assert clerk.paid == [f"90 to {hostile}"]
 
 
+def test_an_argument_that_reads_otherwise_than_it_is_is_pointed_out(browser: Browser, tmp_path: Path) -> None:
+    with waiting(tmp_path / "home", to="AC\u200bME\u202e") as clerk:
+        clerk.ask("bill", "Pay AC\u200bME\u202e 90")
+        with serving(clerk.home) as site, visiting(browser, site.base, APPROVER) as seen:
+            open_request(seen)
+            assert "Look twice: to holds characters that change the order" in seen.text()
+            assert "AC\\u200bME\\u202e" in seen.page.get_by_role("region", name=re.compile("The call")).inner_text()
+
+
 def test_a_viewer_sees_what_waits_and_has_nothing_to_press(browser: Browser, clerk: Waiting, site: Served) -> None:
     with visiting(browser, site.base, VIEWER) as seen:
         open_request(seen)

@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from aisecops_langchain.runtime.approvals.looks import REASONS
 from aisecops_langchain.web.access import Role
 from aisecops_langchain.web.api.approvals import (
     Approval,
@@ -85,5 +86,5 @@ def _shown(request: Request, *, told: str = "", status: int = 200) -> Response:
         else {}
     )
     may_answer = caller_of(request).role is Role.APPROVER
-    members = {"item": item, "origins": origins, "may_answer": may_answer, "told": told}
+    members = {"item": item, "origins": origins, "may_answer": may_answer, "told": told, "reasons": REASONS}
     return page(request, "approval.html", members, status=status)
