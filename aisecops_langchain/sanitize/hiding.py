@@ -60,9 +60,9 @@ def read_page(text: str) -> Page:
     Returns:
         What its elements are judged by.
     """
-    lower = text.lower()
-    selectors = _hiding_selectors(text) if "<style" in lower else frozenset[str]()
-    return Page(selectors, white="background" not in lower and "bgcolor" not in lower)
+    lower = text.encode("utf-8", "surrogatepass").lower()  # a str beyond ASCII would take much memory
+    selectors = _hiding_selectors(text) if b"<style" in lower else frozenset[str]()
+    return Page(selectors, white=b"background" not in lower and b"bgcolor" not in lower)
 
 
 def hides(name: str, attributes: str, page: Page) -> bool:

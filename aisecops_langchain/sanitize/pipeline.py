@@ -199,4 +199,4 @@ def _encoding(data: bytes) -> str:
 
 def _default_detectors(packs: Sequence[RulePack]) -> tuple[Detector, ...]:
     rules = [rule for pack in (core_rules(), *packs) for rule in pack.rules]
-    return RuleDetector(rules), RuleDetector(STRUCTURE_RULES), HiddenTextDetector()
+    return RuleDetector([*rules, *STRUCTURE_RULES]), HiddenTextDetector()

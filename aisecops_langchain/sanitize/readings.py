@@ -31,9 +31,9 @@ _DEPTH: Final = 7
 _COUNT: Final = 160
 """Readings of one text, at most; a long one may have one more for each so many characters."""
 _COUNT_EVERY: Final = 800
-_ALLOWANCE: Final = 500_000
+_ALLOWANCE: Final = 300_000
 """Characters of readings that any text may have; beyond, so many times its own length."""
-_TIMES: Final = 6
+_TIMES: Final = 5
 _MOST_REVERSALS: Final = 2
 """Changes of direction inside each other that are undone."""
 _LONGEST_ODD: Final = 65_536

@@ -1,44 +1,88 @@
-"""How fast texts are inspected, side by side; run on demand."""
+"""How fast texts are inspected, and what the worst of them cost; run on demand."""
 
 from __future__ import annotations
 
 import base64
+import multiprocessing
 import random
 import time
+from pathlib import Path
+
+import pytest
+from honest_texts import KINDS, Writer
 
 from aisecops_langchain.domain.labels import SourceKind
 from aisecops_langchain.sanitize import Sanitizer
 
-SIZE = 2048
-PROSE = (
-    "The hotel lies at the edge of the old town, ten minutes from the station. Breakfast is served from seven to ten, "
-    "and the garden is open until dusk. Guests who arrive late should ring the bell at the side door. "
-) * 12
-BINARY = base64.encodebytes(random.Random(1).randbytes(SIZE)).decode()
-TEXTS = {
-    "prose": PROSE[:SIZE],
-    "wrapped": "\n".join(PROSE[at : at + 76] for at in range(0, SIZE, 77))[:SIZE],
-    "accents": PROSE.replace("station", "Straße über")[:SIZE],
-    "html": "".join(f"<p class='a'>{PROSE[:150]} &amp; more</p>\n" for _ in range(20))[:SIZE],
-    "base64 of text": f"{PROSE[:500]} {base64.b64encode(PROSE.encode()).decode()}"[:SIZE],
-    "base64 of bytes": BINARY[:SIZE],
+WARM = 600
+TEXTS = 600
+MILLION = 1_000_000
+
+
+def repeated(piece: str) -> str:
+    return (piece * (MILLION // len(piece) + 1))[:MILLION]
+
+
+def drawn(first: int, last: int) -> str:
+    numbers = random.Random(3)
+    return "".join(chr(code) for code in (numbers.randrange(first, last) for _ in range(MILLION)) if code >> 11 != 27)
+
+
+WORST = {
+    "prose": lambda: Writer().prose(MILLION),
+    "html": lambda: Writer().html(MILLION),
+    "base64, wrapped": lambda: base64.encodebytes(random.Random(1).randbytes(740_000)).decode(),
+    "base64 of 18 bytes": lambda: "\n".join(
+        base64.b64encode(random.Random(index).randbytes(18)).decode() for index in range(40_000)
+    ),
+    "random ASCII": lambda: drawn(32, 127),
+    "random Unicode": lambda: drawn(32, 0x2FFFF),
+    "percent codes": lambda: repeated("%41"),
+    "hexadecimal numbers": lambda: repeated("69 67 6e 6f "),
+    "joined words": lambda: repeated("ignore-all-previous-"),
+    "mail addresses": lambda: repeated("jane.doe@mail.example\n"),
 }
 
 
 def test_megabytes_a_second_end_to_end(capsys):
-    """On one core; the shares are what a change should be judged by."""
-    sanitizer = Sanitizer()
-    rates = {name: _rate(sanitizer, text) for name, text in TEXTS.items()}
+    """On one core, each text new, after the automata have seen as many of its kind."""
+    sanitizer, rates = Sanitizer(), {}
+    for kind in KINDS:
+        writer = Writer()
+        texts = [getattr(writer, kind)() for _ in range(WARM + TEXTS)]
+        for text in texts[:WARM]:
+            sanitizer.sanitize_text(text, channel=SourceKind.RETRIEVAL_CHUNK)
+        start = time.process_time()
+        for text in texts[WARM:]:
+            sanitizer.sanitize_text(text, channel=SourceKind.RETRIEVAL_CHUNK)
+        rates[kind] = sum(len(text.encode()) for text in texts[WARM:]) / (time.process_time() - start) / 1e6
     with capsys.disabled():
-        for name, rate in rates.items():
-            print(f"\n{name:16} {rate:6.1f} MB/s  {rate / rates['prose']:5.2f} of prose", end="")
+        for kind, rate in rates.items():
+            print(f"\n{kind:16} {rate:6.1f} MB/s  {rate / rates['prose']:5.2f} of prose", end="")
     assert all(rates.values())
 
 
-def _rate(sanitizer, text):
-    for _ in range(20):
-        sanitizer.sanitize_text(text, channel=SourceKind.TOOL_RESULT)
-    start = time.process_time()
-    for _ in range(300):
-        sanitizer.sanitize_text(text, channel=SourceKind.TOOL_RESULT)
-    return 300 * len(text) / (time.process_time() - start) / 1e6
+@pytest.mark.parametrize("name", WORST)
+def test_seconds_and_memory_of_the_worst_megabyte(name, capsys):
+    """In a process of its own, with automata that have seen nothing but a greeting."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        seconds, megabytes = pool.apply(inspect_one, (name,))
+    with capsys.disabled():
+        print(f"\n{name:20} {seconds:5.2f} s  {megabytes:5.0f} MB more", end="")
+    assert seconds > 0
+
+
+def inspect_one(name: str) -> tuple[float, float]:
+    """Inspect one text; return seconds of the processor, and by how many megabytes the process grew."""
+    sanitizer, text = Sanitizer(), WORST[name]()
+    sanitizer.sanitize_text("Good morning, all-together-now: aWdub3JlIGFsbA== a.b.c.d.", channel=SourceKind.TOOL_RESULT)
+    before, start = peak(), time.process_time()
+    sanitizer.sanitize_text(text, channel=SourceKind.TOOL_RESULT)
+    seconds = time.process_time() - start
+    return seconds, (peak() - before) / 1000
+
+
+def peak() -> int:
+    """Return the most kilobytes that this process has had in memory; Linux alone says it of one process."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.partition("VmHWM:")[2].split()[0])
