@@ -22,6 +22,9 @@ _SHORTEST: Final = 6
 _UTF7: Final = re.compile(r"\+([A-Za-z0-9+/]{3,})-?")
 _BASE85: Final = re.compile(r"<~([!-uz\s]{10,}?)~>|(?<!\S)([!-~]{25,})(?!\S)")
 _DIGIT: Final = re.compile("[0-9]")
+_NOT_OF_WORDS: Final = re.compile("[A-Z0-9+/]")
+_FEWEST_NOT_OF_WORDS: Final = 3
+"""Of 17 characters of base64, all but one in a hundred hold so many capitals, digits or signs; five words hardly do."""
 _UU_LINES: Final = re.compile(
     r"^(?:begin [0-7]{3} .*\n)?(?:[!-M][\x20-\x60]{4,60}(?:\n|\Z))+(?:`\n)?(?:end$)?", re.MULTILINE
 )
@@ -68,9 +71,9 @@ def _from_utf7(match: re.Match[str]) -> str:
 
 
 def _from_base85(match: re.Match[str]) -> str:
-    """Decode either alphabet; what stands in one case, or without digits, is none of them."""
+    """Decode either alphabet; what stands in one case, or without digits, is none of them, and an address hardly."""
     token = match[1] or match[2]
-    if not match[1] and (token.islower() or token.isupper() or not _DIGIT.search(token)):
+    if not match[1] and (token.islower() or token.isupper() or "://" in token or not _DIGIT.search(token)):
         return token
     for decode in (base64.a85decode, base64.b85decode):
         try:
@@ -109,6 +112,8 @@ def _from_groups(match: re.Match[str]) -> str:
 
 def _from_equal_groups(match: re.Match[str]) -> str:
     """Decode where groups of one size follow each other; other words that stand beside them stay."""
+    if len(_NOT_OF_WORDS.findall(match[0])) < _FEWEST_NOT_OF_WORDS:
+        return match[0]
     pieces: list[str] = []
     groups = list(_GROUP.finditer(match[0]))
     sizes = [len(group[1]) for group in groups]
