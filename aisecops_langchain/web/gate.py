@@ -56,6 +56,7 @@ class Gate:
             raise MisdirectedError("this server does not go by that name", remedy="use the address that it printed")
 
     def _identify(self, request: Request) -> None:
+        request.scope["aisecops.heard"] = self._site.library.bulletin.last()
         header = request.headers.get("authorization", "")
         if header:
             token = header[len(_BEARER) :].strip() if header.lower().startswith(_BEARER) else ""

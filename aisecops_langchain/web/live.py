@@ -7,6 +7,7 @@ more than ``MOST_STREAMS``.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from time import monotonic
 from typing import Final
@@ -23,6 +24,7 @@ from aisecops_langchain.web.site import Site, caller_of, session_of, site_of
 MOST_STREAMS: Final = 64
 _PAUSE_SECONDS: Final = 0.5
 _HEARTBEAT_SECONDS: Final = 15.0
+_NUMBER: Final = re.compile(r"[0-9]{1,15}")
 _MOST_RUNS: Final = 100
 """Runs that one event names; a page that hears of more asks for its list again anyway."""
 
@@ -46,7 +48,7 @@ async def live(request: Request) -> Response:
 async def _events(request: Request, streams: Streams) -> AsyncIterator[bytes]:
     site, caller = site_of(request), caller_of(request)
     bulletin: Bulletin = site.library.bulletin
-    heard, quiet = bulletin.last(), monotonic()
+    heard, quiet = _heard(request, bulletin.last()), monotonic()
     streams.open += 1
     try:
         yield b"retry: 2000\n\n"
@@ -62,6 +64,15 @@ async def _events(request: Request, streams: Streams) -> AsyncIterator[bytes]:
             await asyncio.sleep(_PAUSE_SECONDS)
     finally:
         streams.open -= 1
+
+
+def _heard(request: Request, last: int) -> int:
+    """Tell which news a page knows already: from when it was made, or from the stream that broke off."""
+    again = request.headers.get("last-event-id", "")
+    text = again or request.query_params.get("after", "")
+    if not _NUMBER.fullmatch(text):
+        return last
+    return int(text) if int(text) <= last else 0  # another server's number: whatever there is may be new
 
 
 def told(news: News, caller: Caller) -> bytes | None:

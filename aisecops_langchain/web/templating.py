@@ -41,8 +41,8 @@ def environment() -> Environment:
 def page(request: Request, template: str, members: Mapping[str, object], *, status: int = 200) -> HTMLResponse:
     """Make a page.
 
-    Every template also gets ``log`` (the log's standing), ``caller``, ``csrf``, ``here`` (the path) and ``waiting``
-    (how many requests wait for a person).
+    Every template also gets ``log`` (the log's standing), ``caller``, ``csrf``, ``here`` (the path), ``heard``
+    (the number of the latest news when the request came) and ``waiting`` (how many requests wait for a person).
 
     Args:
         request: The request.
@@ -59,6 +59,7 @@ def page(request: Request, template: str, members: Mapping[str, object], *, stat
         "caller": caller_of(request),
         "csrf": session.csrf if session is not None else "",
         "here": request.url.path,
+        "heard": request.scope["aisecops.heard"],
         "waiting": _waiting(request),
     }
     text = environment().get_template(template).render({**common, **members})

@@ -9,7 +9,7 @@ from page_browser import visiting
 from page_fixtures import Visits
 from page_kit import hand_made, write_log
 from page_site import APPROVER, serving
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Route
 from trace_factory import allowed_story
 
 PAGES = (
@@ -80,6 +80,20 @@ def test_whoever_reads_a_row_is_asked_before_the_page_changes(browser: Browser, 
         write_log(home, allowed_story("run-three").events)
         page.get_by_role("button", name="Show").click()
         page.get_by_role("link", name="run-three").wait_for()
+
+
+def test_what_happened_before_the_stream_was_open_arrives_all_the_same(browser: Browser, tmp_path: Path) -> None:
+    home = hand_made(tmp_path)
+    with serving(home) as site, visiting(browser, site.base, APPROVER) as seen:
+
+        def late(route: Route) -> None:
+            write_log(home, allowed_story("run-three").events)
+            while "run-three" not in seen.context.request.get(f"{site.base}/api/traces").text():
+                pass
+            route.continue_()
+
+        seen.page.route("**/api/live*", late, times=1)
+        seen.go("/").get_by_role("link", name="run-three").wait_for()
 
 
 def test_a_graph_grows_with_its_run(browser: Browser, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -52,11 +53,13 @@ def test_of_very_many_runs_some_are_named() -> None:
     assert b'"more":true' in text
 
 
-def request_of(site: Site, token: str, streams: Streams) -> Request:
+def request_of(
+    site: Site, token: str, streams: Streams, *, query: bytes = b"", headers: Sequence[tuple[bytes, bytes]] = ()
+) -> Request:
     app = make_app(site, hosts=[])
     app.state.streams = streams
-    scope = {"type": "http", "app": app, "aisecops.caller": CALLERS[token], "headers": [], "path": "/api/live"}
-    return Request(scope)
+    where = {"type": "http", "path": "/api/live", "query_string": query, "headers": headers}
+    return Request({**where, "app": app, "aisecops.caller": CALLERS[token]})
 
 
 async def test_a_stream_ends_with_the_session_it_was_begun_in(site: Site) -> None:
@@ -72,6 +75,35 @@ async def test_a_stream_ends_with_the_session_it_was_begun_in(site: Site) -> Non
     site.access.leave(session)
     assert [item async for item in stream] == []
     assert streams.open == 0
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "first"),
+    [
+        (b"after=1", [], b"id: 2\n"),
+        (b"after=0", [(b"last-event-id", b"2")], b"id: 3\n"),  # a stream that broke off goes on where it was
+        (b"after=99", [], b"id: 1\n"),  # the number of a server that ran before
+    ],
+)
+async def test_a_stream_begins_where_the_page_stands(
+    site: Site, query: bytes, headers: list[tuple[bytes, bytes]], first: bytes
+) -> None:
+    for _ in range(3):
+        site.library.bulletin.post(Topic.STANDING)
+    request = request_of(site, TOKEN, Streams(), query=query, headers=headers)
+    stream = (await live.live(request)).body_iterator  # type: ignore[attr-defined]
+    await anext(stream)
+    assert first in await anext(stream)
+    await stream.aclose()
+
+
+async def test_without_a_number_only_what_comes_is_told(site: Site) -> None:
+    site.library.bulletin.post(Topic.STANDING)
+    stream = (await live.live(request_of(site, TOKEN, Streams(), query=b"after=x"))).body_iterator  # type: ignore[attr-defined]
+    await anext(stream)
+    site.library.bulletin.post(Topic.STANDING)
+    assert b"id: %d\n" % site.library.bulletin.last() in await anext(stream)
+    await stream.aclose()
 
 
 async def test_streams_end_with_the_server(site: Site) -> None:
