@@ -32,11 +32,21 @@ _GRACE_SECONDS: Final = 3
 
 
 class _Server(uvicorn.Server):
-    """Ends in order when it is told to stop: streams that would never end by themselves, and then what serves them."""
+    """Ends in order when it is told to stop: streams that would never end by themselves, and then what serves them.
 
-    def __init__(self, config: uvicorn.Config, streams: Streams) -> None:
+    It says that it is ready only when it can be told so: before, a signal would be taken by nobody.
+    """
+
+    def __init__(self, config: uvicorn.Config, streams: Streams, ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._streams = streams
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start."""
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop."""
@@ -71,11 +81,10 @@ def serve(make_site: Callable[[int], Site], binding: Binding, *, ready: Callable
     with closing(binding.listen()) as listening:
         port = listening.getsockname()[1]
         with closing(make_site(port)) as site, watching(site.library):
-            ready(binding.address(port))
-            _run(site, binding, listening, port)
+            _run(site, binding, listening, port, lambda: ready(binding.address(port)))
 
 
-def _run(site: Site, binding: Binding, listening: socket.socket, port: int) -> None:
+def _run(site: Site, binding: Binding, listening: socket.socket, port: int, ready: Callable[[], None]) -> None:
     app = make_app(site, hosts=binding.hosts(port))
     config = uvicorn.Config(
         app,
@@ -91,7 +100,7 @@ def _run(site: Site, binding: Binding, listening: socket.socket, port: int) -> N
         ssl_certfile=binding.certificate,
         ssl_keyfile=binding.key,
     )
-    _Server(config, app.state.streams).run(sockets=[listening])
+    _Server(config, app.state.streams, ready).run(sockets=[listening])
 
 
 def cookie_name(port: int) -> str:
