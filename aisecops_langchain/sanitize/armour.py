@@ -33,10 +33,12 @@ _CODE_POINTS: Final = re.compile(r"(?:[Uu]\+[0-9A-Fa-f]{4,6}[\s,;]{0,2}){4,}")
 _PERCENT_U: Final = re.compile(r"(?:%[uU][0-9A-Fa-f]{4})+")
 _LONG_ESCAPES: Final = re.compile(r"(?:\\U[0-9A-Fa-f]{8}){2,}|(?:\\[0-9A-Fa-f]{2,6} ?){4,}")
 _HEX_DIGITS: Final = re.compile(r"[0-9A-Fa-f]{2,8}")
-_GROUPED_BASE32: Final = re.compile(r"(?<![0-9A-Za-z])[A-Z2-7]{2,16}(?:[\s.:-][A-Z2-7]{2,16}){3,}={0,6}(?![0-9A-Za-z])")
+_GROUPED_BASE32: Final = re.compile(
+    r"(?<![0-9A-Za-z])[A-Z2-7]{2,16}(?:[\s.:-][A-Z2-7]{2,16}){3,1023}={0,6}(?![0-9A-Za-z])"
+)
 _GROUP_SIZES: Final = (4, 5, 6, 8, 10, 12)
 _GROUPED_BASE64: Final = re.compile(
-    r"(?<![0-9A-Za-z+/])(?:[0-9A-Za-z+/]{4,12}[\s.:,-]){4,}[0-9A-Za-z+/]{1,12}={0,2}(?![0-9A-Za-z+/=])"
+    r"(?<![0-9A-Za-z+/])(?:[0-9A-Za-z+/]{4,12}[\s.:,-]){4,1023}[0-9A-Za-z+/]{1,12}={0,2}(?![0-9A-Za-z+/=])"
 )
 _FEWEST_GROUPS: Final = 4
 """So many groups of one size in a row are not words."""
@@ -61,13 +63,13 @@ def _kept(text: str, otherwise: str) -> str:
 
 
 def _from_utf7(match: re.Match[str]) -> str:
-    """Decode one shifted run; what is no UTF-16 was none."""
+    """Decode one shifted run; what is no UTF-16, or no ASCII that needed no shift, was none."""
     coded = match[1]
     try:
         text = binascii.a2b_base64(coded + "=" * (-len(coded) % 4)).decode("utf-16-be")
     except (ValueError, UnicodeDecodeError):
         return match[0]
-    return text if text.isprintable() else match[0]
+    return text if text.isascii() and text.isprintable() else match[0]
 
 
 def _from_base85(match: re.Match[str]) -> str:

@@ -33,7 +33,7 @@ _COUNT: Final = 160
 _COUNT_EVERY: Final = 800
 _ALLOWANCE: Final = 300_000
 """Characters of readings that any text may have; beyond, so many times its own length."""
-_TIMES: Final = 5
+_TIMES: Final = 6
 _MOST_REVERSALS: Final = 2
 """Changes of direction inside each other that are undone."""
 _LONGEST_ODD: Final = 65_536

@@ -48,7 +48,8 @@ class Spelling(NamedTuple):
     """Names of steps after which it is not tried: it might take them back in part, and so on without end."""
 
 
-_TURNED_ROUND: Final = frozenset({REVERSED.name, WORDS_REVERSED.name, ROT13.name, LEETSPEAK_L[-1].name, SKELETON.name})
+_BACKWARDS: Final = frozenset({REVERSED.name, WORDS_REVERSED.name})
+_TURNED_ROUND: Final = _BACKWARDS | frozenset({ROT13.name, LEETSPEAK_L[-1].name, SKELETON.name})
 
 SPELLINGS: Final = (
     Spelling(frozenset({"broken"}), UNBROKEN, 1),
@@ -57,7 +58,7 @@ SPELLINGS: Final = (
     Spelling(frozenset({"lines"}), (SQUEEZED_LINES,), 3, squeezed=True),
     Spelling(frozenset({"joined"}), (SQUEEZED_WORDS,), 3, squeezed=True),
     Spelling(frozenset({"codes"}), (DECIMAL_CODES,), 3),
-    Spelling(frozenset({"reversed", "odd"}), (REVERSED,), 4, never_after=frozenset({WORDS_REVERSED.name})),
+    Spelling(frozenset({"reversed", "odd"}), (REVERSED,), 4, never_after=_BACKWARDS),
     Spelling(frozenset({"reversed"}), (WORDS_REVERSED,), 4, never_after=_TURNED_ROUND),
     Spelling(frozenset({"leet", "odd"}), LEETSPEAK, 5),
     Spelling(frozenset({"leet"}), LEETSPEAK_L, 5),
