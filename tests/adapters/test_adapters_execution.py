@@ -201,8 +201,8 @@ async def test_a_step_timeout_of_the_host_runs_nothing_twice(quick: Office) -> N
     bank = bank_for(quick, "wait", coroutine=True)
     with open_governor(quick.home / "own", policy()) as governor:
         graph = quick.agent(PAY, "done", tools=[bank.tool()], governor=governor)
-        graph.step_timeout = 0.5
-        threading.Timer(1.0, bank.go.set).start()
+        graph.step_timeout = 2.0  # enough for every step before the tool runs, on a busy machine
+        threading.Timer(4.0, bank.go.set).start()
         with pytest.raises(TimeoutError):
             await quick.run(graph, says("pay"))
         bank.go.set()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import orjson
 import pytest
@@ -14,6 +16,7 @@ from aisecops_langchain.errors import AuditWriteError, PolicyError
 from aisecops_langchain.policy import parse_policy
 from aisecops_langchain.policy.kept import kept_path, kept_policies, read_kept
 from aisecops_langchain.runtime.governor import Governor
+from aisecops_langchain.runtime.policies.keeping import KeptPolicies
 from aisecops_langchain.testing import FixedClock
 
 STRICTER = parse_policy(POLICY.bundle_json().decode().replace('"gt":1000', '"gt":10'))
@@ -94,3 +97,18 @@ def test_an_engine_of_another_kind_is_not_kept(tmp_path: Path) -> None:
 def test_the_kept_text_is_what_the_digest_covers() -> None:
     assert parse_policy(POLICY.bundle_json().decode()).digest == POLICY.digest
     assert orjson.loads(POLICY.bundle_json())["id"] == POLICY.id
+
+
+def test_several_governors_of_one_process_keep_the_same_bundle_at_once(tmp_path: Path) -> None:
+    together = Barrier(8)
+
+    def keep(_: int) -> None:
+        together.wait()
+        KeptPolicies(tmp_path / "policies").keep(POLICY)
+
+    for _ in range(20):
+        with ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(keep, range(8))) == [None] * 8
+        (kept,) = (tmp_path / "policies").iterdir()
+        assert kept.read_bytes() == POLICY.bundle_json()
+        kept.unlink()

@@ -6,7 +6,7 @@ anything else.
 
 from __future__ import annotations
 
-import os
+import secrets
 from pathlib import Path
 
 from aisecops_langchain.audit.files import sync_directory, write_durably
@@ -51,8 +51,8 @@ class KeptPolicies:
         if not self._folder.is_dir():
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             sync_directory(self._folder.parent)
-        # Under another name first: what has the right name is whole, and several processes may write the same.
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        # Under another name first: what has the right name is whole, and several governors may write the same at once.
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
         write_durably(temporary, text)
         temporary.replace(path)
         sync_directory(self._folder)
