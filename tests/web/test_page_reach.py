@@ -78,7 +78,7 @@ def test_the_keyboard_alone_leads_from_the_list_to_an_event_and_back(visit: Visi
         page.keyboard.press("Tab")
         assert page.locator(":focus").inner_text() == "Skip to the content"
         page.keyboard.press("Enter")
-        assert page.evaluate("document.activeElement.id") == "main"
+        page.wait_for_function("document.activeElement.id === 'main'")
         page.keyboard.press("j")
         page.keyboard.press("j")
         assert page.locator(":focus").inner_text() == page.locator("tbody th a").nth(1).inner_text()

@@ -169,11 +169,11 @@ def test_an_event_opens_in_the_drawer_with_its_exact_line_and_proof(visit: Visit
         drawer.wait_for()
         assert "vouched for" in drawer.inner_text()
         assert '"effect":"deny"' in drawer.get_by_label("The exact line").inner_text()
-        assert "event=run-one-" in page.url
+        page.wait_for_url(re.compile("event=run-one-"))
         page.keyboard.press("Escape")
         drawer.wait_for(state="hidden")
-        assert "event=" not in page.url
-        assert link.evaluate("(element) => element === document.activeElement")
+        page.wait_for_url(lambda url: "event=" not in url)  # a dialog tells of its end only after it has gone
+        page.wait_for_function("(element) => element === document.activeElement", arg=link.element_handle())
         page.go_back()
         drawer.wait_for()
         page.reload()
