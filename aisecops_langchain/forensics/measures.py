@@ -25,6 +25,9 @@ from aisecops_langchain.policy import Policy
 FAST_SECONDS: Final = 5.0
 """Who says yes sooner than that has hardly read what was asked."""
 
+NOT_INJECTED: Final = frozenset({"secret", "personal", "structure"})
+"""Categories of findings that are about privacy, or about what could not be inspected."""
+
 _MOST_TOOLS: Final = 20
 
 
@@ -92,6 +95,8 @@ class Measures(Frozen):
     approvals: ApprovalFatigue
     findings: dict[str, int]
     """Findings by category, the commonest first."""
+    injections: int
+    """Findings of what reads like instructions: all but those in ``NOT_INJECTED``."""
     coverage: GovernedShare
     containment: Containment
     notes: tuple[str, ...] = Field(default=())
@@ -144,6 +149,7 @@ def measure(runs: Iterable[tuple[RunRow, RunFigures]], policies: Mapping[str, Po
         ),
         approvals=_fatigue(sums),
         findings=dict(sums.findings.most_common()),
+        injections=sum(count for category, count in sums.findings.items() if category not in NOT_INJECTED),
         coverage=GovernedShare(
             witnessed=sums.witnessed,
             outside=sums.outside,

@@ -58,6 +58,18 @@ def test_decisions_outcomes_and_findings_are_added_up() -> None:
     assert found.findings == {"prompt_injection": 1}
 
 
+def test_injections_are_all_findings_but_private_values_and_what_nobody_could_read() -> None:
+    story = Story()
+    story.add(RunStarted)
+    found = [
+        FindingRecord(rule="r", category=category, severity="high", start=0, end=1)
+        for category in ("override", "hidden", "yara", "secret", "personal", "structure")
+    ]
+    source = Source(kind=SourceKind.TOOL_RESULT, name="letter", digest="sha256:l")
+    story.add(ContentAdmitted, source=source, label=UNLABELLED, size=9, findings=tuple(found))
+    assert measured([story.events]).injections == 3
+
+
 def test_egress_is_told_by_the_bundle_that_decided_and_unknown_without_it() -> None:
     bundle = parse_policy(BUNDLE)
     known = measured([governed_story().events], {POLICY: bundle})
