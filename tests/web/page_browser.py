@@ -90,7 +90,11 @@ class Visit:
 @contextmanager
 def visiting(browser: Browser, base: str, token: str, **context: Any) -> Iterator[Visit]:
     """Sign in, and check at the end that no page did what none may do."""
-    made = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **context})
+    settled = {
+        "viewport": {"width": 1280, "height": 900},
+        "reduced_motion": "reduce",
+    }  # what fades in has other colours
+    made = browser.new_context(**{**settled, **context})
     made.set_default_timeout(WAIT_MS)
     page = made.new_page()
     visit = Visit(base, made, page)
