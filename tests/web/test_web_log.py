@@ -64,6 +64,15 @@ def foreign(log: Path) -> None:
         file.write(b"no event at all\n")
 
 
+def test_a_comparison_of_windows_says_how_many_lines_it_could_not_read(log: Path) -> None:
+    foreign(log)
+    made, asked = client(site_over(log)), ASKED["/api/drift/over-time"]
+    while (told := made.get("/api/drift/over-time", params=asked).json())["working"]:
+        pass
+    assert told["unreadable_lines"] == 1
+    assert told["drift"]["runs_before"] == 1
+
+
 @pytest.mark.parametrize("damage", [changed, cut, torn, foreign])
 @pytest.mark.parametrize("path", READING)
 def test_every_answer_says_that_the_log_cannot_be_trusted(log: Path, path: str, damage: object) -> None:

@@ -7,6 +7,7 @@ what ``aisecops drift`` prints with ``--json``, over the events that the caller 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -90,8 +91,9 @@ def show_over_time(request: Request) -> OverTimeTold:
         raise BadRequestError("the windows overlap", expected="after no earlier than before")
     key = ("over_time", until, since, caller.tenants, site.library.size())
     recorded = site.recorded()
-    found = site.work.result(key, lambda: _compare(site.library.log, caller, recorded).compare(until, since))
-    return OverTimeTold(log=site.library.standing(), working=found is None, unreadable_lines=0, drift=found)
+    found = site.work.result(key, partial(_compare, site.library.log, caller, recorded, until=until, since=since))
+    report, unreadable = found if found is not None else (None, 0)
+    return OverTimeTold(log=site.library.standing(), working=found is None, unreadable_lines=unreadable, drift=report)
 
 
 def _decide_again(log: Path, caller: Caller, policy: Policy, recorded: tuple[Policy, ...]) -> tuple[DriftReport, int]:
@@ -102,11 +104,14 @@ def _decide_again(log: Path, caller: Caller, policy: Policy, recorded: tuple[Pol
     return machine.report(), scan.unreadable
 
 
-def _compare(log: Path, caller: Caller, recorded: tuple[Policy, ...]) -> Windows:
+def _compare(
+    log: Path, caller: Caller, recorded: tuple[Policy, ...], *, until: datetime, since: datetime
+) -> tuple[DriftOverTime, int]:
     windows = Windows(recorded)
-    for fields in _visible(Scan(log, frozenset({"decision_made", "model_started"})), caller):
+    scan = Scan(log, frozenset({"decision_made", "model_started"}))
+    for fields in _visible(scan, caller):
         windows.add(fields)
-    return windows
+    return windows.compare(until, since), scan.unreadable
 
 
 def _visible(scan: Scan, caller: Caller) -> Iterator[dict[str, JsonValue]]:
