@@ -1,7 +1,7 @@
 """What a verification says.
 
 Invariant: ``ok`` is true only if at least one segment was checked and nothing at all is wrong. Warnings are what an
-honest crash also leaves behind; they are never the only sign of a change to something that was signed.
+honest crash also leaves behind; they are never the only sign of a change to an event that was signed.
 """
 
 from __future__ import annotations

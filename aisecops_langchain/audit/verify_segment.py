@@ -1,7 +1,7 @@
 """Checking one segment against its own chain, its signed heads and what others recorded about it.
 
 Invariant: every byte of the file is under a hash that was compared with something signed, or it is reported: as a
-problem, or, behind the last head of a segment that was never closed, as an unsigned tail.
+problem, or, behind the last head of a segment that was not closed under one, as a warning.
 """
 
 from __future__ import annotations
