@@ -13,6 +13,7 @@ from collections.abc import Callable
 from itertools import groupby
 from typing import Final
 
+from aisecops_langchain.sanitize.long_words import long_words
 from aisecops_langchain.sanitize.readable import decode_token
 from aisecops_langchain.sanitize.steps import Alphabet, Step, Substitution
 
@@ -21,6 +22,9 @@ _SHORTEST: Final = 6
 
 _UTF7: Final = re.compile(r"\+([A-Za-z0-9+/]{3,})-?")
 _BASE85: Final = re.compile(r"<~([!-uz\s]{10,}?)~>|(?<!\S)([!-~]{25,})(?!\S)")
+_SHORTEST_BASE85: Final = 25
+_ASCII85: Final = re.compile("[!-uz]+")
+_OTHER_BASE85: Final = re.compile(r"[0-9A-Za-z!#$%&()*+;<=>?@^_`{|}~-]+")
 _DIGIT: Final = re.compile("[0-9]")
 _NOT_OF_WORDS: Final = re.compile("[A-Z0-9+/]")
 _FEWEST_NOT_OF_WORDS: Final = 3
@@ -72,19 +76,41 @@ def _from_utf7(match: re.Match[str]) -> str:
     return text if text.isascii() and text.isprintable() else match[0]
 
 
+def holds_base85(text: str) -> bool:
+    """Tell whether a text holds base85 of another text.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        Whether one of its long words decodes, or something stands between the signs that Adobe puts around it.
+    """
+    if "<~" in text:
+        return True
+    return any(len(word) >= _SHORTEST_BASE85 and _base85_text(word) for word in long_words(text))
+
+
 def _from_base85(match: re.Match[str]) -> str:
+    return (_ascii85_text(match[1]) if match[1] else _base85_text(match[2])) or match[0]
+
+
+def _base85_text(word: str) -> str:
     """Decode either alphabet; what stands in one case, or without digits, is none of them, and an address hardly."""
-    token = match[1] or match[2]
-    if not match[1] and (token.islower() or token.isupper() or "://" in token or not _DIGIT.search(token)):
-        return token
-    for decode in (base64.a85decode, base64.b85decode):
-        try:
-            text = _read(decode(token), "")
-        except ValueError:
-            continue
-        if text:
-            return text
-    return match[0]
+    if word.islower() or word.isupper() or "://" in word or not _DIGIT.search(word):
+        return ""
+    text = _ascii85_text(word) if _ASCII85.fullmatch(word) else ""
+    return text or (_decoded(base64.b85decode, word) if _OTHER_BASE85.fullmatch(word) else "")
+
+
+def _ascii85_text(coded: str) -> str:
+    return _decoded(base64.a85decode, coded)
+
+
+def _decoded(decode: Callable[[str], bytes], coded: str) -> str:
+    try:
+        return _read(decode(coded), "")
+    except ValueError:
+        return ""
 
 
 def _from_uu(match: re.Match[str]) -> str:
@@ -175,9 +201,9 @@ ARMOUR_SIGNS: Final = {
         r"|xn--[0-9a-z]|[a-z]=20[a-z]"
     ),
     "base85": r"<~|[!-~]{25}",
-    "grouped": (
-        r"(?-i:[A-Z2-7]{2,16}[ .:\n-]){3}(?-i:[A-Z2-7]{2})|"
-        + "|".join(f"(?:[0-9a-z+/]{{{size}}}[ .:,\n-]){{4}}[0-9a-z+/=]" for size in _GROUP_SIZES)
+    "grouped": (  # letters and digits in turn, or small letters and capitals, in groups that follow each other
+        r"(?-i:[A-Z][2-7]|[2-7][A-Z])[A-Z2-7]{0,14}[ .:\n-](?-i:[A-Z2-7]{2})"
+        r"|(?-i:[a-z0-9][A-Z])[0-9a-z+/]{0,10}[ .:,\n-][0-9a-z+/]{0,10}(?-i:[a-z0-9][A-Z])"
     ),
     "rot47": rf"(?-i:(?:^|\s)(?:{_TURNED})(?:\s|$))",
 }

@@ -21,7 +21,8 @@ _ESCAPED: Final = re.compile(
 )
 """Counters have an end because ``re`` takes memory for every repetition."""
 _SHORT: Final = {"n": "\n", "r": "\r", "t": "\t"}
-_QUOTED: Final = re.compile(r"(?:=[0-9A-Fa-f]{2}){1,4095}|=\r?\n")
+_QUOTED: Final = re.compile(r"(?:=[0-9A-Fa-f]{2}){1,4095}|(?<![A-Za-z0-9+/]{16})(?<![A-Za-z0-9+/]{15}=)=\r?\n")
+"""The sign at the end of a line goes on in the next one, unless it fills up base64."""
 
 
 def _numbers(number: str, separator: str, more: str) -> re.Pattern[str]:

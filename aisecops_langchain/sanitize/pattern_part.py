@@ -184,6 +184,7 @@ def _holds_spaces(source: str) -> bool:
     """Tell whether something stands for almost any character, white space too."""
     if source == ".":
         return True
+    source = source.removeprefix("(?:")
     if not source.startswith("["):
         return False
     spaces = r"\s" in source or " " in source

@@ -20,6 +20,7 @@ from aisecops_langchain.sanitize.hidden import DISPLAYED, PARTED, SMUGGLED, SMUG
 from aisecops_langchain.sanitize.markup import COMMENTED, UNSEEN, has_too_many_tags
 from aisecops_langchain.sanitize.normalize import Normalized, is_smuggler, normalize
 from aisecops_langchain.sanitize.respell import SQUEEZED_LETTERS, UNBROKEN
+from aisecops_langchain.sanitize.rule_words import breaks_words, holds_leetspeak
 from aisecops_langchain.sanitize.spellings import DECODERS, ROTATED, SPELLINGS, Spelling
 from aisecops_langchain.sanitize.steps import Extraction, Locate, Path, Step, same_span
 from aisecops_langchain.sanitize.triggers import SPELT, mixes_scripts, triggered
@@ -51,6 +52,9 @@ _WITHIN_LINES: Final = frozenset(
     {"markup", "comment", "escapes", "quoted", "codes", "token", "spaced", "joined", *ARMOUR_SIGNS}
 )
 """Triggers that have nothing to say of lines that were joined, unless what is joined there was torn apart."""
+
+_TORN: Final = SPELT | {"torn", "rot47"}
+"""Triggers beside which line breaks are always taken out: what a line ends with may be no word yet."""
 
 
 class _Item(NamedTuple):
@@ -158,6 +162,10 @@ class _Reader:
         found = triggered(plain.text)
         if plain is not text and not found.isdisjoint(SPELT):
             found -= SPELT - triggered(text.text)
+        if "leet" in found and not item.squeezed and not holds_leetspeak(plain.text):
+            found -= {"leet"}
+        if "broken" in found and found.isdisjoint(_TORN) and not breaks_words(plain.text):
+            found -= {"broken"}
         return found if item.torn else found - _WITHIN_LINES
 
     def _is_odd(self, item: _Item, raw: Base, text: Base, plain: Base) -> bool:

@@ -29,6 +29,8 @@ from aisecops_langchain.sanitize.patterns import compile_pattern
 
 _TOKEN: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]| ", re.DOTALL)
 """An escape, a character class or a space of a pattern."""
+_GAP: Final = re.compile(r"(\[\^(?:[^\]\\]|\\.)*\\n(?:[^\]\\]|\\.)*\])(?=[{*+])")
+"""What may stand between two words of a pattern, as long as the line does not end."""
 _REFERENCE: Final = re.compile(r"%\{([^{}]*)\}")
 
 _LONGEST_PATTERN: Final = 8_000
@@ -80,7 +82,7 @@ class Rule(Frozen):
 
     def sources(self) -> tuple[str, ...]:
         """Return the patterns as they are compiled, over the detection alphabet."""
-        return tuple(_TOKEN.sub(_any_space, fold_pattern(pattern)) for pattern in self.patterns)
+        return tuple(_GAP.sub(_over_lines, _TOKEN.sub(_any_space, fold_pattern(pattern))) for pattern in self.patterns)
 
 
 class RulePack(Frozen):
@@ -240,3 +242,8 @@ def _any_space(token: re.Match[str]) -> str:
     if token[0] == " ":
         return r"(?:\s+)"
     return token[0].replace(" ", r"\s") if token[0].startswith("[") else token[0]
+
+
+def _over_lines(gap: re.Match[str]) -> str:
+    """Let a gap go on in the next line, as in text that is wrapped, but not in the next paragraph."""
+    return rf"(?:{gap[1]}|\r?\n{gap[1]})"

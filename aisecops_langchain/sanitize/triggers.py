@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from aisecops_langchain.sanitize.armour import ARMOUR_SIGNS
+from aisecops_langchain.sanitize.armour import ARMOUR_SIGNS, holds_base85
+from aisecops_langchain.sanitize.long_words import may_hold_digits
 from aisecops_langchain.sanitize.pattern_set import PatternBlock
 from aisecops_langchain.sanitize.respell import LEET, ROT13
 
@@ -36,8 +37,8 @@ def _words(forms: list[str]) -> str:
 
 
 _COMMON_WORDS: Final = _COMMON.split()
-_PALINDROMES: Final = frozenset({"las", "los", "mit", "now", "der", "sed", "and", "das", "mail"})
-"""Words that are others when they are reversed: sal, sol, tim, won, red, des, DNA, sad, Liam."""
+_PALINDROMES: Final = frozenset({"las", "los", "mit", "now", "der", "sed", "and", "das", "mail", "file", "per"})
+"""Words that are others when they are reversed: sal, sol, tim, won, red, des, DNA, sad, Liam, elif, rep."""
 _ROTATED: Final = _words([_signed(word, ROT13.apply) for word in _COMMON_WORDS])
 _REVERSED: Final = _words([_signed(word[::-1]) for word in _COMMON_WORDS if word not in _PALINDROMES])
 
@@ -48,15 +49,15 @@ _SOURCES: Final = {
     "quoted": r"=[0-9a-f]{2}=[0-9a-f]{2}|=\r?\n",
     "codes": r"(?:(?:0x)?[0-9a-f][0-9a-f][0-9a-f]?[ ,:;\t\n-][ ,:;\t\n-]?){7}|[01]{8}[ ,;\t\n]?[01]{8}",
     "token": r"[a-z0-9+/_-]{16}",
-    "spaced": r"(?:^|\s)\S(?:\s+\S){3}(?:\s|$)|(?:[0-9\pL][._*|/,;:+~\x{b7}\x{2022}-]{1,3}){4}",
+    "spaced": r"(?:^|\s)\S(?:\s+\S){4}(?:\s|$)|(?:[0-9\pL][._*|/,;:+~\x{b7}\x{2022}-]{1,3}){5}",
     "joined": r"(?:\pL+[-_.+/]){3}\pL|\pL{20}",
-    "lines": r"(?:\n(?:[^\n]?){12}){4}",
+    "lines": r"(?:\n[^\n](?:[^\n]?){11}\n?\n?){3}\n[^\n](?:[^\n]?){11}(?:\n|$)",
     "broken": r"[^\r\n]\r?\n[^\r\n]",
     "leet": (
         r"(?:^|[^\w+/=-])(?:[a-z0-9@$]?){8}[a-z][013457$!]+[a-z](?:[a-z0-9@$]?){12}(?:$|[^\w+/=@-])"
         r"|(?:^|[^\w+/=])[13457][a-z]{4}[a-z]*(?:$|[^\w+/=])"
     ),
-    "torn": r"[^\s]{3}\n[^\s]+\n[^\s]{3}|[0-9a-z+/_-]{16}\n[0-9a-z+/_-]|<[^<> \n]*\n[^<>\n]*>",
+    "torn": r"[^\s]\n[^\s]+\n[^\s]+\n[^\s]|<[^<> \n]*\n[^<>\n]*>",
     "rot13": rf"{_ROTATED}|%[0-7][n-s]|\\h00|\\k[0-9]|&#k[0-9]|(?:[0-7][0-9n-s][ ,:]){{6}}",
     "reversed": _REVERSED,
     **ARMOUR_SIGNS,
@@ -72,6 +73,9 @@ _SETS: Final = tuple(
     (re.compile(f"[{re.escape(signs)}]") if signs else None, names, PatternBlock([_SOURCES[name] for name in names]))
     for signs, names in _GROUPS
 )
+
+_SECOND_LOOKS: Final[dict[str, Callable[[str], bool]]] = {"token": may_hold_digits, "base85": holds_base85}
+"""By trigger that fires for much honest text, what tells more, and takes longer."""
 
 _NONE: Final = frozenset[str]()
 _OTHERS: Final = r"\x{370}-\x{58f}\x{13a0}-\x{13ff}\x{a4d0}-\x{a4ff}\x{ab70}-\x{abbf}\x{2c80}-\x{2cff}"
@@ -102,7 +106,9 @@ def triggered(text: str) -> frozenset[str]:
     for signs, names, patterns in _SETS:
         if signs is None or signs.search(text):
             found += [names[index] for index in patterns.hits(encoded)]
-    return frozenset(found) if found else _NONE
+    if not found:
+        return _NONE
+    return frozenset(name for name in found if name not in _SECOND_LOOKS or _SECOND_LOOKS[name](text))
 
 
 def mixes_scripts(text: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from encoding_kit import ATTACKS, ENCODINGS, HONEST, VARIANTS
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aisecops_langchain.domain.labels import SourceKind
@@ -80,6 +80,16 @@ def test_other_spellings_are_found_too(variant, attack):
 def test_two_encodings_at_once_are_undone(first, second, attack):
     encoded = ENCODINGS[second](ENCODINGS[first](ATTACKS[attack]))
     assert rules(inspect(encoded)) & PLAIN[attack] or (first, second) in LOSSY
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(sorted(ENCODINGS)), st.sampled_from(sorted(ENCODINGS)), st.sampled_from(sorted(ATTACKS)))
+@example("homoglyphs", "base64", "role")  # its padding was taken for a line that goes on
+@example("newline-split", "rot13", "italian")
+@example("rot13", "leet", "override")
+def test_two_encodings_at_once_are_undone_among_honest_lines(first, second, attack):
+    encoded = ENCODINGS[second](ENCODINGS[first](ATTACKS[attack]))
+    assert rules(inspect(f"{HONEST}{encoded}\n{HONEST}")) & PLAIN[attack] or (first, second) in LOSSY
 
 
 @settings(max_examples=60, deadline=None)

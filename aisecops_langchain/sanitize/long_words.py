@@ -1,0 +1,48 @@
+"""Long words: what stands between two spaces, is longer than words are, and so may be a code.
+
+Invariant: whoever is turned away here would have been decoded to nothing. Addresses and names of programs are long
+words in much honest text, and looking at them here takes a small part of the time of trying to decode them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+LONGEST: Final = 15
+"""Characters of the longest word that is not long."""
+_SPLIT: Final = 65_536
+"""Characters of the longest text that is split at once."""
+_LONG: Final = re.compile(rf"\S{{{LONGEST + 1},}}+")
+_RUN: Final = re.compile(r"[A-Za-z0-9+/_-]{16,}+")
+_DIGITS: Final = re.compile(
+    "[a-z0-9][A-Z]|[A-Z][0-9]|[0-9a-f]{16}|[0-9A-F]{16}|[a-z2-7]{24}|[A-Z2-7]{16}|[0-9A-V]{24}|[0-9a-v]{24}"
+)
+"""What stands in base64 of any text, forwards, backwards or turned by rot13, and in the others, which have one case."""
+
+
+def long_words(text: str) -> Iterable[str]:
+    """Return the long words of a text, in order.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        Its words of more than ``LONGEST`` characters, with the signs that stand beside them.
+    """
+    if len(text) > _SPLIT:
+        return (match[0] for match in _LONG.finditer(text))
+    return [word for word in text.split() if len(word) > LONGEST]
+
+
+def may_hold_digits(text: str) -> bool:
+    """Tell whether a text may hold base64, base32 or hexadecimal digits that decode to text.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        False only if none of its long words does.
+    """
+    return any(_DIGITS.search(run) for word in long_words(text) for run in _RUN.findall(word))
