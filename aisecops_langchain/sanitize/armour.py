@@ -83,10 +83,8 @@ def holds_base85(text: str) -> bool:
         text: Any text.
 
     Returns:
-        Whether one of its long words decodes, or something stands between the signs that Adobe puts around it.
+        Whether one of its long words decodes.
     """
-    if "<~" in text:
-        return True
     return any(len(word) >= _SHORTEST_BASE85 and _base85_text(word) for word in long_words(text))
 
 
@@ -200,7 +198,7 @@ ARMOUR_SIGNS: Final = {
         r"|u\+[0-9a-f]{4}[ ,;\n]{0,2}u\+|%u[0-9a-f]{4}|\\u[0-9a-f]{8}\\|\\[0-9a-f]{2,6} ?\\[0-9a-f]{2,6} ?\\"
         r"|xn--[0-9a-z]|[a-z]=20[a-z]"
     ),
-    "base85": r"<~|[!-~]{25}",
+    "base85": r"<~",
     "grouped": (  # letters and digits in turn, or small letters and capitals, in groups that follow each other
         r"(?-i:[A-Z][2-7]|[2-7][A-Z])[A-Z2-7]{0,14}[ .:\n-](?-i:[A-Z2-7]{2})"
         r"|(?-i:[a-z0-9][A-Z])[0-9a-z+/]{0,10}[ .:,\n-][0-9a-z+/]{0,10}(?-i:[a-z0-9][A-Z])"

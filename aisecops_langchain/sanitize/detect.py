@@ -14,6 +14,7 @@ from typing import Final, Protocol
 from aisecops_langchain.domain.labels import SourceKind
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.sanitize.finding import MAX_EXCERPT, Finding, Severity
+from aisecops_langchain.sanitize.pattern_fold import heeds_marks
 from aisecops_langchain.sanitize.pattern_set import PatternSet
 from aisecops_langchain.sanitize.patterns import Match, Pattern, compile_pattern
 from aisecops_langchain.sanitize.rules import Rule
@@ -67,36 +68,44 @@ class RuleDetector:
         if len({rule.id for rule in rules}) != len(rules):
             raise ConfigurationError("two rules share an id", expected="ids that are unique across packs")
         self._rules = [(rule, source) for rule in rules for source in rule.sources()]
-        self._spaced = _Matcher([source for _, source in self._rules])
+        self._sources = [source for _, source in self._rules]
+        self._spaced = _Matcher(self._sources)
+        self._marked = [index for index, source in enumerate(self._sources) if heeds_marks(source)]
+
+    @cached_property
+    def _formal(self) -> _Matcher:
+        """Those that heed marks of emphasis, for texts of which all else is looked at without the marks."""
+        return _Matcher([self._sources[index] for index in self._marked])
 
     @cached_property
     def _squeezed(self) -> _Matcher:
         """Compiled when it is first needed, which for most processes is never."""
-        return _Squeezed([source for _, source in self._rules])
+        return _Squeezed(self._sources)
 
     def scan(self, views: Sequence[View], channel: SourceKind) -> list[Finding]:
         """Inspect one text; see ``Detector.scan``."""
         findings: list[Finding] = []
         for view in views:
-            matcher = self._squeezed if view.squeezed else self._spaced
-            hits = matcher.hits(view.text)
-            if hits:
-                self._locate(view, matcher, hits, channel, findings)
+            for rule, pattern in self._hits(view):
+                if rule.watches(channel):
+                    self._locate(view, rule, pattern, findings)
         return findings
 
-    def _locate(
-        self, view: View, matcher: _Matcher, hits: list[int], channel: SourceKind, findings: list[Finding]
-    ) -> None:
-        for index in hits:
-            rule = self._rules[index][0]
-            if rule.channels is not None and channel not in rule.channels:
-                continue
-            for match in islice(matcher.patterns[index].finditer(view.text), _MAX_SPANS):
-                if len(findings) >= _MAX_FINDINGS:
-                    return
-                finding = _finding(rule, view, match)
-                if not any(_same(finding, other) for other in findings):
-                    findings.append(finding)
+    def _hits(self, view: View) -> list[tuple[Rule, Pattern]]:
+        """Return what matches a reading."""
+        if view.folded_beside:
+            hits = self._formal.hits(view.text)
+            return [(self._rules[self._marked[index]][0], self._formal.patterns[index]) for index in hits]
+        matcher = self._squeezed if view.squeezed else self._spaced
+        return [(self._rules[index][0], matcher.patterns[index]) for index in matcher.hits(view.text)]
+
+    def _locate(self, view: View, rule: Rule, pattern: Pattern, findings: list[Finding]) -> None:
+        for match in islice(pattern.finditer(view.text), _MAX_SPANS):
+            if len(findings) >= _MAX_FINDINGS:
+                return
+            finding = _finding(rule, view, match)
+            if not any(_same(finding, other) for other in findings):
+                findings.append(finding)
 
 
 class _Matcher:
@@ -128,9 +137,12 @@ class _Squeezed(_Matcher):
     def __init__(self, sources: Sequence[str]) -> None:
         super().__init__([squeeze_pattern(source) for source in sources])
         self._index = WordIndex(sources)
+        self._others = PatternSet([self._sources[index] for index in self._index.unknown])
 
     def _likely(self, text: str, encoded: bytes) -> list[int]:
-        return self._index.hits(text) if len(text) <= _FEW_LETTERS else self._set.hits(encoded)
+        if len(text) > _FEW_LETTERS:
+            return self._set.hits(encoded)
+        return self._index.hits(text) + [self._index.unknown[index] for index in self._others.hits(encoded)]
 
 
 class HiddenTextDetector:

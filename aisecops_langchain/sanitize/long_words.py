@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 LONGEST: Final = 15
@@ -15,6 +16,8 @@ LONGEST: Final = 15
 _SPLIT: Final = 65_536
 """Characters of the longest text that is split at once."""
 _LONG: Final = re.compile(rf"\S{{{LONGEST + 1},}}+")
+_VERY_LONG: Final = 20
+_FEWEST_SIGNS: Final = 3
 _RUN: Final = re.compile(r"[A-Za-z0-9+/_-]{16,}+")
 _DIGITS: Final = re.compile(
     "[a-z0-9][A-Z]|[A-Z][0-9]|[0-9a-f]{16}|[0-9A-F]{16}|[a-z2-7]{24}|[A-Z2-7]{16}|[0-9A-V]{24}|[0-9a-v]{24}"
@@ -33,7 +36,13 @@ def long_words(text: str) -> Iterable[str]:
     """
     if len(text) > _SPLIT:
         return (match[0] for match in _LONG.finditer(text))
-    return [word for word in text.split() if len(word) > LONGEST]
+    return _split(text)
+
+
+@lru_cache(maxsize=4)
+def _split(text: str) -> tuple[str, ...]:
+    """Remembered for a moment, since several ask for the long words of one reading."""
+    return tuple(word for word in text.split() if len(word) > LONGEST)
 
 
 def may_hold_digits(text: str) -> bool:
@@ -46,3 +55,31 @@ def may_hold_digits(text: str) -> bool:
         False only if none of its long words does.
     """
     return any(_DIGITS.search(run) for word in long_words(text) for run in _RUN.findall(word))
+
+
+def joined_words(text: str) -> Iterable[str]:
+    """Return the long words that may be several which run into each other.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        Those that are very long, or hold the signs between which words are joined, in order.
+    """
+    return (word for word in long_words(text) if len(word) >= _VERY_LONG or _signs(word) >= _FEWEST_SIGNS)
+
+
+def holds_joined_words(text: str) -> bool:
+    """Tell whether there are any; see ``joined_words``.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        Whether there are.
+    """
+    return any(True for _ in joined_words(text))
+
+
+def _signs(word: str) -> int:
+    return sum(map(word.count, "-_.+/"))

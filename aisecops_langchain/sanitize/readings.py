@@ -19,6 +19,7 @@ from aisecops_langchain.sanitize.fold import EMPHASIS, SPACES, fold_plain, is_em
 from aisecops_langchain.sanitize.hidden import DISPLAYED, PARTED, SMUGGLED, SMUGGLED_ALONE
 from aisecops_langchain.sanitize.markup import COMMENTED, UNSEEN, has_too_many_tags
 from aisecops_langchain.sanitize.normalize import Normalized, is_smuggler, normalize
+from aisecops_langchain.sanitize.pattern_fold import marks_part_words
 from aisecops_langchain.sanitize.respell import SQUEEZED_LETTERS, UNBROKEN
 from aisecops_langchain.sanitize.rule_words import breaks_words, holds_leetspeak
 from aisecops_langchain.sanitize.spellings import DECODERS, ROTATED, SPELLINGS, Spelling
@@ -131,8 +132,10 @@ class _Reader:
         plain = text.then(skeleton(text.text), SKELETON)
         emphasized = is_emphasized(plain.text)
         folds = emphasized or plain is not text
-        if not folds or not item.steps:
+        if not folds:
             self._view(item, text.text, text.span, item.steps)
+        elif not item.steps:
+            self._view(item, text.text, text.span, (), folded_beside=not marks_part_words(plain.text))
         if folds:
             folded, span = (fold_plain(plain.text), Way(plain, _FOLD).span) if emphasized else (plain.text, plain.span)
             self._view(item, folded, span, (*item.steps, EMPHASIS.name))
@@ -284,10 +287,12 @@ class _Reader:
         )
         self._queue.append(child)
 
-    def _view(self, item: _Item, text: str, span: Locate, steps: tuple[str, ...]) -> None:
+    def _view(
+        self, item: _Item, text: str, span: Locate, steps: tuple[str, ...], *, folded_beside: bool = False
+    ) -> None:
         if not item.steps or text.strip():
             name = "normalized" if steps and not item.steps else item.name
-            self.views.append(View(name, text, span, steps, item.squeezed))
+            self.views.append(View(name, text, span, steps, item.squeezed, folded_beside))
 
 
 def _distinct(names: Sequence[str]) -> tuple[str, ...]:

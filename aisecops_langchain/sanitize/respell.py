@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
-from aisecops_langchain.sanitize.long_words import long_words
+from aisecops_langchain.sanitize.long_words import joined_words
 from aisecops_langchain.sanitize.steps import Alphabet, Backwards, Edit, Extraction, Step, Substitution
 
 LEET: Final = dict(zip("013457@$", "oieastas", strict=True))
@@ -48,9 +48,6 @@ _WORDS: Final = re.compile(
 _SHORT_LINES: Final = re.compile(r"^(?:[^\n]{0,12}\n){3,}[^\n]{0,12}$", re.MULTILINE)
 _ANY_SEPARATOR: Final = re.compile(r"\s+|(?<=\w)[._*|/\u00b7\u2022~+-]+(?=\w)|_")
 _SHORTEST_RUN: Final = 6
-_FEWEST_SIGNS: Final = 3
-_WITHOUT_SIGNS: Final = 20
-"""Letters of a word that is taken for several even though it holds no signs."""
 
 
 def _unspace(match: re.Match[str]) -> str:
@@ -70,12 +67,11 @@ def _squeeze(pattern: re.Pattern[str], text: str) -> Iterator[Edit]:
 def _squeeze_words(text: str) -> Iterator[Edit]:
     """Squeeze what stands between spaces, where it is long enough or holds enough signs for it."""
     end = 0
-    for word in long_words(text):
+    for word in joined_words(text):
         start = text.index(word, end)
         end = start + len(word)
-        if len(word) >= _WITHOUT_SIGNS or sum(map(word.count, "-_.+/")) >= _FEWEST_SIGNS:
-            for edit in _squeeze(_WORDS, word):
-                yield Edit(start + edit.start, start + edit.end, edit.text)
+        for edit in _squeeze(_WORDS, word):
+            yield Edit(start + edit.start, start + edit.end, edit.text)
 
 
 def _deleting(name: str, pattern: str, kept: str = "") -> Substitution:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from aisecops_langchain.sanitize.armour import ARMOUR_SIGNS, holds_base85
-from aisecops_langchain.sanitize.long_words import may_hold_digits
+from aisecops_langchain.sanitize.long_words import LONGEST, holds_joined_words, may_hold_digits
 from aisecops_langchain.sanitize.pattern_set import PatternBlock
 from aisecops_langchain.sanitize.respell import LEET, ROT13
 
@@ -48,9 +48,8 @@ _SOURCES: Final = {
     "escapes": r"&(?:#x?[0-9a-f]|[a-z]{2})|%[0-9a-f]{2}|\\[uxnrt0-7\"'/\\]",
     "quoted": r"=[0-9a-f]{2}=[0-9a-f]{2}|=\r?\n",
     "codes": r"(?:(?:0x)?[0-9a-f][0-9a-f][0-9a-f]?[ ,:;\t\n-][ ,:;\t\n-]?){7}|[01]{8}[ ,;\t\n]?[01]{8}",
-    "token": r"[a-z0-9+/_-]{16}",
+    "long": rf"[^\s]{{{LONGEST + 1}}}",
     "spaced": r"(?:^|\s)\S(?:\s+\S){4}(?:\s|$)|(?:[0-9\pL][._*|/,;:+~\x{b7}\x{2022}-]{1,3}){5}",
-    "joined": r"(?:\pL+[-_.+/]){3}\pL|\pL{20}",
     "lines": r"(?:\n[^\n](?:[^\n]?){11}\n?\n?){3}\n[^\n](?:[^\n]?){11}(?:\n|$)",
     "broken": r"[^\r\n]\r?\n[^\r\n]",
     "leet": (
@@ -63,10 +62,10 @@ _SOURCES: Final = {
     **ARMOUR_SIGNS,
 }
 _GROUPS: Final = (
-    ("", ("codes", "spaced", "token", "joined", "leet", "rot13", "reversed")),
-    ("", tuple(ARMOUR_SIGNS)),
+    ("", ("codes", "spaced", "leet", "rot13", "reversed", "rot47")),
+    ("", ("long", "armour", "grouped")),
     ("\n", ("broken", "lines", "torn")),
-    ("<:&%\\=", ("markup", "comment", "escapes", "quoted")),
+    ("<:&%\\=", ("markup", "comment", "escapes", "quoted", "base85")),
 )
 """Triggers that are looked for together, and the characters of which a text must hold one for any of them."""
 _SETS: Final = tuple(
@@ -74,8 +73,12 @@ _SETS: Final = tuple(
     for signs, names in _GROUPS
 )
 
-_SECOND_LOOKS: Final[dict[str, Callable[[str], bool]]] = {"token": may_hold_digits, "base85": holds_base85}
-"""By trigger that fires for much honest text, what tells more, and takes longer."""
+_IN_LONG_WORDS: Final[dict[str, Callable[[str], bool]]] = {
+    "token": may_hold_digits,
+    "joined": holds_joined_words,
+    "base85": holds_base85,
+}
+"""What a text with long words may call for, and how that is told."""
 
 _NONE: Final = frozenset[str]()
 _OTHERS: Final = r"\x{370}-\x{58f}\x{13a0}-\x{13ff}\x{a4d0}-\x{a4ff}\x{ab70}-\x{abbf}\x{2c80}-\x{2cff}"
@@ -106,9 +109,9 @@ def triggered(text: str) -> frozenset[str]:
     for signs, names, patterns in _SETS:
         if signs is None or signs.search(text):
             found += [names[index] for index in patterns.hits(encoded)]
-    if not found:
-        return _NONE
-    return frozenset(name for name in found if name not in _SECOND_LOOKS or _SECOND_LOOKS[name](text))
+    if "long" in found:
+        found += [name for name, is_in in _IN_LONG_WORDS.items() if is_in(text)]
+    return frozenset(found) if found else _NONE
 
 
 def mixes_scripts(text: str) -> bool:

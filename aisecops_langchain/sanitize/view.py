@@ -22,6 +22,8 @@ class View(NamedTuple):
     """How it was made, step by step."""
     squeezed: bool = False
     """Whether the spaces between words are lost."""
+    folded_beside: bool = False
+    """Whether the next reading is this one folded, and shows all that this one shows but for the marks themselves."""
 
 
 class Readings(NamedTuple):

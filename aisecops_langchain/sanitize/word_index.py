@@ -1,14 +1,13 @@
 """Patterns by the words that they cannot match without, for texts that are too short to be worth an automaton.
 
-Invariant: whatever pattern matches a text is named for it. An automaton over many patterns is fast where it was before;
-a short text of words that run into each other is new to it at almost every character.
+Invariant: whatever pattern matches a text is named for it, if it has such words. An automaton over many patterns is
+fast where it was before; a short text of words that run into each other is new to it at almost every character.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from aisecops_langchain.sanitize.pattern_part import telling_part
 from aisecops_langchain.sanitize.pattern_words import SHORTEST, needed_words
 
 
@@ -21,9 +20,8 @@ class WordIndex:
 
     def __init__(self, sources: Sequence[str]) -> None:
         self._needs = [needed_words(source) for source in sources]
-        foreign = [telling_part(source).foreign for source in sources]
-        self._always = [index for index, sets in enumerate(self._needs) if not sets]
-        self._always_in_ascii = [index for index in self._always if not foreign[index]]
+        self.unknown = [index for index, sets in enumerate(self._needs) if not sets]
+        """Positions of patterns of which no word is known; they are not looked for here."""
         self._words: dict[str, list[str]] = {}
         self._patterns: dict[str, list[int]] = {}
         for index, sets in enumerate(self._needs):
@@ -39,20 +37,14 @@ class WordIndex:
             text: A text; this takes time for each of its characters.
 
         Returns:
-            Positions in ``sources``, ascending: every pattern that matches, and perhaps some that do not.
+            Positions in ``sources``, ascending: every pattern with known words that matches, and perhaps some that
+            do not.
         """
         folded = text.casefold()
-        named = {index for word in self._standing(folded) for index in self._patterns[word]}
-        found = (index for index in named if self._may_match(index, folded))
-        return sorted((*(self._always_in_ascii if text.isascii() else self._always), *found))
-
-    def _standing(self, folded: str) -> Iterator[str]:
-        """Yield the words that stand in a text."""
-        words = self._words
-        for at in range(len(folded) - SHORTEST + 1):
-            for word in words.get(folded[at : at + SHORTEST], ()):
-                if folded.startswith(word, at):
-                    yield word
+        beginnings = {folded[at : at + SHORTEST] for at in range(len(folded) - SHORTEST + 1)}
+        standing = [word for start in beginnings & self._words.keys() for word in self._words[start] if word in folded]
+        named = {index for word in standing for index in self._patterns[word]}
+        return sorted(index for index in named if self._may_match(index, folded))
 
     def _may_match(self, index: int, folded: str) -> bool:
         return all(any(word in folded for word in words) for words in self._needs[index][1:])
