@@ -16,6 +16,11 @@ LONGEST: Final = 15
 _SPLIT: Final = 65_536
 """Characters of the longest text that is split at once."""
 _LONG: Final = re.compile(rf"\S{{{LONGEST + 1},}}+")
+_CODE_LENGTH: Final = 60
+_CODE: Final = re.compile(
+    r"([A-Za-z0-9+/]{32})[A-Za-z0-9+/]{28,}+={0,2}(?:\r?\n[A-Za-z0-9+/]{16,}+={0,2}(?![^\r\n]))*+"
+)
+_TURN: Final = re.compile("[a-z](?=[A-Z0-9])|[A-Z](?=[a-z0-9])|[0-9](?=[A-Za-z])")
 _VERY_LONG: Final = 20
 _FEWEST_SIGNS: Final = 3
 _RUN: Final = re.compile(r"[A-Za-z0-9+/_-]{16,}+")
@@ -45,6 +50,18 @@ def _split(text: str) -> tuple[str, ...]:
     return tuple(word for word in text.split() if len(word) > LONGEST)
 
 
+def shorten_codes(text: str) -> str:
+    """Leave of each long code its beginning, for those who look for forms that no code has after its beginning.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The text; what may be base64, wrapped over lines or not, ends after some characters.
+    """
+    return _CODE.sub(r"\1", text) if any(len(word) >= _CODE_LENGTH for word in long_words(text)) else text
+
+
 def may_hold_digits(text: str) -> bool:
     """Tell whether a text may hold base64, base32 or hexadecimal digits that decode to text.
 
@@ -64,9 +81,13 @@ def joined_words(text: str) -> Iterable[str]:
         text: Any text.
 
     Returns:
-        Those that are very long, or hold the signs between which words are joined, in order.
+        Those that are very long, or hold the signs by which words are joined, and are no codes; in order.
     """
-    return (word for word in long_words(text) if len(word) >= _VERY_LONG or _signs(word) >= _FEWEST_SIGNS)
+    return (
+        word
+        for word in long_words(text)
+        if (len(word) >= _VERY_LONG or _signs(word) >= _FEWEST_SIGNS) and not _is_code(word)
+    )
 
 
 def holds_joined_words(text: str) -> bool:
@@ -79,6 +100,11 @@ def holds_joined_words(text: str) -> bool:
         Whether there are.
     """
     return any(True for _ in joined_words(text))
+
+
+def _is_code(word: str) -> bool:
+    """Tell codes from words by how often small letters, capitals and digits take turns."""
+    return len(word) >= _CODE_LENGTH and len(_TURN.findall(word)) * 2 > len(word)
 
 
 def _signs(word: str) -> int:

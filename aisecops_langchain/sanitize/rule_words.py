@@ -20,6 +20,7 @@ _WORD: Final = re.compile(r"[^\W\d_]{3,}")
 _LEET_WORD: Final = re.compile(r"[\w@$!|]*(?:[^\W\d_][013457@$!|]|[013457@$!|][^\W\d_])[\w@$!|]*")
 _CUT: Final = 2
 """So many lines in a row of the same length as the one before were cut, not wrapped."""
+_LONGEST_WORD: Final = 40
 _AROUND: Final = ".,;:!?\"'()[]{}<>*_"
 _UNSPACED: Final = "\u2e7f"
 """Beyond this are the scripts of East Asia, in which a line may end anywhere in a sentence."""
@@ -37,7 +38,7 @@ def breaks_words(text: str) -> bool:
     words = _words()
     before, length, alike = "", 0, 0
     for line in text.split("\n"):
-        alike = alike + 1 if line[:1].isalnum() and len(line) == length else 0
+        alike = alike + 1 if len(line) == length and line[:1].isalnum() and not _is_code(line) else 0
         if alike == _CUT:
             return True
         length = len(line)
@@ -71,6 +72,10 @@ def _words() -> frozenset[str]:
     """Return the words that attacks are made of: those of the core rules' examples, and of their patterns."""
     texts = (text for rule in core_rules().rules for text in (*map(fold, rule.match), *rule.sources()))
     return frozenset(word for text in texts for word in _letters(text))
+
+
+def _is_code(line: str) -> bool:
+    return len(line) > _LONGEST_WORD and " " not in line
 
 
 def _letters(text: str) -> Iterable[str]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from aisecops_langchain.sanitize.armour import ARMOUR_SIGNS, holds_base85
-from aisecops_langchain.sanitize.long_words import LONGEST, holds_joined_words, may_hold_digits
+from aisecops_langchain.sanitize.long_words import LONGEST, holds_joined_words, may_hold_digits, shorten_codes
 from aisecops_langchain.sanitize.pattern_set import PatternBlock
 from aisecops_langchain.sanitize.respell import LEET, ROT13
 
@@ -48,7 +48,6 @@ _SOURCES: Final = {
     "escapes": r"&(?:#x?[0-9a-f]|[a-z]{2})|%[0-9a-f]{2}|\\[uxnrt0-7\"'/\\]",
     "quoted": r"=[0-9a-f]{2}=[0-9a-f]{2}|=\r?\n",
     "codes": r"(?:(?:0x)?[0-9a-f][0-9a-f][0-9a-f]?[ ,:;\t\n-][ ,:;\t\n-]?){7}|[01]{8}[ ,;\t\n]?[01]{8}",
-    "long": rf"[^\s]{{{LONGEST + 1}}}",
     "spaced": r"(?:^|\s)\S(?:\s+\S){4}(?:\s|$)|(?:[0-9\pL][._*|/,;:+~\x{b7}\x{2022}-]{1,3}){5}",
     "lines": r"(?:\n[^\n](?:[^\n]?){11}\n?\n?){3}\n[^\n](?:[^\n]?){11}(?:\n|$)",
     "broken": r"[^\r\n]\r?\n[^\r\n]",
@@ -63,7 +62,7 @@ _SOURCES: Final = {
 }
 _GROUPS: Final = (
     ("", ("codes", "spaced", "leet", "rot13", "reversed", "rot47")),
-    ("", ("long", "armour", "grouped")),
+    ("", ("armour", "grouped")),
     ("\n", ("broken", "lines", "torn")),
     ("<:&%\\=", ("markup", "comment", "escapes", "quoted", "base85")),
 )
@@ -73,6 +72,7 @@ _SETS: Final = tuple(
     for signs, names in _GROUPS
 )
 
+_LONG: Final = PatternBlock([rf"[^\s]{{{LONGEST + 1}}}"])
 _IN_LONG_WORDS: Final[dict[str, Callable[[str], bool]]] = {
     "token": may_hold_digits,
     "joined": holds_joined_words,
@@ -106,11 +106,12 @@ def triggered(text: str) -> frozenset[str]:
     """
     found: list[str] = []
     encoded = text.encode()
+    if _LONG.hits(encoded):
+        found += [name for name, is_in in _IN_LONG_WORDS.items() if is_in(text)]
+        encoded = shorten_codes(text).encode()
     for signs, names, patterns in _SETS:
         if signs is None or signs.search(text):
             found += [names[index] for index in patterns.hits(encoded)]
-    if "long" in found:
-        found += [name for name, is_in in _IN_LONG_WORDS.items() if is_in(text)]
     return frozenset(found) if found else _NONE
 
 
