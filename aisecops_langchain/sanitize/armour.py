@@ -23,6 +23,8 @@ _SHORTEST: Final = 6
 _UTF7: Final = re.compile(r"\+([A-Za-z0-9+/]{3,})-?")
 _BASE85: Final = re.compile(r"<~([!-uz\s]{10,}?)~>|(?<!\S)([!-~]{25,})(?!\S)")
 _SHORTEST_BASE85: Final = 25
+_SAMPLE: Final = 100
+"""Characters of base85 that are decoded before all of it is, in groups of five."""
 _ASCII85: Final = re.compile("[!-uz]+")
 _OTHER_BASE85: Final = re.compile(r"[0-9A-Za-z!#$%&()*+;<=>?@^_`{|}~-]+")
 _DIGIT: Final = re.compile("[0-9]")
@@ -105,7 +107,10 @@ def _ascii85_text(coded: str) -> str:
 
 
 def _decoded(decode: Callable[[str], bytes], coded: str) -> str:
+    """Decode, if the beginning is text already: the decoders of the standard library take long."""
     try:
+        if len(coded) > 2 * _SAMPLE and not _kept(decode(coded[:_SAMPLE]).decode("utf-8", "ignore"), ""):
+            return ""
         return _read(decode(coded), "")
     except ValueError:
         return ""
@@ -189,7 +194,8 @@ _COMMON: Final = (
     "con sono"
 )
 """Words of which a sentence holds one, in English and its neighbours."""
-_TURNED: Final = "|".join(re.escape(ROT47.apply(form)) for word in _COMMON.split() for form in (word, word.title()))
+_FORMS: Final = [ROT47.apply(form) for word in _COMMON.split() for form in (word, word.title())]
+_TURNED: Final = "|".join(re.escape(form) for form in _FORMS if not form.isdigit())
 
 ARMOUR_SIGNS: Final = {
     "armour": (

@@ -95,9 +95,9 @@ class RuleDetector:
         """Return what matches a reading."""
         if view.folded_beside:
             hits = self._formal.hits(view.text)
-            return [(self._rules[self._marked[index]][0], self._formal.patterns[index]) for index in hits]
+            return [(self._rules[self._marked[index]][0], self._formal.pattern(index)) for index in hits]
         matcher = self._squeezed if view.squeezed else self._spaced
-        return [(self._rules[index][0], matcher.patterns[index]) for index in matcher.hits(view.text)]
+        return [(self._rules[index][0], matcher.pattern(index)) for index in matcher.hits(view.text)]
 
     def _locate(self, view: View, rule: Rule, pattern: Pattern, findings: list[Finding]) -> None:
         for match in islice(pattern.finditer(view.text), _MAX_SPANS):
@@ -113,7 +113,10 @@ class _Matcher:
 
     def __init__(self, sources: Sequence[str]) -> None:
         self._sources = sources
-        self.patterns: list[Pattern] = [compile_pattern(source) for source in sources]
+
+    def pattern(self, index: int) -> Pattern:
+        """Return one of the patterns, which is compiled when it is first needed."""
+        return compile_pattern(self._sources[index])
 
     @cached_property
     def _set(self) -> PatternSet:
@@ -122,7 +125,7 @@ class _Matcher:
     def hits(self, text: str) -> list[int]:
         """Name the patterns that match."""
         encoded = text.encode()
-        return [index for index in self._likely(text, encoded) if self.patterns[index].search(encoded) is not None]
+        return [index for index in self._likely(text, encoded) if self.pattern(index).search(encoded) is not None]
 
     def _likely(self, text: str, encoded: bytes) -> list[int]:  # noqa: ARG002 - some need it
         return self._set.hits(encoded)

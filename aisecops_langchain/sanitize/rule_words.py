@@ -12,15 +12,19 @@ from functools import cache
 from typing import Final
 
 from aisecops_langchain.sanitize.fold import fold
+from aisecops_langchain.sanitize.long_words import LONGEST
+from aisecops_langchain.sanitize.pattern_words import SHORTEST
 from aisecops_langchain.sanitize.respell import LEETSPEAK, LEETSPEAK_L, REVERSED, ROT13
 from aisecops_langchain.sanitize.rules import core_rules
 from aisecops_langchain.sanitize.steps import Path
 
-_WORD: Final = re.compile(r"[^\W\d_]{3,}")
-_LEET_WORD: Final = re.compile(r"[\w@$!|]*(?:[^\W\d_][013457@$!|]|[013457@$!|][^\W\d_])[\w@$!|]*")
+_WORD: Final = re.compile(rf"[^\W\d_]{{{SHORTEST},}}")
+_TAG: Final = re.compile(r"</?\w{1,9}>")
+"""An element, whose name may have been respelt as well."""
+_LONGEST_SIGNED: Final = 24
+_SIGN: Final = re.compile(r"[^\W\d_][013457@$!|]|[013457@$!|][^\W\d_]")
 _CUT: Final = 2
 """So many lines in a row of the same length as the one before were cut, not wrapped."""
-_LONGEST_WORD: Final = 40
 _AROUND: Final = ".,;:!?\"'()[]{}<>*_"
 _UNSPACED: Final = "\u2e7f"
 """Beyond this are the scripts of East Asia, in which a line may end anywhere in a sentence."""
@@ -35,7 +39,6 @@ def breaks_words(text: str) -> bool:
     Returns:
         False only if what stands on both sides of every line break is no such word, and lines differ in length.
     """
-    words = _words()
     before, length, alike = "", 0, 0
     for line in text.split("\n"):
         alike = alike + 1 if len(line) == length and line[:1].isalnum() and not _is_code(line) else 0
@@ -44,7 +47,7 @@ def breaks_words(text: str) -> bool:
         length = len(line)
         after = line.partition(" ")[0]
         if before[-1:].isalnum() and after[:1].isalnum():
-            if (before + after).strip(_AROUND).casefold() in words:
+            if _is_known(before + after):
                 return True
             if before[-1] > _UNSPACED < after[0]:
                 return True
@@ -61,10 +64,11 @@ def holds_leetspeak(text: str) -> bool:
     Returns:
         False only if no word turns into such a word.
     """
-    written = " ".join(_LEET_WORD.findall(text))
+    words = (word for word in _TAG.sub("", text).split() if len(word) <= _LONGEST_SIGNED and _SIGN.search(word))
+    written = " ".join(dict.fromkeys(words))
     read = [Path(written, steps).text for steps in (LEETSPEAK, LEETSPEAK_L)]
     turned = [step.apply(text) for text in read for step in (ROT13, REVERSED)]
-    return any(not _words().isdisjoint(_letters(text)) for text in (*read, *turned))
+    return any(_is_known(word) for text in (*read, *turned) for word in text.split())
 
 
 @cache
@@ -74,8 +78,14 @@ def _words() -> frozenset[str]:
     return frozenset(word for text in texts for word in _letters(text))
 
 
+def _is_known(word: str) -> bool:
+    """Tell whether a rule looks for a word; short ones come about by chance."""
+    bare = word.strip(_AROUND).casefold()
+    return len(bare) > SHORTEST and bare in _words()
+
+
 def _is_code(line: str) -> bool:
-    return len(line) > _LONGEST_WORD and " " not in line
+    return len(line) > LONGEST and " " not in line
 
 
 def _letters(text: str) -> Iterable[str]:

@@ -63,7 +63,7 @@ SPELLINGS: Final = (
     Spelling(frozenset({"leet", "odd"}), LEETSPEAK, 5),
     Spelling(frozenset({"leet"}), LEETSPEAK_L, 5),
     Spelling(frozenset({"rot13", "odd"}), (ROT13,), 5),
-    Spelling(frozenset({"rot47"}), (ROT47,), 5),
+    Spelling(frozenset({"rot47"}), (ROT47,), 5, never_after=frozenset({ROT47.name})),
 )
 ROTATED: Final = Spelling(frozenset({"odd"}), (ROT13,), 4)
 """Taken before look-alikes are read, since letters of other scripts do not rotate."""

@@ -12,7 +12,6 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Final, NamedTuple, Protocol
 
 Span = tuple[int, int]
@@ -152,45 +151,37 @@ class Path:
     """
 
     def __init__(self, source: str, steps: Sequence[Step]) -> None:
-        self._source = source
-        self._taken: list[Step] = []
+        names: list[str] = []
         text = source
         for step in steps:
             read = step.apply(text)
             if read != text:
-                self._taken.append(step)
+                names.append(step.name)
                 text = read
         self.text = text
         """The last reading."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
+        self.names = tuple(names)
         """Names of the steps that changed something."""
-        return tuple(step.name for step in self._taken)
 
-    def span(self, start: int, end: int) -> Span:
-        """Return where a span of the reading comes from.
 
-        Args:
-            start: Offset of its first character.
-            end: Offset behind its last one.
+def way_back(source: str, steps: Sequence[Step]) -> list[Locate]:
+    """Make the way back from the last reading, which keeps none of the readings.
 
-        Returns:
-            The span of the source.
-        """
-        for locate in self._back:
-            start, end = locate(start, end)
-        return start, end
+    Args:
+        source: The text that the steps start from.
+        steps: The steps, as for ``Path``.
 
-    @cached_property
-    def _back(self) -> list[Locate]:
-        """The intermediate readings are made again rather than kept: few texts ever match."""
-        traces: list[Locate] = []
-        text = self._source
-        for step in self._taken:
+    Returns:
+        What leads a span back through one step each, the last step first.
+    """
+    traces: list[Locate] = []
+    text = source
+    for step in steps:
+        read = step.apply(text)
+        if read != text:
             traces.append(step.trace(text))
-            text = step.apply(text)
-        return traces[::-1]
+            text = read
+    return traces[::-1]
 
 
 def same_span(start: int, end: int) -> Span:

@@ -42,6 +42,9 @@ _PALINDROMES: Final = frozenset({"las", "los", "mit", "now", "der", "sed", "and"
 _ROTATED: Final = _words([_signed(word, ROT13.apply) for word in _COMMON_WORDS])
 _REVERSED: Final = _words([_signed(word[::-1]) for word in _COMMON_WORDS if word not in _PALINDROMES])
 
+_TORN_LINE: Final = r"(?:[^\s]{1,15}|[^\s]*[^\s0-9a-z+/=_-][^\s]*)"
+"""A line without spaces, unless it may be a line of a code, which is decoded over the ends of its lines anyway."""
+
 _SOURCES: Final = {
     "markup": r"<[a-z/!?]",
     "comment": r"(?:^|\n) {0,3}\[[^\]\n]*\]:[ \t]*(?:#|<>)",
@@ -55,7 +58,7 @@ _SOURCES: Final = {
         r"(?:^|[^\w+/=-])(?:[a-z0-9@$]?){8}[a-z][013457$!]+[a-z](?:[a-z0-9@$]?){12}(?:$|[^\w+/=@-])"
         r"|(?:^|[^\w+/=])[13457][a-z]{4}[a-z]*(?:$|[^\w+/=])"
     ),
-    "torn": r"[^\s]\n[^\s]+\n[^\s]+\n[^\s]|<[^<> \n]*\n[^<>\n]*>",
+    "torn": rf"[^\s]\n{_TORN_LINE}\n{_TORN_LINE}\n[^\s]|<[^<> \n]*\n[^<>\n]*>",
     "rot13": rf"{_ROTATED}|%[0-7][n-s]|\\h00|\\k[0-9]|&#k[0-9]|(?:[0-7][0-9n-s][ ,:]){{6}}",
     "reversed": _REVERSED,
     **ARMOUR_SIGNS,

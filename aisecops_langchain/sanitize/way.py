@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from aisecops_langchain.sanitize.fold import skeleton, skeleton_trace
 from aisecops_langchain.sanitize.normalize import normalize, strip_trace
-from aisecops_langchain.sanitize.steps import Locate, Path, Span, Step
+from aisecops_langchain.sanitize.steps import Locate, Span, Step, way_back
 
 
 class Base(NamedTuple):
@@ -42,12 +42,12 @@ class Way:
         steps: How.
     """
 
-    __slots__ = ("_base", "_path", "_steps")
+    __slots__ = ("_back", "_base", "_steps")
 
     def __init__(self, base: Base, steps: Sequence[Step]) -> None:
         self._base = base
         self._steps = steps
-        self._path: Path | None = None
+        self._back: list[Locate] | None = None
 
     def span(self, start: int, end: int) -> Span:
         """Return where a span of the reading comes from.
@@ -59,9 +59,11 @@ class Way:
         Returns:
             The span of the raw text.
         """
-        if self._path is None:
-            self._path = Path(self._base.text, self._steps)
-        return self._base.span(*self._path.span(start, end))
+        if self._back is None:
+            self._back = way_back(self._base.text, self._steps)
+        for locate in self._back:
+            start, end = locate(start, end)
+        return self._base.span(start, end)
 
 
 @dataclass(frozen=True, slots=True)
