@@ -23,6 +23,7 @@ _CODE: Final = re.compile(
 _TURN: Final = re.compile("[a-z](?=[A-Z0-9])|[A-Z](?=[a-z0-9])|[0-9](?=[A-Za-z])")
 _VERY_LONG: Final = 20
 _FEWEST_SIGNS: Final = 3
+_LETTERS: Final = re.compile(r"[^\W\d_]+")
 _RUN: Final = re.compile(r"[A-Za-z0-9+/_-]{16,}+")
 _DIGITS: Final = re.compile(
     "[a-z0-9][A-Z]|[A-Z][0-9]|[0-9a-f]{16}|[0-9A-F]{16}|[A-Z2-7]{16}|[0-9A-V]{24}"
@@ -85,11 +86,7 @@ def joined_words(text: str) -> Iterable[str]:
     Returns:
         Those that are very long, or hold the signs by which words are joined, and are no codes; in order.
     """
-    return (
-        word
-        for word in long_words(text)
-        if (len(word) >= _VERY_LONG or _signs(word) >= _FEWEST_SIGNS) and not _is_code(word)
-    )
+    return (word for word in long_words(text) if _may_be_joined(word) and not _is_code(word))
 
 
 def holds_joined_words(text: str) -> bool:
@@ -109,5 +106,8 @@ def _is_code(word: str) -> bool:
     return len(word) >= _CODE_LENGTH and len(_TURN.findall(word)) * 2 > len(word)
 
 
-def _signs(word: str) -> int:
-    return sum(map(word.count, "-_.+/"))
+def _may_be_joined(word: str) -> bool:
+    """Tell whether there are signs by which words are joined, or more letters in a row than words have."""
+    return sum(map(word.count, "-_.+/")) >= _FEWEST_SIGNS or any(
+        len(run) >= _VERY_LONG for run in _LETTERS.findall(word)
+    )
