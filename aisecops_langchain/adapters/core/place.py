@@ -17,6 +17,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import get_runtime
 
 from aisecops_langchain.adapters.core.acting import call_under_way
+from aisecops_langchain.adapters.core.in_step import warn_of_lag
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES
 from aisecops_langchain.canonical import digest
 from aisecops_langchain.domain.principal import Approver, Principal
@@ -40,10 +41,8 @@ THREAD_METADATA: Final = "aisecops_thread"
 
 _TRACE: Final = re.compile(r"[0-9a-f]{32}\Z")
 _CHECKPOINTER: Final = "__pregel_checkpointer"
-_DURABILITY: Final = "__pregel_durability"
 _READ: Final = "__pregel_read"
 _NOWHERE: Final = "handed-in"
-_IN_STEP: Final = "invoke the outermost graph with durability='sync'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +92,8 @@ def locate(
         )
     configured = config.get("configurable", {})
     can_pause = _can_pause(configured)
-    if new_trace and can_pause and configured.get(_DURABILITY) != "sync":
-        _LOG.warning("checkpoints of this run may lag behind its calls, which a crash can then run again: %s", _IN_STEP)
+    if new_trace and can_pause:
+        warn_of_lag(configured)
     memory = state.get(CHANNEL)
     memory = memory if isinstance(memory, Mapping) else {}
     thread = info.thread_id if can_pause else None
