@@ -41,6 +41,14 @@ class Resolver(StrEnum):
     RECONCILER = "reconciler"
 
 
+class VoidBy(StrEnum):
+    """Why a request for approval is void: what is not as it was when the request was made."""
+
+    POLICY = "policy"
+    PLACE = "place"
+    PERSON = "person"
+
+
 class Binding(Frozen):
     """Exactly what an approval or a permit is good for."""
 
@@ -65,6 +73,16 @@ class Binding(Frozen):
         """Whether two bindings differ at most in who acts for whom; such a one was only resumed by somebody else."""
         mine, theirs = self.claims(), other.claims()
         return all(mine[name] == theirs[name] for name in mine.keys() - _PERSONAL)
+
+    def void_by(self, asked: Binding) -> VoidBy | None:
+        """Tell why a request that was made under another binding is void under this one, or ``None`` if it is not."""
+        mine, theirs = self.claims(), asked.claims()
+        differing = {name for name, claim in mine.items() if claim != theirs[name]}
+        if "policy" in differing:
+            return VoidBy.POLICY
+        if differing - _PERSONAL:
+            return VoidBy.PLACE
+        return VoidBy.PERSON if differing else None
 
     def claims(self) -> dict[str, str]:
         """Return the binding as plain JSON, for sealing.
@@ -116,4 +134,6 @@ class ApprovalState(StrEnum):
     RESPONDED = "responded"
     """Answered with words for the model in place of a yes; the call does not run."""
     EXPIRED = "expired"
+    VOID = "void"
+    """The run went on where no answer could count any more, such as under another policy; nobody said no."""
     CONSUMED = "consumed"
