@@ -20,7 +20,7 @@ from langgraph.store.base import BaseStore
 from langgraph.types import Checkpointer
 
 from aisecops_langchain.adapters.callbacks import AuditCallbackHandler
-from aisecops_langchain.adapters.core.in_step import in_step
+from aisecops_langchain.adapters.core.checkpointing import in_step
 from aisecops_langchain.adapters.core.place import ApproverSource, PrincipalSource, acting_for
 from aisecops_langchain.adapters.identity import WarrantSource
 from aisecops_langchain.adapters.nodes.approval import ApprovalFormat, ApprovalNode

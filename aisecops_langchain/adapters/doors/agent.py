@@ -14,7 +14,7 @@ from langchain_core.tools import BaseTool
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.prebuilt import ToolNode
 
-from aisecops_langchain.adapters.core.in_step import in_step
+from aisecops_langchain.adapters.core.checkpointing import in_step
 from aisecops_langchain.adapters.core.place import ApproverSource, PrincipalSource, acting_for
 from aisecops_langchain.adapters.doors.middleware import GovernanceMiddleware
 from aisecops_langchain.adapters.memory.store import as_governed

@@ -15,7 +15,7 @@ from langchain_core.tools import BaseTool, StructuredTool
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.prebuilt import ToolNode
 
-from aisecops_langchain.adapters.core.in_step import in_step
+from aisecops_langchain.adapters.core.checkpointing import in_step
 from aisecops_langchain.adapters.core.place import ApproverSource, PrincipalSource
 from aisecops_langchain.adapters.core.under_warrant import UnderWarrant
 from aisecops_langchain.adapters.doors.middleware import GovernanceMiddleware

@@ -1,8 +1,8 @@
-"""Checkpoints in step with calls: each is on disk before the next step of the graph begins.
+"""What the checkpoints of a run are good for: waiting for a person, and recognising calls after a crash.
 
-Invariant: a graph that we compile with a checkpointer of its own waits for each checkpoint; whoever begins a run that
-does not wait is told. By default a tool may start before the plan's checkpoint is on disk; a process killed then would
-plan anew, and nothing would recognise the call.
+Invariant: a graph that we compile with a checkpointer of its own writes each checkpoint before the next step; whoever
+begins a run that does not is told. By default a tool may start before the plan's checkpoint is on disk; a process
+killed then would plan anew, and nothing would recognise the call.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ from typing import Any, Final
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph.state import CompiledStateGraph
 
+from aisecops_langchain.adapters.core.acting import call_under_way
+
 _LOG = logging.getLogger(__name__)
 
+_CHECKPOINTER: Final = "__pregel_checkpointer"
 _DURABILITY: Final = "__pregel_durability"
 """LangGraph's setting for when checkpoints are written."""
 _REMEDY: Final = "invoke the outermost graph with durability='sync'"
@@ -38,11 +41,20 @@ def in_step(graph: Graph, checkpointer: object) -> Graph:
     return graph.with_config(configurable={_DURABILITY: "sync"})
 
 
-def warn_of_lag(configured: Mapping[str, Any]) -> None:
-    """Tell the program's log if the checkpoints of a run that has some are not waited for.
+def can_pause(configured: Mapping[str, Any]) -> bool:
+    """Whether a run can wait for a person: not inside a tool, which is carried out once and cannot be gone on with.
 
     Args:
         configured: The ``configurable`` part of the run's configuration.
     """
-    if configured.get(_DURABILITY) != "sync":
+    return configured.get(_CHECKPOINTER) is not None and call_under_way() is None
+
+
+def warn_of_lag(configured: Mapping[str, Any]) -> None:
+    """Tell the program's log if a run has checkpoints and does not wait for them.
+
+    Args:
+        configured: The ``configurable`` part of the run's configuration.
+    """
+    if can_pause(configured) and configured.get(_DURABILITY) != "sync":
         _LOG.warning("checkpoints of this run may lag behind its calls, which a crash can then run again: %s", _REMEDY)
