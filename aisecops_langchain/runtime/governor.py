@@ -117,8 +117,8 @@ class Governor:
 
         people = People(ground, pins)
         self.grants, self.approvals, self.stops = people.grants, people.approvals, people.stops
-        self.delegations, self.delegate = people.delegations, people.delegations.delegate
-        self._authority = people.authority
+        self.delegations, self._authority = people.delegations, people.authority
+        self.delegate = people.delegations.delegate
 
         acts = Acts(ground, people.authority)
         self.execution, self.effects = acts.execution, acts.reconciliation
