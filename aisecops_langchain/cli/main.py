@@ -21,7 +21,9 @@ from aisecops_langchain.cli.output import CommandError
 
 _COMMANDS: Final = {
     "approvals": LazyCommand("aisecops_langchain.cli.approvals:approvals_group", "See and answer what waits."),
-    "audit": LazyCommand("aisecops_langchain.cli.audit:audit_group", "Check that an audit log is whole and untouched."),
+    "audit": LazyCommand(
+        "aisecops_langchain.cli.audit:audit_group", "Check that a log is untouched, and the ledger with it."
+    ),
     "demo": LazyCommand(
         "aisecops_langchain.cli.demo:demo", "Run a governed agent over documents that ship along.", "demo"
     ),

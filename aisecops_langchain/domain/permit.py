@@ -41,6 +41,11 @@ class Resolver(StrEnum):
     RECONCILER = "reconciler"
 
 
+def effect_key(tenant: str, thread: str, plan: str, call_id: str) -> str:
+    """Name an effect, as bindings and events do that name these four."""
+    return digest_texts("effect", tenant, thread, plan, call_id)
+
+
 class VoidBy(StrEnum):
     """Why a request for approval is void: what is not as it was when the request was made."""
 
@@ -63,7 +68,7 @@ class Binding(Frozen):
 
     def effect_key(self) -> str:
         """Identity of the effect: one call of one plan on one thread runs at most once, whatever its arguments."""
-        return digest_texts("effect", self.scope.principal.tenant, self.scope.thread, self.plan, self.call_id)
+        return effect_key(self.scope.principal.tenant, self.scope.thread, self.plan, self.call_id)
 
     def approval_key(self) -> str:
         """Identity of the approval request for exactly this call in exactly this place."""
