@@ -1,7 +1,7 @@
 """``aisecops approvals``: see what waits for a person, and answer it from a terminal.
 
 Invariant: exit code 0 only if the requests are as printed, and an answer counts and is in the log; 1 if an answer does
-not count; 2 for anything that could not be carried out.
+not count, or nobody was asked; 2 for anything that could not be carried out.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import click
 from aisecops_langchain.cli.granting import grant_options
 from aisecops_langchain.cli.group import Group
 from aisecops_langchain.cli.home import home_options
-from aisecops_langchain.cli.output import CommandError, UnsoundError, one_line
+from aisecops_langchain.cli.output import UnsoundError, one_line
 from aisecops_langchain.cli.who import approver_of, who_options
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def _told(who: dict[str, Any]) -> tuple[Approver | None, str]:
 
 def _known(record: ApprovalRecord | None) -> ApprovalRecord:
     if record is None:
-        raise CommandError("nobody was asked about this; expected: the key of a request, as approvals list shows it")
+        raise UnsoundError("nobody was asked about this; expected: the key of a request, as approvals list shows it")
     return record
 
 

@@ -55,7 +55,7 @@ _COMMANDS: Final = {
 _YOUNG: Final = 100_000
 """Objects made before the garbage collector looks for cycles: a start makes many objects that all stay."""
 
-_EXIT_CODES: Final = "Exit codes: 0 sound, 1 not sound, 2 arguments or files that cannot be used."
+_EXIT_CODES: Final = "Exit codes: 0 yes, 1 looked at and no, 2 could not be looked at."
 
 cli = LazyGroup(
     name="aisecops",
