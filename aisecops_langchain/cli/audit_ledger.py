@@ -19,7 +19,6 @@ from aisecops_langchain.cli.output import one_line
 if TYPE_CHECKING:
     from aisecops_langchain.audit import VerifyReport
     from aisecops_langchain.runtime.ledger.crosscheck import CrossCheck, Finding
-    from aisecops_langchain.runtime.ledger.told import Told
 
 _WORDS: Final = {
     "missing": "is gone",
@@ -54,40 +53,20 @@ def ledger_command(
     from aisecops_langchain.cli.source import LOG_FOLDER
     from aisecops_langchain.runtime.home import open_home
     from aisecops_langchain.runtime.ledger.crosscheck import crosscheck
+    from aisecops_langchain.runtime.ledger.told import told_in
 
     log = home / LOG_FOLDER
     with open_home(home, ledger=ledger, schema=schema) as parts:
-        told, unreadable = _told(log)
+        told = told_in(log)
         found = crosscheck(told, parts.ledger, parts.sealer, now=datetime.now(UTC))
     report = verify_log(log, public_keys=pinned_keys(keys) if keys else None)
     if as_json:
         from aisecops_langchain.cli.output import print_json
 
-        print_json(_as_json(log, report, unreadable, found))
+        print_json(_as_json(log, report, told.unreadable, found))
     else:
-        _show(report, unreadable, found)
-    context.exit(0 if report.ok and not unreadable and found.ok else 1)
-
-
-def _told(log: Path) -> tuple[Told, int]:
-    """Read what the log tells of the ledger, and count the lines that nobody can read."""
-    from aisecops_langchain.audit import read_log
-    from aisecops_langchain.domain.events import Event
-    from aisecops_langchain.errors import AuditFormatError
-    from aisecops_langchain.runtime.ledger.told import TELLING, Told
-
-    told, unreadable = Told(), 0
-    for entry in read_log(log):
-        if entry.error is None and entry.kind not in TELLING:
-            continue
-        try:
-            event = entry.parse()
-        except AuditFormatError:
-            unreadable += 1
-            continue
-        if isinstance(event, Event):
-            told.add(event)
-    return told, unreadable
+        _show(report, told.unreadable, found)
+    context.exit(0 if report.ok and not told.unreadable and found.ok else 1)
 
 
 def _as_json(log: Path, report: VerifyReport, unreadable: int, found: CrossCheck) -> dict[str, Any]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
+from aisecops_langchain.audit import read_log
 from aisecops_langchain.domain.events import (
     AnyEvent,
     ApprovalExpired,
@@ -17,6 +19,7 @@ from aisecops_langchain.domain.events import (
     ApprovalRejected,
     ApprovalRequested,
     ApprovalResponded,
+    Event,
     ExecutionStarted,
     GrantGiven,
     GrantRevoked,
@@ -24,10 +27,11 @@ from aisecops_langchain.domain.events import (
     StopOrdered,
 )
 from aisecops_langchain.domain.permit import effect_key
+from aisecops_langchain.errors import AuditFormatError
 
 _SETTLING: Final = (ApprovalGranted, ApprovalRejected, ApprovalResponded, ApprovalExpired)
 
-TELLING: Final = frozenset(
+_TELLING: Final = frozenset(
     kind.model_fields["kind"].default
     for kind in (ExecutionStarted, PermitIssued, ApprovalRequested, *_SETTLING, GrantGiven, GrantRevoked, StopOrdered)
 )
@@ -84,9 +88,11 @@ class Told:
         self.revoked: set[str] = set()
         self.stops: tuple[int, Teller] | None = None
         """The highest epoch of the register of stops."""
+        self.unreadable = 0
+        """Lines that nobody can read; what they tell is not known."""
 
     def add(self, event: AnyEvent) -> None:
-        """Take an event in; one of another kind than ``TELLING`` tells nothing.
+        """Take an event in; one of another kind than those named here tells nothing.
 
         Args:
             event: The event.
@@ -113,6 +119,32 @@ class Told:
                 self.stops = (event.epoch, _teller(event, f"{event.stop} {event.target}"))
             case _:
                 pass
+
+
+def told_in(log: Path) -> Told:
+    """Read what a log tells; whoever needs to believe it verifies the log as well.
+
+    Args:
+        log: A log directory, or one segment file.
+
+    Returns:
+        What it tells.
+
+    Raises:
+        AuditFormatError: If there is no log at this path, or a file cannot be read.
+    """
+    told = Told()
+    for entry in read_log(log):
+        if entry.error is None and entry.kind not in _TELLING:
+            continue
+        try:
+            event = entry.parse()
+        except AuditFormatError:
+            told.unreadable += 1
+            continue
+        if isinstance(event, Event):
+            told.add(event)
+    return told
 
 
 def _teller(event: AnyEvent, about: str) -> Teller:
