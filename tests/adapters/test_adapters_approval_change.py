@@ -19,6 +19,7 @@ from adapter_kit import (
     says,
 )
 from approval_kit import PAY_ALICE, SAFE, asked, still_works
+from doors_kit import DOORS, asked_about, through
 from langchain_core.messages import AIMessage, ToolMessage
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command
@@ -106,6 +107,16 @@ async def test_the_model_is_told_that_the_request_is_void_and_not_that_a_person_
     assert office.ran == []
     (said,) = office.of("approval_rejected")
     assert (said.approver.id, "another context" in said.reason) == ("nobody", True)
+
+
+@pytest.mark.parametrize("door", DOORS)
+async def test_every_door_tells_of_a_void_request(quick: Office, door: str) -> None:
+    graph = through(door, quick, [PAY_ALICE], "done")
+    assert asked_about(await quick.run(graph, says("pay alice 5"))) == ["alice"]
+    quick.governor.reload(parse_policy(RENAMED))
+    result = await quick.run(graph, Command(resume=APPROVE))
+    assert answers(result) == [VOID]
+    assert quick.ran == []
 
 
 async def test_a_yes_that_the_policy_outlived_is_told_as_void(office: Office) -> None:
