@@ -66,7 +66,7 @@ def ledger_command(
         print_json(_as_json(log, report, told.unreadable, found))
     else:
         _show(report, told.unreadable, found)
-    context.exit(0 if report.ok and not told.unreadable and found.ok else 1)
+    context.exit(0 if report.ok and found.ok else 1)
 
 
 def _as_json(log: Path, report: VerifyReport, unreadable: int, found: CrossCheck) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def _as_json(log: Path, report: VerifyReport, unreadable: int, found: CrossCheck
     from aisecops_langchain.cli.source import log_json
 
     return {
-        "ok": report.ok and not unreadable and found.ok,
+        "ok": report.ok and found.ok,
         "log": log_json(log, report, unreadable=unreadable),
         "expected": {table.value: count for table, count in found.expected.items()},
         "findings": [asdict(finding) for finding in found.findings],

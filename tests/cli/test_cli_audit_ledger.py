@@ -313,6 +313,22 @@ def test_a_line_that_cannot_be_read_is_not_passed_over(lived: Lived) -> None:
     assert (told["ok"], told["log"]["verified"]) == (False, False)
 
 
+def test_a_last_line_that_a_killed_process_left_in_pieces_tells_nothing(lived: Lived) -> None:
+    """It was never durable, so nothing rests on it; verification says the same of it."""
+    killed = lived.home.with_name("killed")
+    with lived.reopen() as lived.world.governor:
+        lived.world.permit(lived.world.step("look", number=9))
+        lived.world.governor.recorder.commit()
+        shutil.copytree(lived.home, killed)  # as it lies on disk while the process runs
+    newest = max((killed / "audit").glob("*.jsonl"))
+    newest.write_bytes(newest.read_bytes() + b'{"seq":99,"prev":"ab')
+    lived.home = killed
+    done = lived.check("--json")
+    told = json.loads(done.output)
+    assert (done.exit_code, told["ok"], told["log"]["unreadable_lines"]) == (0, True, 1), told
+    assert {warning["code"] for warning in told["log"]["warnings"]} >= {"torn_tail"}
+
+
 def test_a_key_that_did_not_sign_the_log_is_not_believed(lived: Lived) -> None:
     (public,) = (lived.home / "audit" / "keys").glob("*.pub")
     assert lived.check("--key", str(public)).exit_code == 0

@@ -89,7 +89,7 @@ class Told:
         self.stops: tuple[int, Teller] | None = None
         """The highest epoch of the register of stops."""
         self.unreadable = 0
-        """Lines that nobody can read; what they tell is not known."""
+        """Lines that nobody can read; a log that verifies has none but a last one that was never whole."""
 
     def add(self, event: AnyEvent) -> None:
         """Take an event in; one of another kind than those named here tells nothing.
