@@ -146,8 +146,7 @@ def govern(
     governed = toolbox_for(governor, tools)
     graph: StateGraph[Any, Any, Any, Any] = StateGraph(governed_schema(state_schema), context_schema=context_schema)
     asking = ApprovalNode(governed, governor, who, approver=approver, approval_format=approval_format)
-    graph.add_node(APPROVE, asking, input_schema=Order)
-    _add_nodes(graph, model, governed, governor, who, system_prompt=system_prompt)
+    _add_nodes(graph, model, governed, governor, who, asking, system_prompt=system_prompt)
     _connect(graph)
     if seal_checkpoints:
         checkpointer = sealing(checkpointer, governor)
@@ -165,15 +164,17 @@ def _add_nodes(
     tools: Mapping[str, GovernedTool],
     governor: Governor,
     who: PrincipalSource,
+    asking: ApprovalNode,
     *,
     system_prompt: str | None,
 ) -> None:
-    """Add the nodes but for the one that asks, in the order in which a call meets them."""
+    """Add the nodes, in the order in which a call meets them."""
     offered = _vouched(governor, tools)
     bound = model.bind_tools(offered) if offered else model
     graph.add_node(INTAKE, IntakeNode(governor, who, tools=list(tools)))
     graph.add_node(PLAN, PlanningNode(bound, tools, governor, who, system_prompt=system_prompt))
     graph.add_node(GUARD, ToolGuardNode(tools, governor, who, system_prompt=system_prompt, require_plan=True))
+    graph.add_node(APPROVE, asking, input_schema=Order)
     graph.add_node(EXECUTE, ExecutorNode(tools, governor, who), input_schema=Order)
     graph.add_node(FINISH, FinishNode(governor, who))
 

@@ -104,6 +104,7 @@ class GovernedToolNode(ToolNode):
     ) -> None:
         governed = toolbox_for(governor, tools)
         self._begun = ""
+        """Trace of the last run that began here; it is told once of checkpoints that lag behind."""
         self._governor = governor
         self._principal = acting_for(governor, principal)
         self._settling = settling(
