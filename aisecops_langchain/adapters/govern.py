@@ -146,7 +146,7 @@ def govern(
     governed = toolbox_for(governor, tools)
     graph: StateGraph[Any, Any, Any, Any] = StateGraph(governed_schema(state_schema), context_schema=context_schema)
     asking = ApprovalNode(governed, governor, who, approver=approver, approval_format=approval_format)
-    _add_nodes(graph, model, governed, governor, who, asking, system_prompt=system_prompt)
+    _add_nodes(graph, model, governed, governor, who, asking=asking, system_prompt=system_prompt)
     _connect(graph)
     if seal_checkpoints:
         checkpointer = sealing(checkpointer, governor)
@@ -164,8 +164,8 @@ def _add_nodes(
     tools: Mapping[str, GovernedTool],
     governor: Governor,
     who: PrincipalSource,
-    asking: ApprovalNode,
     *,
+    asking: ApprovalNode,
     system_prompt: str | None,
 ) -> None:
     """Add the nodes, in the order in which a call meets them."""
