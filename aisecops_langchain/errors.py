@@ -201,6 +201,10 @@ class QuarantineError(SanitizeError):
     """Withheld content cannot be kept for investigation, or not be read back."""
 
 
+class QuarantineAccessError(QuarantineError):
+    """The place where withheld content is kept cannot be written or read."""
+
+
 class ContentBlockedError(SanitizeError):
     """Content was inspected and policy says that nothing of it may reach the model."""
 

@@ -10,54 +10,57 @@ import logging
 import os
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, get_type_hints, is_typeddict
+from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.tools import BaseTool
-from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.store.base import BaseStore
-from langgraph.types import Checkpointer, Send
+from langgraph.types import Checkpointer
 
 from aisecops_langchain.adapters.callbacks import AuditCallbackHandler
-from aisecops_langchain.adapters.checkpoints.saver import SealedCheckpointer
-from aisecops_langchain.adapters.core.place import ApproverSource, PrincipalSource, acting_for, only_agent
-from aisecops_langchain.adapters.identity import VerifiedPrincipal, WarrantSource
+from aisecops_langchain.adapters.core.checkpointing import in_step
+from aisecops_langchain.adapters.core.place import ApproverSource, PrincipalSource, acting_for
+from aisecops_langchain.adapters.identity import WarrantSource
 from aisecops_langchain.adapters.nodes.approval import ApprovalFormat, ApprovalNode
 from aisecops_langchain.adapters.nodes.executor import ExecutorNode
 from aisecops_langchain.adapters.nodes.finish import FinishNode
 from aisecops_langchain.adapters.nodes.guard import ToolGuardNode
 from aisecops_langchain.adapters.nodes.intake import IntakeNode
-from aisecops_langchain.adapters.nodes.orders import Order, orders
+from aisecops_langchain.adapters.nodes.orders import Order
 from aisecops_langchain.adapters.nodes.planning import PlanningNode
-from aisecops_langchain.adapters.parts import require_model, require_one_answer
-from aisecops_langchain.adapters.state import CHANNEL, MESSAGES, GovernanceState
+from aisecops_langchain.adapters.nodes.routes import (
+    APPROVE,
+    EXECUTE,
+    FINISH,
+    GUARD,
+    INTAKE,
+    PLAN,
+    after_guard,
+    after_intake,
+    after_planning,
+)
+from aisecops_langchain.adapters.parts import (
+    ANYBODY,
+    ANYWHERE,
+    opened_governor,
+    principal_of,
+    require_model,
+    require_one_answer,
+    sealing,
+)
+from aisecops_langchain.adapters.state import governed_schema
 from aisecops_langchain.adapters.tools.governed import GovernedTool
 from aisecops_langchain.adapters.tools.keys import toolbox_for
-from aisecops_langchain.adapters.translate.turns import last_turn
 from aisecops_langchain.audit import Durability
-from aisecops_langchain.domain.principal import Principal
-from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.runtime.governor import Governor, PolicySource
 from aisecops_langchain.runtime.ports import Ledger
 from aisecops_langchain.runtime.principals.identity import IdentityProvider
 
 _LOG = logging.getLogger(__name__)
 
-INTAKE: Final = "intake"
-PLAN: Final = "plan"
-GUARD: Final = "guard"
-APPROVE: Final = "approve"
-EXECUTE: Final = "execute"
-FINISH: Final = "finish"
-
-_ANYBODY: Final = "anonymous"
-_ANYWHERE: Final = "default"
-
-_DURABILITY: Final = "__pregel_durability"
-"""LangGraph's setting for when checkpoints are written. By default a tool may start before the plan's checkpoint is on
-disk; a process killed then would plan anew, and nothing would recognise the call. So each step waits for the last."""
+__all__ = ["after_guard", "after_intake", "after_planning", "govern"]
 
 
 def govern(
@@ -69,8 +72,8 @@ def govern(
     ledger: Ledger | str | None = None,
     governor: Governor | None = None,
     agent: str | None = None,
-    user: str = _ANYBODY,
-    tenant: str = _ANYWHERE,
+    user: str = ANYBODY,
+    tenant: str = ANYWHERE,
     principal: PrincipalSource | None = None,
     identity: IdentityProvider | None = None,
     warrant: WarrantSource | None = None,
@@ -130,42 +133,50 @@ def govern(
     require_one_answer(
         {"policy": policy, "ledger": ledger, "governor": governor},
         {"principal": principal, "identity": identity, "warrant": warrant, "agent": agent},
-        for_somebody=(user, tenant) != (_ANYBODY, _ANYWHERE),
+        for_somebody=(user, tenant) != (ANYBODY, ANYWHERE),
     )
     require_model(model)
     owned = governor is None
-    governor = governor or _open(policy, home, durability, ledger)
-    named = (
-        principal
-        if principal is not None
-        else _principal(governor, agent, user, tenant, identity=identity, warrant=warrant)
-    )
-    who = acting_for(governor, named)
-    governed = toolbox_for(governor, tools)
-    offered = _vouched(governor, governed)
-    bound = model.bind_tools(offered) if offered else model
-    graph: StateGraph[Any, Any, Any, Any] = StateGraph(_schema(state_schema), context_schema=context_schema)
-    graph.add_node(INTAKE, IntakeNode(governor, who, tools=list(governed)))
-    graph.add_node(PLAN, PlanningNode(bound, governed, governor, who, system_prompt=system_prompt))
-    guard = ToolGuardNode(governed, governor, who, system_prompt=system_prompt, require_plan=True)
-    graph.add_node(GUARD, guard)
+    governor = governor or opened_governor(policy, home, durability, ledger)
+    if principal is None:
+        principal = principal_of(governor, agent, user, tenant, identity=identity, warrant=warrant)
+    who = acting_for(governor, principal)
     if identity is not None and approver is None and governor.policy.requires_approval_possible():
         _LOG.warning("nobody can approve at an interrupt: users are vouched for, so pass approver=, too")
+    governed = toolbox_for(governor, tools)
+    graph: StateGraph[Any, Any, Any, Any] = StateGraph(governed_schema(state_schema), context_schema=context_schema)
     asking = ApprovalNode(governed, governor, who, approver=approver, approval_format=approval_format)
-    graph.add_node(APPROVE, asking, input_schema=Order)
-    graph.add_node(EXECUTE, ExecutorNode(governed, governor, who), input_schema=Order)
-    graph.add_node(FINISH, FinishNode(governor, who))
+    _add_nodes(graph, model, governed, governor, who, asking=asking, system_prompt=system_prompt)
     _connect(graph)
     if seal_checkpoints:
-        checkpointer = _sealed(checkpointer, governor)
-    compiled = graph.compile(checkpointer=checkpointer, store=store, name=name)
-    if isinstance(checkpointer, BaseCheckpointSaver):  # without one, LangGraph fails on the setting
-        compiled = compiled.with_config(configurable={_DURABILITY: "sync"})
+        checkpointer = sealing(checkpointer, governor)
+    compiled = in_step(graph.compile(checkpointer=checkpointer, store=store, name=name), checkpointer)
     if spans:
         compiled = compiled.with_config(callbacks=[AuditCallbackHandler(governor, who)])
     if owned:
-        weakref.finalize(guard, governor.close)  # every copy of the graph shares the node
+        weakref.finalize(asking, governor.close)  # every copy of the graph shares the node
     return compiled
+
+
+def _add_nodes(
+    graph: StateGraph[Any, Any, Any, Any],
+    model: BaseChatModel,
+    tools: Mapping[str, GovernedTool],
+    governor: Governor,
+    who: PrincipalSource,
+    *,
+    asking: ApprovalNode,
+    system_prompt: str | None,
+) -> None:
+    """Add the nodes, in the order in which a call meets them."""
+    offered = _vouched(governor, tools)
+    bound = model.bind_tools(offered) if offered else model
+    graph.add_node(INTAKE, IntakeNode(governor, who, tools=list(tools)))
+    graph.add_node(PLAN, PlanningNode(bound, tools, governor, who, system_prompt=system_prompt))
+    graph.add_node(GUARD, ToolGuardNode(tools, governor, who, system_prompt=system_prompt, require_plan=True))
+    graph.add_node(APPROVE, asking, input_schema=Order)
+    graph.add_node(EXECUTE, ExecutorNode(tools, governor, who), input_schema=Order)
+    graph.add_node(FINISH, FinishNode(governor, who))
 
 
 def _connect(graph: StateGraph[Any, Any, Any, Any]) -> None:
@@ -179,110 +190,9 @@ def _connect(graph: StateGraph[Any, Any, Any, Any]) -> None:
     graph.add_edge(FINISH, END)
 
 
-def after_intake(state: Mapping[str, Any]) -> str:
-    """Route a blocked prompt to the end, any other to planning."""
-    return FINISH if _next(state).get("stop") else PLAN
-
-
-def after_planning(state: Mapping[str, Any]) -> str:
-    """Route a proposal to the guard, final words to the end."""
-    return GUARD if last_turn(state.get(MESSAGES) or []) else FINISH
-
-
-def after_guard(state: Mapping[str, Any]) -> str | list[Send]:
-    """Route to the approvals first, then to the permitted calls, one task each; refusals go back to the model.
-
-    In a graph of your own, give the nodes the names that ``govern`` gives them: ``plan``, ``guard``, ``approve``,
-    ``execute`` and ``finish``.
-    """
-    following = _next(state)
-    if following.get("stop"):
-        return FINISH
-    questions, permits = following.get("approvals"), following.get("permits")
-    if isinstance(questions, list) and questions:
-        return [Send(APPROVE, order) for order in orders(state, {str(item): "" for item in questions})] or PLAN
-    if isinstance(permits, Mapping) and permits:
-        return [Send(EXECUTE, order) for order in orders(state, permits)] or PLAN
-    return PLAN
-
-
-def _next(state: Mapping[str, Any]) -> Mapping[str, Any]:
-    memory = state.get(CHANNEL)
-    following = memory.get("next") if isinstance(memory, Mapping) else None
-    return following if isinstance(following, Mapping) else {}
-
-
 def _vouched(governor: Governor, tools: Mapping[str, GovernedTool]) -> list[BaseTool | dict[str, Any]]:
     """Withhold from the model what nobody pinned: a description is words to a model before any call is made."""
     withheld = [name for name, tool in tools.items() if not governor.vouches_for(name, tool.definition())]
     if withheld:
         _LOG.warning("tools whose definition is not the pinned one are not offered to the model: %s", withheld)
     return [tool.shown for name, tool in tools.items() if name not in withheld]
-
-
-def _open(
-    policy: PolicySource | None, home: str | os.PathLike[str], durability: Durability | str, ledger: Ledger | str | None
-) -> Governor:
-    if policy is None:
-        raise ConfigurationError(
-            "no policy was given",
-            expected="a policy bundle, or an open governor",
-            got="neither",
-            remedy="pass policy='policy.yaml'; without a policy nothing would be allowed",
-        )
-    return Governor.open(policy, home, ledger=ledger, durability=durability)
-
-
-def _sealed(checkpointer: Checkpointer, governor: Governor) -> SealedCheckpointer:
-    if isinstance(checkpointer, SealedCheckpointer):
-        return checkpointer
-    if not isinstance(checkpointer, BaseCheckpointSaver):
-        raise ConfigurationError(
-            "there are no checkpoints to seal",
-            expected="a checkpointer of this graph's own",
-            got=type(checkpointer).__name__,
-            remedy="give a checkpointer, or seal that of the parent graph",
-        )
-    return SealedCheckpointer(checkpointer, governor)
-
-
-def _principal(
-    governor: Governor,
-    agent: str | None,
-    user: str,
-    tenant: str,
-    *,
-    identity: IdentityProvider | None,
-    warrant: WarrantSource | None,
-) -> PrincipalSource:
-    if identity is None and warrant is None:
-        return Principal(agent=agent or only_agent(governor), user=user, tenant=tenant)
-    if (user, tenant) != (_ANYBODY, _ANYWHERE):
-        raise ConfigurationError(
-            "two answers to who this is for", expected="identity or warrant alone", got="a user or tenant as well"
-        )
-    name = agent if agent or warrant is not None else only_agent(governor)
-    return VerifiedPrincipal(governor, agent=name, identity=identity, warrant=warrant)
-
-
-def _schema(own: type[Any] | None) -> type[Any]:
-    """Add the governance channel to a state schema."""
-    if own is None:
-        return GovernanceState
-    if not is_typeddict(own):
-        raise ConfigurationError("unsupported state schema", expected="a TypedDict", got=getattr(own, "__name__", "?"))
-    hints = get_type_hints(own, include_extras=True)
-    if MESSAGES not in hints:
-        raise ConfigurationError(
-            "the state schema has no conversation", expected=f"a channel named {MESSAGES}", got=", ".join(sorted(hints))
-        )
-    if not getattr(hints[MESSAGES], "__metadata__", ()):
-        raise ConfigurationError(
-            "the conversation would be overwritten at each step",
-            expected=f"a reducer on {MESSAGES}, such as add_messages",
-            got="none",
-        )
-    added = get_type_hints(GovernanceState, include_extras=True)[CHANNEL]
-    from typing_extensions import TypedDict  # noqa: PLC0415
-
-    return TypedDict(f"Governed{own.__name__}", {**hints, CHANNEL: added}, total=False)  # type: ignore[operator,no-any-return]

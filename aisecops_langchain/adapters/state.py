@@ -6,10 +6,12 @@ Invariant: losing or forging this channel can only make the governor refuse or a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, TypedDict
+from typing import Annotated, Any, Final, TypedDict, get_type_hints, is_typeddict
 
 from langchain_core.messages import AnyMessage
 from langgraph.graph.message import add_messages
+
+from aisecops_langchain.errors import ConfigurationError
 
 CHANNEL: Final = "aisecops"
 """Name of the channel in graph state."""
@@ -48,3 +50,36 @@ class GovernanceState(TypedDict, total=False):
 
     messages: Annotated[list[AnyMessage], add_messages]
     aisecops: Annotated[dict[str, Any], merge_governance]
+
+
+def governed_schema(own: type[Any] | None) -> type[Any]:
+    """Add the governance channel to a state schema.
+
+    Args:
+        own: A ``TypedDict`` with a ``messages`` channel; ``None`` for no channels but ours.
+
+    Returns:
+        The schema with both.
+
+    Raises:
+        ConfigurationError: If it is another type, or has no channel that keeps a conversation.
+    """
+    if own is None:
+        return GovernanceState
+    if not is_typeddict(own):
+        raise ConfigurationError("unsupported state schema", expected="a TypedDict", got=getattr(own, "__name__", "?"))
+    hints = get_type_hints(own, include_extras=True)
+    if MESSAGES not in hints:
+        raise ConfigurationError(
+            "the state schema has no conversation", expected=f"a channel named {MESSAGES}", got=", ".join(sorted(hints))
+        )
+    if not getattr(hints[MESSAGES], "__metadata__", ()):
+        raise ConfigurationError(
+            "the conversation would be overwritten at each step",
+            expected=f"a reducer on {MESSAGES}, such as add_messages",
+            got="none",
+        )
+    added = get_type_hints(GovernanceState, include_extras=True)[CHANNEL]
+    from typing_extensions import TypedDict as Extended  # noqa: PLC0415
+
+    return Extended(f"Governed{own.__name__}", {**hints, CHANNEL: added}, total=False)  # type: ignore[operator,no-any-return]

@@ -1,25 +1,41 @@
 """``aisecops approvals``: see what waits for a person, and answer it from a terminal.
 
 Invariant: exit code 0 only if the requests are as printed, and an answer counts and is in the log; 1 if an answer does
-not count; 2 for anything that could not be carried out.
+not count, or nobody was asked; 2 for anything that could not be carried out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from aisecops_langchain.cli.granting import grant_options
 from aisecops_langchain.cli.group import Group
 from aisecops_langchain.cli.home import home_options
-from aisecops_langchain.cli.output import CommandError, UnsoundError, one_line
+from aisecops_langchain.cli.output import UnsoundError, one_line
 from aisecops_langchain.cli.who import approver_of, who_options
 
 if TYPE_CHECKING:
+    from aisecops_langchain.domain.grant import GrantWish
     from aisecops_langchain.domain.principal import Approver
     from aisecops_langchain.runtime.approvals.answers import Answer
     from aisecops_langchain.runtime.ledger.records import ApprovalRecord
+
+_TOLD: Final = (
+    "arguments",
+    "look_twice",
+    "provenance",
+    "findings",
+    "blast_radius",
+    "chain",
+    "requires",
+    "votes",
+    "grants",
+)
+"""What ``show`` tells beside the description."""
 
 _home = home_options(default=Path(".aisecops"))
 
@@ -66,13 +82,17 @@ def show_command(*, key: str, home: Path, ledger: str | None, schema: str, as_js
 
 @approvals_group.command("approve")
 @click.argument("key", metavar="KEY")
+@grant_options
 @who_options
 @_home
-def approve_command(*, key: str, home: Path, ledger: str | None, schema: str, as_json: bool, **who: Any) -> None:
-    """Say yes to exactly the call of a request. The run goes on when somebody resumes it."""
-    from aisecops_langchain.runtime.approvals.answers import Approve
+def approve_command(
+    *, key: str, wish: GrantWish | None, home: Path, ledger: str | None, schema: str, as_json: bool, **who: Any
+) -> None:
+    """Say yes to exactly the call of a request. The run goes on when somebody resumes it.
 
-    _answer(key, Approve(), who, home=home, ledger=ledger, schema=schema, as_json=as_json)
+    With --grant-for and --grant-uses, later calls like it run without asking, as far as policy permits that.
+    """
+    _answer(key, lambda asked: _yes(asked, wish), who, home=home, ledger=ledger, schema=schema, as_json=as_json)
 
 
 @approvals_group.command("reject")
@@ -86,7 +106,7 @@ def reject_command(
     """Say no to the call of a request."""
     from aisecops_langchain.runtime.approvals.answers import Reject
 
-    _answer(key, Reject(reason), who, home=home, ledger=ledger, schema=schema, as_json=as_json)
+    _answer(key, lambda _: Reject(reason), who, home=home, ledger=ledger, schema=schema, as_json=as_json)
 
 
 @approvals_group.command("tick")
@@ -108,7 +128,14 @@ def tick_command(*, home: Path, ledger: str | None, schema: str, as_json: bool) 
 
 
 def _answer(
-    key: str, answer: Answer, who: dict[str, Any], *, home: Path, ledger: str | None, schema: str, as_json: bool
+    key: str,
+    answer: Callable[[ApprovalRecord], Answer],
+    who: dict[str, Any],
+    *,
+    home: Path,
+    ledger: str | None,
+    schema: str,
+    as_json: bool,
 ) -> None:
     from aisecops_langchain.runtime.approvals.desk import open_approvals
     from aisecops_langchain.runtime.approvals.votes import REFUSALS
@@ -116,7 +143,7 @@ def _answer(
     approver, why = _told(who)
     with open_approvals(home, ledger=ledger, schema=schema) as approvals:
         asked = _known(approvals.look(key))
-        taken = approvals.take(asked.binding, answer, approver, resumes=False)
+        taken = approvals.take(asked.binding, answer(asked), approver, resumes=False)
     if taken.refused is not None:
         reason = why or f"{REFUSALS[taken.refused]} ({taken.record.state})"
         raise UnsoundError(f"the answer does not count: {reason}")
@@ -124,6 +151,23 @@ def _answer(
         _print_json([taken.record])
         return
     _show_line(taken.record)
+    grant = taken.record.grant
+    if grant is not None:
+        click.echo(one_line(f"  grant {grant.id}: {grant.uses} more like it"))
+
+
+def _yes(asked: ApprovalRecord, wish: GrantWish | None) -> Answer:
+    """Say yes, with a grant for the very call that the request holds."""
+    from aisecops_langchain.domain.grant import GrantRequest
+    from aisecops_langchain.domain.plan import CanonicalCall
+    from aisecops_langchain.runtime.approvals.answers import Approve
+
+    if wish is None:
+        return Approve()
+    arguments = asked.briefing.arguments
+    if arguments is None:
+        raise UnsoundError(f"nothing can be granted: the request holds its call no more ({asked.state})")
+    return Approve(GrantRequest(wish=wish, call=CanonicalCall.of(asked.binding.tool, arguments)))
 
 
 def _told(who: dict[str, Any]) -> tuple[Approver | None, str]:
@@ -138,7 +182,7 @@ def _told(who: dict[str, Any]) -> tuple[Approver | None, str]:
 
 def _known(record: ApprovalRecord | None) -> ApprovalRecord:
     if record is None:
-        raise CommandError("nobody was asked about this; expected: the key of a request, as approvals list shows it")
+        raise UnsoundError("nobody was asked about this; expected: the key of a request, as approvals list shows it")
     return record
 
 
@@ -146,7 +190,8 @@ def _print_json(records: list[ApprovalRecord]) -> None:
     from aisecops_langchain.cli.output import print_json
     from aisecops_langchain.runtime.approvals.facts import facts_of
 
-    print_json({"approvals": [facts_of(record) for record in records]})
+    granted = [{"grant": record.grant.id} if record.grant else {} for record in records]
+    print_json({"approvals": [{**facts_of(record), **grant} for record, grant in zip(records, granted, strict=True)]})
 
 
 def _show_line(record: ApprovalRecord) -> None:
@@ -168,6 +213,6 @@ def _show(record: ApprovalRecord) -> None:
     facts = facts_of(record)
     for text in described(record).splitlines():
         click.echo(f"  {one_line(text)}")
-    for name in ("arguments", "look_twice", "provenance", "findings", "blast_radius", "chain", "requires", "votes"):
+    for name in _TOLD:
         click.echo(one_line(f"  {name}: {json.dumps(facts[name], ensure_ascii=True, sort_keys=True)}"))
     click.echo(one_line(f"  call {facts['call']}"))

@@ -1,4 +1,4 @@
-"""``aisecops audit``: check that an audit log is whole and untouched.
+"""``aisecops audit``: check that an audit log is whole and untouched, and a ledger what the log tells.
 
 Invariant: exit code 0 only for a log that verifies; 1 for one that does not; 2 for arguments that cannot be used.
 """
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aisecops_langchain.cli.audit_ledger import ledger_command
 from aisecops_langchain.cli.group import Group
 from aisecops_langchain.cli.keys import is_hash, pinned_keys
 from aisecops_langchain.cli.output import CommandError
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
 @click.group("audit", cls=Group)
 def audit_group() -> None:
-    """Check that an audit log is whole and untouched."""
+    """Check that an audit log is whole and untouched, and the ledger what the log tells."""
+
+
+audit_group.add_command(ledger_command)
 
 
 @audit_group.command("verify")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from aisecops_langchain.cli.output import CommandError
+from aisecops_langchain.cli.source_policy import FILE, kept_by, load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,10 +40,8 @@ fail_on_option: Final = click.option(
 
 @click.command("drift")
 @click.argument("path", metavar="HOME", type=click.Path(exists=True, path_type=Path))
-@click.option("--policy", "policies", multiple=True, type=click.Path(path_type=Path), help="A bundle to decide under.")
-@click.option(
-    "--recorded", multiple=True, type=click.Path(path_type=Path), help="A bundle that decided: it must do so again."
-)
+@click.option("--policy", "policies", multiple=True, type=FILE, help="A bundle to decide under.")
+@click.option("--recorded", multiple=True, type=FILE, help="A bundle that decided: it must do so again.")
 @fail_on_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for programs.")
 @click.option("--junit", type=click.Path(path_type=Path), help="Write the result as JUnit XML, too.")
@@ -69,8 +68,6 @@ def drift_command(
 
     HOME is a governance home, a log directory or one segment file. The bundles that a home keeps are --recorded.
     """
-    from aisecops_langchain.cli.source_policy import kept_by, load
-
     if over_time:
         if junit or sarif or propose or not (before or after):
             raise CommandError("--over-time takes --before or --after or both, and writes no files")
@@ -100,7 +97,6 @@ def _judge(
     from aisecops_langchain.audit.scan import Scan
     from aisecops_langchain.cli.drift_gate import Judged
     from aisecops_langchain.cli.source import find_log
-    from aisecops_langchain.cli.source_policy import load
     from aisecops_langchain.forensics.drift import TimeMachine
 
     loaded = [load(file) for file in files]

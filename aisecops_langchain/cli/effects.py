@@ -1,7 +1,7 @@
 """``aisecops effects``: list what tools did or may have done, and settle effects of which nobody saw the end.
 
 Invariant: exit code 0 only if the effects are as printed, and a settlement stands and is in the log; 1 if the effect
-may not be settled; 2 for anything that could not be carried out.
+may not be settled or is not there; 2 for anything that could not be carried out.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ import click
 
 from aisecops_langchain.cli.group import Group
 from aisecops_langchain.cli.home import home_options
-from aisecops_langchain.cli.output import UnsoundError, one_line
+from aisecops_langchain.cli.output import CommandError, UnsoundError, one_line
 
 if TYPE_CHECKING:
     from aisecops_langchain.runtime.grants.desk import GrantDesk
@@ -76,7 +76,7 @@ def _opened(where: dict[str, Any]) -> Iterator[GrantDesk]:
         with open_grants(where["home"], ledger=where["ledger"], schema=where["schema"]) as desk:
             yield desk
     except GrantError as refusal:
-        raise UnsoundError(str(refusal)) from None
+        raise (UnsoundError if refusal.code == "unknown" else CommandError)(str(refusal)) from None
 
 
 def _show(facts: dict[str, Any], *, as_json: bool) -> None:

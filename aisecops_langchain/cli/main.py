@@ -21,7 +21,9 @@ from aisecops_langchain.cli.output import CommandError
 
 _COMMANDS: Final = {
     "approvals": LazyCommand("aisecops_langchain.cli.approvals:approvals_group", "See and answer what waits."),
-    "audit": LazyCommand("aisecops_langchain.cli.audit:audit_group", "Check that an audit log is whole and untouched."),
+    "audit": LazyCommand(
+        "aisecops_langchain.cli.audit:audit_group", "Check that a log is untouched, and the ledger with it."
+    ),
     "demo": LazyCommand(
         "aisecops_langchain.cli.demo:demo", "Run a governed agent over documents that ship along.", "demo"
     ),
@@ -53,7 +55,7 @@ _COMMANDS: Final = {
 _YOUNG: Final = 100_000
 """Objects made before the garbage collector looks for cycles: a start makes many objects that all stay."""
 
-_EXIT_CODES: Final = "Exit codes: 0 sound, 1 not sound, 2 arguments or files that cannot be used."
+_EXIT_CODES: Final = "Exit codes: 0 yes, 1 looked at and no, 2 could not be looked at."
 
 cli = LazyGroup(
     name="aisecops",

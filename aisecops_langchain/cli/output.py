@@ -25,7 +25,7 @@ _SPECIAL: Final = re.compile(
 
 
 class CommandError(click.ClickException):
-    """Arguments or files that cannot be used; shown as one line, exit code 2.
+    """What was to be looked at cannot be: wrong arguments, missing files; shown as one line, exit code 2.
 
     Args:
         message: What went wrong.
@@ -38,7 +38,7 @@ class CommandError(click.ClickException):
 
 
 class UnsoundError(CommandError):
-    """What was to be checked is not sound; shown as one line, exit code 1."""
+    """It was looked at, and the answer is no: not sound, not there, or not to be done; one line, exit code 1."""
 
     exit_code = 1
 

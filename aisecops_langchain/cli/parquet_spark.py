@@ -12,6 +12,7 @@ import click
 
 from aisecops_langchain.cli.drift import fail_on_option, show_judged, write_files
 from aisecops_langchain.cli.output import CommandError
+from aisecops_langchain.cli.source_policy import FILE, load
 
 # At the top, so that the missing extra is named before anything is read.
 from aisecops_langchain.forensics.spark import drift_of_parquet, open_parquet, overview_of_parquet
@@ -44,10 +45,8 @@ def summary_command(*, place: str, as_json: bool) -> None:
 
 @click.command("drift")
 @click.argument("place")
-@click.option("--policy", "policies", multiple=True, type=click.Path(path_type=Path), help="A bundle to decide under.")
-@click.option(
-    "--recorded", multiple=True, type=click.Path(path_type=Path), help="A bundle that decided: it must do so again."
-)
+@click.option("--policy", "policies", multiple=True, type=FILE, help="A bundle to decide under.")
+@click.option("--recorded", multiple=True, type=FILE, help="A bundle that decided: it must do so again.")
 @fail_on_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for programs.")
 @click.option("--junit", type=click.Path(path_type=Path), help="Write the result as JUnit XML, too.")
@@ -64,7 +63,6 @@ def drift_command(
 ) -> None:
     """Decide every recorded request of the log at PLACE again under other bundles."""
     from aisecops_langchain.cli.drift_gate import Judged
-    from aisecops_langchain.cli.source_policy import load
     from aisecops_langchain.forensics.drift.proposal import Uses
     from aisecops_langchain.forensics.parquet import NOT_VERIFIED
 

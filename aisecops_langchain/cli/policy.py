@@ -16,7 +16,7 @@ from aisecops_langchain.cli.output import CommandError
 from aisecops_langchain.cli.policy_diff import diff_command
 from aisecops_langchain.cli.policy_init import init_command
 from aisecops_langchain.cli.policy_test import test_command
-from aisecops_langchain.cli.source_policy import load, require_inspectable
+from aisecops_langchain.cli.source_policy import FILE, load, require_inspectable
 
 if TYPE_CHECKING:
     from aisecops_langchain.domain.decision import DecisionRequest
@@ -34,7 +34,7 @@ policy_group.add_command(init_command)
 
 
 @policy_group.command("check")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=FILE)
 @click.option("--strict", is_flag=True, help="Count warnings as faults.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for programs.")
 def check_command(*, file: Path, strict: bool, as_json: bool) -> None:
@@ -66,7 +66,7 @@ def check_command(*, file: Path, strict: bool, as_json: bool) -> None:
 
 
 @policy_group.command("explain")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=FILE)
 @click.option("--agent", required=True, help="The agent that calls.")
 @click.option("--tool", required=True, help="The tool that it calls.")
 @click.option("--args", "arguments", required=True, metavar="JSON", help="The arguments, as one JSON object.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aisecops_langchain.cli.source_policy import load
+from aisecops_langchain.cli.source_policy import FILE, load
 
 if TYPE_CHECKING:
     from aisecops_langchain.domain.decision import Decision, DecisionRequest
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 @click.command("diff")
-@click.argument("old", type=click.Path(path_type=Path))
-@click.argument("new", type=click.Path(path_type=Path))
+@click.argument("old", type=FILE)
+@click.argument("new", type=FILE)
 @click.option("--max-requests", type=click.IntRange(min=1), default=100_000, show_default=True, help="Most to try.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for programs.")
 def diff_command(*, old: Path, new: Path, max_requests: int, as_json: bool) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aisecops_langchain.cli.output import UnsoundError
-from aisecops_langchain.cli.source_policy import load
+from aisecops_langchain.cli.output import CommandError, UnsoundError
+from aisecops_langchain.cli.source_policy import FILE, load
 from aisecops_langchain.errors import PolicyError
 
 if TYPE_CHECKING:
@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 
 
 @click.command("test")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--cases", type=click.Path(path_type=Path), help="The cases; NAME.tests.yaml beside NAME.yaml by default."
-)
+@click.argument("file", type=FILE)
+@click.option("--cases", type=FILE, help="The cases; NAME.tests.yaml beside NAME.yaml by default.")
 @click.option("--junit", type=click.Path(path_type=Path), help="Write the results as JUnit XML, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for programs.")
 def test_command(*, file: Path, cases: Path | None, junit: Path | None, as_json: bool) -> None:
@@ -33,8 +31,11 @@ def test_command(*, file: Path, cases: Path | None, junit: Path | None, as_json:
     from aisecops_langchain.policy import load_cases, run_case
 
     policy = load(file)
+    beside = cases or file.with_suffix(".tests.yaml")
+    if not beside.is_file():
+        raise CommandError(f"there are no cases; expected: {beside}, or --cases with another file")
     try:
-        asked = load_cases(cases or file.with_suffix(".tests.yaml"))
+        asked = load_cases(beside)
     except PolicyError as error:
         raise UnsoundError(str(error)) from error
     results = [run_case(policy, case) for case in asked]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -19,6 +19,8 @@ from aisecops_langchain.cli.output import UnsoundError, one_line
 if TYPE_CHECKING:
     from aisecops_langchain.runtime.content.quarantine import Quarantine
 
+_SHA256: Final = "sha256:"
+
 _home = click.option(
     "--home",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -27,7 +29,17 @@ _home = click.option(
     help="Governance home.",
 )
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object for programs.")
-_digest = click.argument("digest", metavar="DIGEST")
+
+
+def _is_digest(_context: click.Context, _parameter: click.Parameter, digest: str) -> str:
+    from aisecops_langchain.cli.keys import is_hash
+
+    if not digest.startswith(_SHA256) or not is_hash(digest.removeprefix(_SHA256)):
+        raise click.BadParameter("expected: sha256: and 64 hexadecimal digits")
+    return digest
+
+
+_digest = click.argument("digest", metavar="DIGEST", callback=_is_digest)
 
 
 @click.group("quarantine", cls=Group)
@@ -84,11 +96,13 @@ def drop_command(*, digest: str, home: Path) -> None:
 
 @contextmanager
 def _open(home: Path) -> Iterator[Quarantine]:
-    from aisecops_langchain.errors import QuarantineError
+    from aisecops_langchain.errors import QuarantineAccessError, QuarantineError
     from aisecops_langchain.runtime.content.quarantine import Quarantine
 
     quarantine = Quarantine.of_home(home, make=False)
     try:
         yield quarantine
+    except QuarantineAccessError:
+        raise
     except QuarantineError as refusal:
         raise UnsoundError(str(refusal)) from None

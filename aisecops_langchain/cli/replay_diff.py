@@ -40,12 +40,12 @@ def diff_command(
 
 
 def _chosen(log: LoadedLog, wanted: str | None) -> Trace:
-    from aisecops_langchain.cli.output import CommandError
+    from aisecops_langchain.cli.output import UnsoundError
     from aisecops_langchain.forensics.text import name
 
     found = log.traces[-1] if wanted is None else next((trace for trace in log.traces if trace.id == wanted), None)
     if found is None:
-        raise CommandError(f"the log holds no trace {name(wanted or '')}; see them with: aisecops replay summary")
+        raise UnsoundError(f"the log holds no trace {name(wanted or '')}; see them with: aisecops replay summary")
     return found
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from aisecops_langchain.audit import LogEntry, SegmentClosed, SegmentOpened, VerifyReport, read_log, verify_log
 from aisecops_langchain.audit.layout import segment_paths
-from aisecops_langchain.cli.output import CommandError
+from aisecops_langchain.cli.output import CommandError, UnsoundError
 from aisecops_langchain.domain.events import AnyEvent
 from aisecops_langchain.errors import AuditFormatError
 from aisecops_langchain.forensics.delegation import Delegation, delegations_of, family_of, tells_of_delegation
@@ -121,7 +121,8 @@ def load_log(*paths: Path, trace: str | None = None, relatives: bool = False) ->
         The logs, taken as one.
 
     Raises:
-        CommandError: If it holds no event, or not this trace.
+        CommandError: If it holds no event.
+        UnsoundError: If it holds events, but not this trace.
         AuditFormatError: If there is no log, or a file cannot be read.
     """
     known: dict[str, None] = {}
@@ -145,7 +146,7 @@ def load_log(*paths: Path, trace: str | None = None, relatives: bool = False) ->
         wanted = family_of(trace, delegations) if relatives and trace in known else {trace}
         events = [event for event in events if event.trace in wanted]
     if not events:
-        raise CommandError(_nothing_found(trace, tuple(known), sum(part.unreadable for part in parts)))
+        raise _nothing_found(trace, tuple(known), sum(part.unreadable for part in parts))
     return LoadedLog(tuple(parts), tuple(known), traces_of(events), delegations)
 
 
@@ -188,11 +189,11 @@ def _event(entry: LogEntry) -> AnyEvent | None:
     return None if isinstance(parsed, SegmentOpened | SegmentClosed) else parsed
 
 
-def _nothing_found(trace: str | None, known: tuple[str, ...], unreadable: int) -> str:
+def _nothing_found(trace: str | None, known: tuple[str, ...], unreadable: int) -> CommandError:
     if not known:
-        return (
+        return CommandError(
             f"the log holds no events; expected: at least one; got: {unreadable} unreadable lines; do: verify the log"
         )
     shown = ", ".join(name(item) for item in known[:_SHOWN_IDS])
     more = f" and {len(known) - _SHOWN_IDS} more" if len(known) > _SHOWN_IDS else ""
-    return f"the log holds no trace {name(trace or '')}; expected one of: {shown}{more}"
+    return UnsoundError(f"the log holds no trace {name(trace or '')}; expected one of: {shown}{more}")

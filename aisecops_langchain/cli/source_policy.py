@@ -1,19 +1,24 @@
 """Loads policy bundles for commands.
 
 Invariant: a bundle that is not sound ends the command with file and line of every fault, and exit code 1; so does one
-that is kept under a digest that it does not have.
+that is kept under a digest that it does not have. A bundle that is not there was not looked at: exit code 2.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import click
 
 from aisecops_langchain.cli.output import UnsoundError
 from aisecops_langchain.errors import PolicyError
 
 if TYPE_CHECKING:
     from aisecops_langchain.policy import Policy
+
+FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+"""An argument or option that names a file to be read."""
 
 
 def load(file: Path) -> Policy:

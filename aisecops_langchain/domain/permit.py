@@ -41,6 +41,19 @@ class Resolver(StrEnum):
     RECONCILER = "reconciler"
 
 
+def effect_key(tenant: str, thread: str, plan: str, call_id: str) -> str:
+    """Name an effect, as bindings and events do that name these four."""
+    return digest_texts("effect", tenant, thread, plan, call_id)
+
+
+class VoidBy(StrEnum):
+    """Why a request for approval is void: what is not as it was when the request was made."""
+
+    POLICY = "policy"
+    PLACE = "place"
+    PERSON = "person"
+
+
 class Binding(Frozen):
     """Exactly what an approval or a permit is good for."""
 
@@ -55,7 +68,7 @@ class Binding(Frozen):
 
     def effect_key(self) -> str:
         """Identity of the effect: one call of one plan on one thread runs at most once, whatever its arguments."""
-        return digest_texts("effect", self.scope.principal.tenant, self.scope.thread, self.plan, self.call_id)
+        return effect_key(self.scope.principal.tenant, self.scope.thread, self.plan, self.call_id)
 
     def approval_key(self) -> str:
         """Identity of the approval request for exactly this call in exactly this place."""
@@ -65,6 +78,16 @@ class Binding(Frozen):
         """Whether two bindings differ at most in who acts for whom; such a one was only resumed by somebody else."""
         mine, theirs = self.claims(), other.claims()
         return all(mine[name] == theirs[name] for name in mine.keys() - _PERSONAL)
+
+    def void_by(self, asked: Binding) -> VoidBy | None:
+        """Tell why a request that was made under another binding is void under this one, or ``None`` if it is not."""
+        mine, theirs = self.claims(), asked.claims()
+        differing = {name for name, claim in mine.items() if claim != theirs[name]}
+        if "policy" in differing:
+            return VoidBy.POLICY
+        if differing - _PERSONAL:
+            return VoidBy.PLACE
+        return VoidBy.PERSON if differing else None
 
     def claims(self) -> dict[str, str]:
         """Return the binding as plain JSON, for sealing.
@@ -116,4 +139,6 @@ class ApprovalState(StrEnum):
     RESPONDED = "responded"
     """Answered with words for the model in place of a yes; the call does not run."""
     EXPIRED = "expired"
+    VOID = "void"
+    """The run went on where no answer could count any more, such as under another policy; nobody said no."""
     CONSUMED = "consumed"

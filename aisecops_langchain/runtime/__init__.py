@@ -2,8 +2,8 @@
 
 Invariant: no LangChain here, and nothing runs here; this room says whether something may run and remembers that it did.
 
-The way of data: ``admission`` → ``planning`` → ``gate`` → ``approvals`` → ``execution``, each recording through
-``recorder`` and keeping authority in the ledger behind ``ports``.
+The way of data: ``admission`` → ``plans`` → ``decisions`` → ``approvals`` → ``effects`` → ``delivery``, each recording
+through ``recorder`` and keeping authority in the ledger behind ``ports``; ``assembly`` puts them together.
 """
 
 from aisecops_langchain.runtime.governor import Governor

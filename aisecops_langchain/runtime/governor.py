@@ -18,45 +18,17 @@ from aisecops_langchain.domain.effects import ToolProfile
 from aisecops_langchain.domain.principal import Principal
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.policy import PolicyEngine
-from aisecops_langchain.policy.protocol import inspection_of
-from aisecops_langchain.provenance import KeywordScope, LabelSeals, MessageSeals, ScopeExtractor
-from aisecops_langchain.runtime.admission import Admission
-from aisecops_langchain.runtime.approvals.briefing import Briefings
-from aisecops_langchain.runtime.approvals.service import Approvals
+from aisecops_langchain.provenance import LabelSeals, MessageSeals, ScopeExtractor
+from aisecops_langchain.runtime.assembly import Acts, Content, Deciding, Ground, People, planner_on
 from aisecops_langchain.runtime.checkpoints.heads import Checkpoints
-from aisecops_langchain.runtime.content.inspectors import Inspectors
-from aisecops_langchain.runtime.content.pseudonyms import Pseudonyms
 from aisecops_langchain.runtime.content.quarantine import Quarantine
-from aisecops_langchain.runtime.content.spotlights import Spotlights
-from aisecops_langchain.runtime.decisions.authority import Authority
-from aisecops_langchain.runtime.decisions.budgets import Budgets
-from aisecops_langchain.runtime.decisions.gate import Gate
-from aisecops_langchain.runtime.decisions.insistence import Insistence
-from aisecops_langchain.runtime.decisions.issuing import Issuing
-from aisecops_langchain.runtime.decisions.oversight import Oversight
 from aisecops_langchain.runtime.decisions.pins import Pins, load_pins
-from aisecops_langchain.runtime.decisions.spending import Spending
-from aisecops_langchain.runtime.effects.execution import Execution
-from aisecops_langchain.runtime.effects.reconcile import (
-    EffectReconciler,
-    ReconcileReport,
-    Reconciliation,
-    checked_reconcilers,
-)
-from aisecops_langchain.runtime.effects.rows import Effects
-from aisecops_langchain.runtime.effects.terms import TermSheet
-from aisecops_langchain.runtime.grants.service import StandingGrants
-from aisecops_langchain.runtime.memory.service import Memories
-from aisecops_langchain.runtime.opening import PolicySource, load, open_stores, today_in
-from aisecops_langchain.runtime.plans.planner import Planner
-from aisecops_langchain.runtime.plans.tasks import FixedScopes, TaskReader
+from aisecops_langchain.runtime.effects.reconcile import EffectReconciler, ReconcileReport, checked_reconcilers
+from aisecops_langchain.runtime.opening import PolicySource, load, open_stores
 from aisecops_langchain.runtime.policies.change import PolicyChange
 from aisecops_langchain.runtime.policies.in_force import PolicyInForce
 from aisecops_langchain.runtime.policies.keeping import KeptPolicies
 from aisecops_langchain.runtime.ports import AuditSink, CheckedClock, Clock, Ledger, SystemClock
-from aisecops_langchain.runtime.principals.delegation import Delegations
-from aisecops_langchain.runtime.principals.stops import Stops
-from aisecops_langchain.runtime.principals.warrants import WarrantSigner
 from aisecops_langchain.runtime.recorder import Recorder
 from aisecops_langchain.sanitize import PiiRedactor, Sanitizer
 from aisecops_langchain.sealing import Sealer
@@ -81,11 +53,14 @@ class Governor:
         scope_extractor: Reads the user's words for what they ask for, where a rule wants to know; key words by default.
         reconcilers: For each tool that has one, a function that finds out how an unknown effect ended.
         pins: The tool definitions that a person pinned; a call of any other one is denied.
+        policies: Keeps every policy that comes into force.
 
     Attributes:
         policy: The policy in force; ``reload`` brings another one into force.
         recorder: Writes events.
+        inspecting: Inspects content for the next two.
         admission: Lets content in.
+        delivery: Lets words out.
         memories: Seals what goes into long-term memory, and recognises what comes out.
         planner: Makes plans.
         gate: Decides and issues permits.
@@ -124,87 +99,34 @@ class Governor:
         policies: KeptPolicies | None = None,
     ) -> None:
         clock = CheckedClock(clock or SystemClock())
-        limits = policy.limits
-        self._policy = PolicyInForce(policy)
         self.home: Path | None = None
         self._sink = sink
         self._ledger = ledger
+        self._policy = PolicyInForce(policy)
         self.recorder = Recorder(sink, clock, sealer, policy.reveal, self._policy.inspection.unveil)
+        ground = Ground(self._policy, ledger, self.recorder, sealer, clock)
         self.labels = LabelSeals(sealer)
         self.messages = MessageSeals(sealer)
-        self.quarantine = quarantine
-        self._inspectors = Inspectors(sanitizer, redactor)
-        self.pseudonyms = Pseudonyms(self._policy, ledger, sealer)
-        inspector, veil = self._inspectors.of(policy), self.pseudonyms.veil
-        self.admission = Admission(inspector, self.recorder, quarantine=quarantine, veil=veil)
-        self.admission.adopt(inspector, keep=self._policy.inspection.keep_quarantined)
-        self.memories = Memories(ledger, self.recorder, sealer, lambda: self.admission.sanitizer)
-        self.spotlights = Spotlights(self._policy, sealer, self.recorder)
-        tasks = TaskReader(scope_extractor or KeywordScope(), self._policy, FixedScopes(ledger, sealer))
-        self.planner = Planner(
-            self.recorder,
-            sealer,
-            max_calls=limits.max_calls_per_plan,
-            tasks=tasks,
-            today=today_in(environment),
-            pseudonyms=self.pseudonyms,
-        )
-        self.grants = StandingGrants(ledger, self.recorder, sealer, clock)
-        self.approvals = Approvals(
-            ledger,
-            self.recorder,
-            sealer,
-            clock,
-            grants=self.grants,
-            lifetime_seconds=limits.approval_ttl_seconds,
-        )
-        effects = Effects(ledger, sealer)
-        self.stops = Stops(ledger, self.recorder, sealer, clock)
         self.checkpoints = Checkpoints(ledger, self.recorder, sealer, lambda: self._policy.digest)
-        self.delegations = Delegations(WarrantSigner(sealer), self.stops, self.recorder, clock, policy=self._policy)
-        self.delegate = self.delegations.delegate
-        self._authority = Authority(self._policy, self.stops, self.delegations, self.grants, pins)
-        self.execution = Execution(
-            effects,
-            self.recorder,
-            sealer,
-            clock,
-            idempotent=self._policy.idempotent,
-            in_force=lambda: self._policy.digest,
-            require=self._authority.require,
-        )
+
+        self.quarantine = quarantine
+        self._content = content = Content(ground, sanitizer, redactor, quarantine)
+        self.inspecting, self.admission, self.delivery = content.inspecting, content.admission, content.delivery
+        self.pseudonyms, self.memories, self.spotlights = content.pseudonyms, content.memories, content.spotlights
+        self.planner = planner_on(ground, content, environment, scope_extractor)
+
+        people = People(ground, pins)
+        self.grants, self.approvals, self.stops = people.grants, people.approvals, people.stops
+        self.delegations, self._authority = people.delegations, people.authority
+        self.delegate = people.delegations.delegate
+
+        acts = Acts(ground, people.authority)
+        self.execution, self.effects = acts.execution, acts.reconciliation
         self._reconcilers = checked_reconcilers(reconcilers or {})
-        self.effects = Reconciliation(
-            ledger, effects, self.recorder, sealer, clock, is_running=self.execution.claims.is_carried_out
-        )
+
+        deciding = Deciding(ground, content, people, acts, environment)
+        self.gate, self.oversight, self.terms = deciding.gate, deciding.oversight, deciding.terms.of
         self._change = PolicyChange(self._policy, self.recorder, adopt=self._adopt, kept=policies)
-        budgets = Budgets(ledger, clock)
-        self.terms = TermSheet(self._policy, budgets).of
-        self.oversight = Oversight(self._policy, self._authority, Insistence(ledger), budgets, self.recorder)
-        spending = Spending(self._policy, effects, budgets, self._authority)
-        issuing = Issuing(
-            policy=self._policy,
-            effects=effects,
-            approvals=self.approvals,
-            claims=self.execution.claims,
-            spending=spending,
-            recorder=self.recorder,
-            sealer=sealer,
-            clock=clock,
-        )
-        self.gate = Gate(
-            policy=self._policy,
-            effects=effects,
-            approvals=self.approvals,
-            recorder=self.recorder,
-            clock=clock,
-            environment=environment or {},
-            authority=self._authority,
-            spending=spending,
-            issuing=issuing,
-            grants=self.grants,
-            briefings=Briefings(self._policy, effects, self.admission.findings_on),
-        )
 
     @classmethod
     def open(
@@ -315,7 +237,7 @@ class Governor:
                 until one can be.
         """
         loaded = load(policy)
-        self._inspectors.of(loaded)  # what cannot be inspected as it asks must not come into force
+        self._content.require_inspectable(loaded)  # what cannot be inspected as it asks must not come into force
         self._change.to(loaded)
 
     def suspend(self, fault: str) -> None:
@@ -332,9 +254,7 @@ class Governor:
     def _adopt(self, policy: PolicyEngine) -> None:
         self.planner.limit(policy.limits.max_calls_per_plan)
         self.approvals.limit(policy.limits.approval_ttl_seconds)
-        inspection = inspection_of(policy)
-        self.recorder.reveal(policy.reveal, inspection.unveil)
-        self.admission.adopt(self._inspectors.of(policy), keep=inspection.keep_quarantined)
+        self._content.adopt(policy)
 
     def scope(self, *, trace: str, thread: str, checkpoint_ns: str, principal: Principal) -> Scope:
         """Name a place under the policy in force.

@@ -19,12 +19,14 @@ from adapter_kit import (
     says,
 )
 from approval_kit import PAY_ALICE, SAFE, asked, still_works
+from doors_kit import DOORS, asked_about, through
 from langchain_core.messages import AIMessage, ToolMessage
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command
 
-from aisecops_langchain import Approver, Principal
+from aisecops_langchain import Approver, Principal, parse_policy
 from aisecops_langchain.errors import AisecopsError
+from aisecops_langchain.runtime.approvals.service import Approve
 from aisecops_langchain.testing import FixedClock, call
 
 # --- time, policy and people ------------------------------------------------------------------------------------------
@@ -86,6 +88,59 @@ async def test_a_policy_that_changed_between_question_and_answer_voids_the_answe
         await still_works(office, graph)
         kinds = [event.kind for event in read_events(changed)]
     assert "approval_granted" not in kinds
+
+
+VOID = "Not executed. The request for approval is void: the policy changed meanwhile."
+
+
+@pytest.mark.parametrize("answer", [APPROVE, REJECT, edit("pay", to="bob", amount=6)], ids=["yes", "no", "edit"])
+async def test_the_model_is_told_that_the_request_is_void_and_not_that_a_person_said_no(
+    office: Office, answer: Any
+) -> None:
+    """Whatever was answered, it was answered to a request that another policy had made."""
+    graph, _ = await asked(office)
+    office.governor.reload(parse_policy(RENAMED))
+    result = await office.run(graph, Command(resume=answer))
+    assert answers(result) == [VOID]
+    refusal = next(message for message in result["messages"] if isinstance(message, ToolMessage))
+    assert refusal.artifact == {"aisecops": {"outcome": "refused", "code": "approval_void"}}
+    assert office.ran == []
+    (said,) = office.of("approval_rejected")
+    assert (said.approver.id, "another context" in said.reason) == ("nobody", True)
+
+
+@pytest.mark.parametrize("door", DOORS)
+async def test_every_door_tells_of_a_void_request(quick: Office, door: str) -> None:
+    graph = through(door, quick, [PAY_ALICE], "done")
+    assert asked_about(await quick.run(graph, says("pay alice 5"))) == ["alice"]
+    quick.governor.reload(parse_policy(RENAMED))
+    result = await quick.run(graph, Command(resume=APPROVE))
+    assert answers(result) == [VOID]
+    assert quick.ran == []
+
+
+async def test_a_yes_that_the_policy_outlived_is_told_as_void(office: Office) -> None:
+    """The yes came in time, but the policy changed before the run went on with it."""
+    graph, result = await asked(office)
+    approvals = office.governor.approvals
+    record = approvals.find(result["__interrupt__"][0].value["aisecops"]["approval"])
+    assert record is not None
+    approvals.answer(record.binding, Approve(), Approver(id="carol"))
+    office.governor.reload(parse_policy(RENAMED))
+    assert answers(await office.run(graph, Command(resume=APPROVE))) == [VOID]
+    assert office.ran == []
+
+
+async def test_after_a_void_request_a_person_is_asked_anew_if_the_model_proposes_the_call_again(office: Office) -> None:
+    again = call("pay", "c9", to="alice", amount=5)
+    graph, _ = await asked(office, [PAY_ALICE], [again], "done")
+    office.governor.reload(parse_policy(RENAMED))
+    result = await office.run(graph, Command(resume=APPROVE))
+    assert office.ran == []
+    (question,) = result["__interrupt__"]
+    assert question.value["action_requests"][0]["args"] == {"to": "alice", "amount": 5.0}
+    await office.run(graph, Command(resume=APPROVE))
+    assert office.ran == ["pay alice 5"]
 
 
 BY_PLACE = POLICY.replace(

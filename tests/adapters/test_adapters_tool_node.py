@@ -248,3 +248,50 @@ def test_nobody_to_act_for_is_refused(quick: Office) -> None:
     two = allowing("search").replace("agents: {", "agents: {other: {capabilities: [all]}, ")
     with open_governor(quick.home / "two", two) as governor, pytest.raises(ConfigurationError, match="which agent"):
         GovernedToolNode(quick.tools(), governor=governor)
+
+
+# --- checkpoints that lag behind --------------------------------------------------------------------------------------
+
+LAGS = "may lag behind"
+TWO_TURNS = ([SEARCH], [call("search", "t", query="fees")], "done")
+
+
+@pytest.mark.parametrize(
+    ("durability", "told"), [({}, 1), ({"durability": "exit"}, 1), ({"durability": "sync"}, 0)], ids=str
+)
+async def test_a_run_without_an_intake_whose_checkpoints_lag_behind_is_told_once(
+    quick: Office, caplog: pytest.LogCaptureFixture, durability: dict[str, Any], told: int
+) -> None:
+    graph = loop(ScriptedChatModel(script=[*TWO_TURNS, *TWO_TURNS]), node(quick), quick.driver.saver)
+    await quick.run(graph, says("go"), **durability)
+    assert caplog.text.count(LAGS) == told
+    await quick.run(graph, says("and now?"), **durability)  # another run, another line
+    assert caplog.text.count(LAGS) == 2 * told
+    assert quick.ran == ["search rates", "search fees"] * 2
+
+
+async def test_a_run_is_told_before_it_asks(quick: Office, caplog: pytest.LogCaptureFixture) -> None:
+    graph = loop(ScriptedChatModel(script=[[PAY], "done"]), node(quick), quick.driver.saver)
+    assert "__interrupt__" in await quick.run(graph, says("pay"))
+    assert caplog.text.count(LAGS) == 1
+    await quick.run(graph, Command(resume=APPROVE))
+    assert caplog.text.count(LAGS) == 1
+    assert quick.ran == ["pay alice 5"]
+
+
+async def test_without_checkpoints_none_can_lag_behind(unsaved: Office, caplog: pytest.LogCaptureFixture) -> None:
+    await unsaved.run(loop(ScriptedChatModel(script=[*TWO_TURNS]), node(unsaved), None), says("go"))
+    assert unsaved.ran == ["search rates", "search fees"]
+    assert LAGS not in caplog.text
+
+
+async def test_an_intake_that_told_is_not_repeated(quick: Office, caplog: pytest.LogCaptureFixture) -> None:
+    script = [AIMessage("", tool_calls=[SEARCH]), AIMessage("done")]
+    builder: StateGraph[Any, Any, Any, Any] = StateGraph(GovernanceState)
+    builder.add_node("intake", IntakeNode(quick.governor, Principal(agent="clerk")))
+    builder.add_node("model", lambda _: {"messages": [script.pop(0)]})
+    builder.add_node("tools", node(quick))
+    builder.add_edge(START, "intake").add_edge("intake", "model").add_edge("model", "tools")
+    await quick.run(builder.compile(checkpointer=quick.driver.saver), says("go"))
+    assert quick.ran == ["search rates"]
+    assert caplog.text.count(LAGS) == 1

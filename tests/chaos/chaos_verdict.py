@@ -10,8 +10,9 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "crash"))
@@ -27,10 +28,12 @@ from aisecops_langchain.domain.events import AnyEvent
 from aisecops_langchain.domain.permit import ApprovalState, EffectState
 from aisecops_langchain.forensics import problems_of, traces_of
 from aisecops_langchain.keyfile import load_key
+from aisecops_langchain.runtime.ledger.crosscheck import crosscheck
 from aisecops_langchain.runtime.ledger.postgres import PostgresLedger
 from aisecops_langchain.runtime.ledger.records import ApprovalRecord, EffectRecord, open_row
 from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger
-from aisecops_langchain.runtime.ports import Ledger, Table
+from aisecops_langchain.runtime.ledger.told import told_in
+from aisecops_langchain.runtime.ports import Table
 from aisecops_langchain.sanitize import Sanitizer
 from aisecops_langchain.sealing import Sealer
 
@@ -93,6 +96,7 @@ def judge(campaign: Campaign) -> Verdict:
     judge_approvals(verdict, acts, records, approvals_of(campaign), events)
     judge_records(verdict, acts, records)
     judge_logs(verdict, campaign, events)
+    judge_ledger(verdict, campaign)
     return verdict
 
 
@@ -190,6 +194,16 @@ def judge_logs(verdict: Verdict, campaign: Campaign, events: list[AnyEvent]) -> 
     judge_story(verdict, events)
 
 
+def judge_ledger(verdict: Verdict, campaign: Campaign) -> None:
+    """The one ledger holds all that each host's log tells of: no kill at any moment takes a row away."""
+    sealer = Sealer(load_key(campaign.homes[0] / "keys" / "seal.key"))
+    with closing(ledger_of(campaign)) as ledger:
+        checks = [crosscheck(told_in(home / "audit"), ledger, sealer, now=datetime.now(UTC)) for home in campaign.homes]
+    verdict.figures["rows that the logs tell of"] = sum(sum(check.expected.values()) for check in checks)
+    lacking = [finding for check in checks for finding in check.findings]
+    verdict.require("rows that the ledger lacks", [f"{item.table} {item.key} {item.fault}" for item in lacking])
+
+
 def judge_story(verdict: Verdict, events: list[AnyEvent]) -> None:
     """All logs together contradict neither each other nor the rules of the runtime."""
     kinds = {event.id: event.kind for event in events}
@@ -222,11 +236,13 @@ def postgres(campaign: Campaign) -> PostgresLedger:
 
 def rows_of(campaign: Campaign, table: Table) -> Iterator[tuple[str, bytes]]:
     """All rows of a table."""
-    with ExitStack() as stack:
-        ledger: Ledger
-        ledger = postgres(campaign) if campaign.schema else SqliteLedger(campaign.homes[0] / "ledger.sqlite3")
-        stack.enter_context(closing(ledger))
+    with closing(ledger_of(campaign)) as ledger:
         yield from ledger.scan(table)
+
+
+def ledger_of(campaign: Campaign) -> SqliteLedger | PostgresLedger:
+    """Open the ledger that all hosts share."""
+    return postgres(campaign) if campaign.schema else SqliteLedger(campaign.homes[0] / "ledger.sqlite3")
 
 
 def effects_of(campaign: Campaign) -> dict[str, EffectRecord]:

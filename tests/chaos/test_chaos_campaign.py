@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
 from chaos_kit import Campaign
@@ -60,3 +62,13 @@ def test_the_judge_sees_intents_that_nobody_waited_for(chaos, tmp_path):
     assert {violation.partition(":")[0] for violation in judge(campaign).violations} == {
         "effects without a durable intent"
     }
+
+
+def test_the_judge_sees_a_row_that_is_gone(quiet):
+    with closing(sqlite3.connect(quiet.homes[0] / "ledger.sqlite3")) as attacker, attacker:
+        attacker.execute(
+            "DELETE FROM approvals WHERE key = (SELECT key FROM approvals WHERE state = 'consumed' LIMIT 1)"
+        )
+    verdict = judge(quiet)
+    assert verdict.figures["rows that the ledger lacks"] == 1
+    assert verdict.figures["rows that the logs tell of"] > 1

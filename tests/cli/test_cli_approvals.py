@@ -25,6 +25,8 @@ from aisecops_langchain.testing import FixedClock
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "runtime"))
 
+from grant_kit import POLICY as GRANT_POLICY
+from grant_kit import GrantWorld
 from runtime_kit import CLERK, World
 from vote_kit import ANN, ISSUER, POLICY
 
@@ -164,7 +166,7 @@ def test_who_answers_must_be_said_once_and_plainly(run: Run, desk: Desk, argumen
 
 def test_what_nobody_was_asked_about_cannot_be_answered(run: Run, desk: Desk) -> None:
     for verb in (["show"], ["approve", "--as", "bob"], ["reject", "--as", "bob"]):
-        assert run("approvals", verb[0], "sha256:none", *verb[1:], "--home", desk.home).exit_code == 2
+        assert run("approvals", verb[0], "sha256:none", *verb[1:], "--home", desk.home).exit_code == 1
 
 
 def test_a_tick_records_what_escalated_and_expired(run: Run, tmp_path: Path) -> None:
@@ -221,3 +223,122 @@ def test_racing_processes_lose_no_vote_and_count_none_twice(desk: Desk) -> None:
     assert [word for word, _ in said].count("None") == 2
     assert len({vote.approver.id.casefold() for vote in kept.votes}) == 2
     assert isinstance(desk.world.decide(proposal), Permitted)
+
+
+# --- a grant beside the yes -------------------------------------------------------------------------------------------
+
+GRANT = ["--grant-for", "3600", "--grant-uses", "10", "--grant-same", "to", "--grant-up-to", "amount=500"]
+
+
+class GrantDesk:
+    """A home in which a payment waits that policy lets somebody grant more of."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.world = GrantWorld()
+        self.world.governor = Governor.open(GRANT_POLICY, home, durability="none")
+        self.proposal = self.world.step(**PAYMENT)
+        verdict = self.world.decide(self.proposal)
+        assert isinstance(verdict, NeedsApproval)
+        asked = self.world.governor.approvals.request(verdict.binding, verdict.briefing, verdict.requires)
+        self.key = asked.binding.approval_key()
+
+    def kinds(self) -> list[str]:
+        return [entry.kind for entry in read_log(self.home / "audit")]
+
+
+@pytest.fixture
+def granting(tmp_path: Path) -> Iterator[GrantDesk]:
+    made = GrantDesk(tmp_path / "home")
+    yield made
+    made.world.governor.close()
+    assert verify_log(made.home / "audit").ok
+
+
+PAYMENT = {"to": "alice", "amount": 100.0, "note": "rent"}
+
+
+def test_a_yes_from_a_terminal_may_grant_more_calls_like_it(run: Run, granting: GrantDesk) -> None:
+    shown = run("approvals", "show", granting.key, "--home", granting.home)
+    assert '"max_uses": 20' in shown.output
+    reason = ["--grant-reason", "rent\x1b[2J"]
+    options = [*GRANT, "--grant-any", "note", "--grant-each", "amount=200.5", *reason, "--as", "bob"]
+    done = run("approvals", "approve", granting.key, *options, "--home", granting.home)
+    assert (done.exit_code, "10 more like it" in done.output) == (0, True), done.output
+    assert isinstance(granting.world.decide(granting.proposal), Permitted)
+    assert granting.world.runs(**{**PAYMENT, "amount": 200, "note": "June"})
+    assert not granting.world.runs(**{**PAYMENT, "amount": 201})  # more than one use may take
+    assert granting.world.runs(**{**PAYMENT, "amount": 200})
+    assert not granting.world.runs(**{**PAYMENT, "amount": 101})  # more than is left of all
+    assert not granting.world.runs(**{**PAYMENT, "to": "mallory", "amount": 1})
+    (grant,) = json.loads(run("grants", "list", "--home", granting.home, "--json").output)["grants"]
+    assert (grant["approver"]["id"], grant["approver"]["verified"], grant["used"]) == ("bob", False, 2)
+    assert (grant["reason"], grant["thread"]) == ("rent\x1b[2J", "thread-1")
+    assert "\x1b" not in done.output + shown.output
+
+
+def test_an_answer_names_its_grant_for_programs(run: Run, granting: GrantDesk) -> None:
+    done = run("approvals", "approve", granting.key, *GRANT, "--as", "bob", "--home", granting.home, "--json")
+    (answered,) = json.loads(done.output)["approvals"]
+    assert run("grants", "show", answered["grant"], "--home", granting.home).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--grant-for", "3601", "--grant-uses", "1"],
+        ["--grant-for", "60", "--grant-uses", "21"],
+        ["--grant-for", "60", "--grant-uses", "1", "--grant-any", "to"],
+        ["--grant-for", "60", "--grant-uses", "1", "--grant-same", "payee"],
+        ["--grant-for", "60", "--grant-uses", "1", "--grant-same", "note", "--grant-any", "note"],
+        ["--grant-for", "60", "--grant-uses", "1", "--grant-up-to", "to=5"],
+        ["--grant-for", "60", "--grant-uses", "1", "--grant-each", "amount=5"],
+    ],
+    ids=["too-long", "too-many", "not-open", "unknown", "twice", "no-number", "each-of-nothing"],
+)
+def test_a_grant_that_policy_does_not_permit_makes_no_yes(run: Run, granting: GrantDesk, options: list[str]) -> None:
+    """There is never a yes without the grant that was asked for; the attempt is on record."""
+    done = run("approvals", "approve", granting.key, *options, "--as", "bob", "--home", granting.home)
+    assert (done.exit_code, "does not count" in done.output) == (1, True), done.output
+    assert isinstance(granting.world.decide(granting.proposal), NeedsApproval)
+    assert "approval_answer_refused" in granting.kinds()
+    assert "grant_given" not in granting.kinds()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--grant-for", "0"],
+        ["--grant-uses", "5"],
+        ["--grant-any-thread"],
+        ["--grant-for", "0", "--grant-uses", "5"],
+        ["--grant-for", "60", "--grant-uses", "0"],
+        ["--grant-for", "86401", "--grant-uses", "5"],
+        ["--grant-for", "1h", "--grant-uses", "5"],
+        [*GRANT, "--grant-up-to", "amount=600"],
+        [*GRANT, "--grant-each", "amount"],
+        [*GRANT, "--grant-each", "amount=1e3"],
+        [*GRANT, "--grant-each", "amount=-5"],
+        [*GRANT, "--grant-reason", "x" * 501],
+    ],
+    ids=lambda options: " ".join(options)[-40:],
+)
+def test_a_grant_that_cannot_be_read_answers_nothing(run: Run, granting: GrantDesk, options: list[str]) -> None:
+    done = run("approvals", "approve", granting.key, *options, "--as", "bob", "--home", granting.home)
+    assert done.exit_code == 2, done.output
+    assert isinstance(granting.world.decide(granting.proposal), NeedsApproval)
+    assert not {"approval_granted", "approval_rejected", "approval_answer_refused"} & set(granting.kinds())
+
+
+def test_nothing_can_be_granted_beside_a_yes_that_was_given_already(run: Run, granting: GrantDesk) -> None:
+    assert run("approvals", "approve", granting.key, "--as", "bob", "--home", granting.home).exit_code == 0
+    late = run("approvals", "approve", granting.key, *GRANT, "--as", "carol", "--home", granting.home)
+    assert (late.exit_code, "nothing can be granted" in late.output) == (1, True)
+    assert "grant_given" not in granting.kinds()
+
+
+def test_where_two_must_say_yes_nobody_grants_anything(run: Run, desk: Desk, vouched: Any) -> None:
+    _, key = desk.ask("pay", amount=5)
+    done = run("approvals", "approve", key, *GRANT[:4], *vouched("bob", "treasurer"), "--home", desk.home)
+    assert (done.exit_code, "nobody can grant" in done.output) == (1, True), done.output
+    assert desk.events("approval_voted") == []

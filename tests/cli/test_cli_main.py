@@ -41,7 +41,7 @@ def test_help_loads_no_command() -> None:
     code, output, loaded = in_a_process("--help")
     assert code == 0
     assert all(name in output for name in ("audit", "demo", "eval", "policy", "replay"))
-    assert "Exit codes: 0 sound, 1 not sound" in output
+    assert "Exit codes: 0 yes, 1 looked at and no" in output
     assert not loaded & {*HEAVY, "pydantic", "rich", "orjson", "cryptography"}
 
 

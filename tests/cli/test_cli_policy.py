@@ -68,8 +68,8 @@ def test_an_unsound_bundle_is_refused_with_file_and_line(run: Run, bundle: Path)
 
 def test_a_missing_bundle_is_refused(run: Run, tmp_path: Path) -> None:
     result = run("policy", "check", tmp_path / "none.yaml")
-    assert result.exit_code == 1
-    assert "not found" in result.stderr
+    assert result.exit_code == 2
+    assert "does not exist" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ cases:
 
 
 def test_cases_beside_the_bundle_pass_or_are_explained(run: Run, bundle: Path, tmp_path: Path) -> None:
-    assert "cases cannot be read" in run("policy", "test", bundle).stderr
+    assert "there are no cases" in run("policy", "test", bundle).stderr
     cases = bundle.with_suffix(".tests.yaml")
     cases.write_text(CASES)
     passed = run("policy", "test", bundle)

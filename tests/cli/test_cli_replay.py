@@ -46,7 +46,7 @@ def test_timeline_tells_the_latest_trace_and_names_the_others(run: Run, two_runs
 def test_an_unknown_trace_is_an_error_that_names_the_known_ones(run: Run, two_runs: Path) -> None:
     for command in ("summary", "timeline"):
         result = run("replay", command, two_runs, "--trace", "trace-9")
-        assert result.exit_code == 2
+        assert result.exit_code == 1
         assert result.stdout == ""
         assert "trace-1, trace-2" in result.stderr
         assert len(result.stderr.splitlines()) == 1

@@ -142,7 +142,7 @@ def test_what_is_not_there_is_an_error(run: Run, home: Path) -> None:
         assert result.exit_code == 1
         assert "nothing" in result.stderr
     for arguments in (("--trace", "x"), ("--with", "x")):
-        assert run("replay", "diff", home, *arguments).exit_code == 2
+        assert run("replay", "diff", home, *arguments).exit_code == 1
 
 
 def test_diff_shows_violations_first_and_exits_1(run: Run, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def test_a_log_that_does_not_verify_is_written_with_that_said_and_is_an_error(
 
 def test_a_trace_that_is_not_there_writes_nothing(run: Run, home: Path, tmp_path: Path) -> None:
     result = run("replay", "report", "none", home, "--out", tmp_path / "run.html")
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert not (tmp_path / "run.html").exists()
 
 

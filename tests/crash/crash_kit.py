@@ -9,12 +9,15 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack, closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 from aisecops_langchain.audit import VerifyReport, read_log, verify_log
 from aisecops_langchain.keyfile import load_key
+from aisecops_langchain.runtime.ledger.crosscheck import Finding, crosscheck
 from aisecops_langchain.runtime.ledger.records import EffectRecord, open_row
 from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger
+from aisecops_langchain.runtime.ledger.told import told_in
 from aisecops_langchain.runtime.ports import Ledger, Table
 from aisecops_langchain.sealing import Sealer
 
@@ -137,8 +140,17 @@ def named(record: EffectRecord) -> str:
 
 
 def verified(home: Path, *, warnings: set[str] = HONEST_CRASH) -> VerifyReport:
-    """The log must verify, with no warnings but those given."""
+    """The log must verify, with no warnings but those given, and a ledger of its own must hold all that it tells of."""
     report = verify_log(home / "audit")
     assert report.ok, report.problems
     assert {problem.code.value for problem in report.warnings} <= warnings
+    if (home / "ledger.sqlite3").exists():
+        with closing(SqliteLedger(home / "ledger.sqlite3")) as ledger:
+            assert lacking(home, ledger) == ()
     return report
+
+
+def lacking(home: Path, ledger: Ledger) -> tuple[Finding, ...]:
+    """What the ledger lacks of what the log tells of; no kill at any moment takes a row away."""
+    sealer = Sealer(load_key(home / "keys" / "seal.key"))
+    return crosscheck(told_in(home / "audit"), ledger, sealer, now=datetime.now(UTC)).findings

@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 import pytest
 from runtime_kit import ALICE, APPROVAL_SECONDS, MALLORY, FailingClock, World, edited
 
-from aisecops_langchain.domain.permit import ApprovalState
+from aisecops_langchain.domain.permit import ApprovalState, VoidBy
 from aisecops_langchain.domain.plan import CanonicalCall
 from aisecops_langchain.errors import LedgerError, PermitError
 from aisecops_langchain.runtime.approvals.service import Approve, Edit, Reject
@@ -143,8 +143,8 @@ YES = [Approve(), Edit(CanonicalCall.of("pay", {"amount": 6}))]
 
 @pytest.mark.parametrize("field", ["policy", "checkpoint_ns", "tool"])
 @pytest.mark.parametrize("answer", YES)
-def test_a_yes_from_another_context_is_a_no(world, field, answer):
-    """Answered under another policy, place or tool, the request is rejected and says so; it is nobody's no."""
+def test_a_yes_from_another_context_voids_the_request(world, field, answer):
+    """Answered under another policy, place or tool, the request is void and says so; it is nobody's no."""
     proposal = pay(world)
     binding = world.ask(proposal)
     scope = binding.scope
@@ -153,11 +153,14 @@ def test_a_yes_from_another_context_is_a_no(world, field, answer):
     else:
         other = binding.model_copy(update={"scope": scope.model_copy(update={field: "other"})})
     record = world.governor.approvals.answer(other, answer, MALLORY)
-    assert record.state is ApprovalState.REJECTED
+    assert record.state is ApprovalState.VOID
+    assert record.void_by is (VoidBy.POLICY if field == "policy" else VoidBy.PLACE)
     assert "another context" in record.reason
     assert world.only("approval_rejected").principal.user == "ann"
     assert world.only("approval_rejected").approver.id == "nobody"
-    assert world.decide(proposal).code == "rejected"
+    verdict = world.decide(proposal)
+    assert (verdict.code, "the policy changed" in verdict.message) == ("approval_void", field == "policy")
+    assert not world.governor.approvals.was_rejected(binding)
 
 
 @pytest.mark.parametrize("field", ["user", "agent", "issuer"])

@@ -102,7 +102,7 @@ def test_words_on_their_way_out_have_a_channel_of_their_own(opened):
     governor = opened(sanitize(output="{high: block}"))
     scope = governor.scope(trace="ab" * 16, thread="t", checkpoint_ns="", principal=CLERK)
     assert not admit(governor, kind=SourceKind.AGENT_MESSAGE).blocked
-    assert governor.admission.release(ATTACK, scope, name="clerk", label=NEUTRAL).blocked
+    assert governor.delivery.release(ATTACK, scope, name="clerk", label=NEUTRAL).blocked
     assert events(governor)[-1].kind == "output_blocked"
 
 

@@ -141,7 +141,7 @@ def test_many_values_are_kept_at_once_whoever_kept_some_of_them_before(world):
 
 
 def test_a_value_that_cannot_be_kept_is_not_named_to_anybody(world):
-    world.governor.admission.adopt(Sanitizer(SanitizeConfig.of(POLICY.inspection)), keep=False)
+    world.governor.inspecting.adopt(Sanitizer(SanitizeConfig.of(POLICY.inspection)), keep=False)
     world.ledger.apply = broken
     with pytest.raises(LedgerError):
         world.governor.admission.admit(MAIL, world.scope, kind=SourceKind.MEMORY, name="m")
@@ -161,7 +161,7 @@ def test_hashes_are_the_same_in_a_tenant_and_others_in_another(world):
 
 
 def test_the_plan_and_its_attribution_are_about_the_value(world):
-    world.governor.admission.adopt(Sanitizer(SanitizeConfig.of(POLICY.inspection)), keep=False)
+    world.governor.inspecting.adopt(Sanitizer(SanitizeConfig.of(POLICY.inspection)), keep=False)
     admitted = world.governor.admission.admit(
         f"Write to {MAIL}.", world.scope, kind=SourceKind.USER_PROMPT, name="human"
     )

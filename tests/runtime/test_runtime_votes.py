@@ -20,7 +20,7 @@ from aisecops_langchain.errors import LedgerError
 from aisecops_langchain.policy import parse_policy
 from aisecops_langchain.runtime.approvals.service import Approve, Edit, Elsewhere, Reject, Respond
 from aisecops_langchain.runtime.approvals.votes import missing
-from aisecops_langchain.runtime.decisions.verdicts import Denied, NeedsApproval, Permitted
+from aisecops_langchain.runtime.decisions.verdicts import NeedsApproval, Permitted
 from aisecops_langchain.runtime.ledger.sqlite import SqliteLedger
 from aisecops_langchain.runtime.ports import Table
 
@@ -247,8 +247,8 @@ def test_a_policy_reloaded_between_two_votes_voids_both(world):
     world.governor.reload(parse_policy(POLICY.replace("approvers: 2", "approvers: 1")))
     scope = world.scope.model_copy(update={"policy": world.governor.policy.digest})
     now = binding.model_copy(update={"scope": scope})
-    assert take(world, now, CAROL).record.state is ApprovalState.REJECTED
-    assert isinstance(world.governor.gate.decide(proposal, scope), Denied)
+    assert take(world, now, CAROL).record.state is ApprovalState.VOID
+    assert world.governor.gate.decide(proposal, scope).message.endswith("void: the policy changed meanwhile.")
     assert "permit_issued" not in world.kinds()
 
 

@@ -20,7 +20,7 @@ from aisecops_langchain.adapters.state import CHANNEL
 from aisecops_langchain.adapters.translate.words import text_of, uninspected_in
 from aisecops_langchain.canonical import JsonValue
 from aisecops_langchain.domain.labels import UNLABELLED, Label
-from aisecops_langchain.runtime.admission import Admitted, AdmittedValue
+from aisecops_langchain.runtime.content.outcomes import Admitted, AdmittedValue
 from aisecops_langchain.runtime.governor import Governor
 
 _CALLS: Final = frozenset({"tool_calls", "function_call"})
@@ -95,12 +95,12 @@ class _Release:
         text, uninspected = text_of(words), uninspected_in(words)
         if not text and not uninspected:
             return None
-        return self._governor.admission.release(
+        return self._governor.delivery.release(
             text, self._place.scope, name=self._speaker(), label=self._label, uninspected=uninspected
         )
 
     def _value(self, value: JsonValue, made: type[Any]) -> AdmittedValue:
-        return self._governor.admission.release_value(
+        return self._governor.delivery.release_value(
             value, self._place.scope, name=self._speaker(), label=self._label, fits=lambda clean: _fits(made, clean)
         )
 

@@ -17,6 +17,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import get_runtime
 
 from aisecops_langchain.adapters.core.acting import call_under_way
+from aisecops_langchain.adapters.core.checkpointing import can_pause, warn_of_lag
 from aisecops_langchain.adapters.state import CHANNEL, MESSAGES
 from aisecops_langchain.canonical import digest
 from aisecops_langchain.domain.principal import Approver, Principal
@@ -39,11 +40,8 @@ THREAD_METADATA: Final = "aisecops_thread"
 """Metadata key of the trace's own thread: within an agent that a tool runs, LangGraph's key names the caller's."""
 
 _TRACE: Final = re.compile(r"[0-9a-f]{32}\Z")
-_CHECKPOINTER: Final = "__pregel_checkpointer"
-_DURABILITY: Final = "__pregel_durability"
 _READ: Final = "__pregel_read"
 _NOWHERE: Final = "handed-in"
-_IN_STEP: Final = "invoke the outermost graph with durability='sync'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +90,12 @@ def locate(
             "a governance node runs only inside a LangGraph graph", expected="execution info", got="none"
         )
     configured = config.get("configurable", {})
-    can_pause = _can_pause(configured)
-    if new_trace and can_pause and configured.get(_DURABILITY) != "sync":
-        _LOG.warning("checkpoints of this run may lag behind its calls, which a crash can then run again: %s", _IN_STEP)
+    pausing = can_pause(configured)
+    if new_trace:
+        warn_of_lag(configured)
     memory = state.get(CHANNEL)
     memory = memory if isinstance(memory, Mapping) else {}
-    thread = info.thread_id if can_pause else None
+    thread = info.thread_id if pausing else None
     trace = memory.get("trace")
     if new_trace or not isinstance(trace, str) or not _TRACE.match(trace):
         trace = digest("trace", [thread or "", info.task_id])[7:39]
@@ -108,7 +106,7 @@ def locate(
         principal=principal_in(principal, config),
     )
     messages = state.get(MESSAGES)
-    return Place(scope, info.task_id, can_pause, messages if isinstance(messages, list) else [], memory)
+    return Place(scope, info.task_id, pausing, messages if isinstance(messages, list) else [], memory)
 
 
 def locate_call(
@@ -134,8 +132,8 @@ def locate_call(
     config = config or {}
     configured = config.get("configurable", {})
     info = get_runtime().execution_info if _READ in configured else None
-    can_pause = info is not None and _can_pause(configured)
-    thread = (info.thread_id if info is not None and can_pause else configured.get("thread_id")) or _NOWHERE
+    pausing = info is not None and can_pause(configured)
+    thread = (info.thread_id if info is not None and pausing else configured.get("thread_id")) or _NOWHERE
     turn = digest("handed-in", [str(thread), message.id or "", *(call["id"] or "" for call in message.tool_calls)])
     scope = governor.scope(
         trace=digest("trace", [str(thread), turn])[7:39],
@@ -143,12 +141,7 @@ def locate_call(
         checkpoint_ns="" if info is None else _outer(info.checkpoint_ns, 1),
         principal=principal_in(principal, config),
     )
-    return Place(scope, turn, can_pause, [message], {})
-
-
-def _can_pause(configured: Mapping[str, Any]) -> bool:
-    """Whether a run can wait for a person: not inside a tool, which is carried out once and cannot be gone on with."""
-    return configured.get(_CHECKPOINTER) is not None and call_under_way() is None
+    return Place(scope, turn, pausing, [message], {})
 
 
 def _outer(namespace: str, levels: int) -> str:

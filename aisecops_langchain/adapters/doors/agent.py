@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.tools import BaseTool
-from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.prebuilt import ToolNode
 
+from aisecops_langchain.adapters.core.checkpointing import in_step
 from aisecops_langchain.adapters.core.place import ApproverSource, PrincipalSource, acting_for
 from aisecops_langchain.adapters.doors.middleware import GovernanceMiddleware
 from aisecops_langchain.adapters.memory.store import as_governed
@@ -23,11 +23,6 @@ from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.runtime.governor import Governor
 
 _TOOLS: Final = "tools"
-_DURABILITY: Final = "__pregel_durability"
-"""As ``govern`` sets it: a tool waits until the checkpoint that holds its call is on disk."""
-
-
-Graph = CompiledStateGraph[Any, Any, Any, Any]
 
 
 def governed_agent(
@@ -82,18 +77,3 @@ def governed_agent(
     if isinstance(node, ToolNode):
         ours.learn(list(node.tools_by_name.values()))
     return in_step(agent, options.get("checkpointer"))
-
-
-def in_step(agent: Graph, checkpointer: object) -> Graph:
-    """Derive an agent that writes each checkpoint before the next step; without a checkpointer, the same agent.
-
-    Args:
-        agent: The agent.
-        checkpointer: What it was compiled with; LangGraph fails on the setting where it is none.
-
-    Returns:
-        The agent.
-    """
-    if not isinstance(checkpointer, BaseCheckpointSaver):
-        return agent
-    return agent.with_config(configurable={_DURABILITY: "sync"})

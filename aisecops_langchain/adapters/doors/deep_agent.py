@@ -15,9 +15,9 @@ from langchain_core.tools import BaseTool, StructuredTool
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.prebuilt import ToolNode
 
+from aisecops_langchain.adapters.core.checkpointing import in_step
 from aisecops_langchain.adapters.core.place import ApproverSource, PrincipalSource
 from aisecops_langchain.adapters.core.under_warrant import UnderWarrant
-from aisecops_langchain.adapters.doors.agent import in_step
 from aisecops_langchain.adapters.doors.middleware import GovernanceMiddleware
 from aisecops_langchain.adapters.tools.governed import toolbox
 from aisecops_langchain.errors import ConfigurationError

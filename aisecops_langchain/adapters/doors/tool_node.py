@@ -21,6 +21,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from aisecops_langchain.adapters.core.carrying import Carrier
+from aisecops_langchain.adapters.core.checkpointing import warn_of_lag
 from aisecops_langchain.adapters.core.context import riding
 from aisecops_langchain.adapters.core.place import ApproverSource, Place, PrincipalSource, acting_for, locate
 from aisecops_langchain.adapters.core.settling import Settled, settled, settling
@@ -102,6 +103,8 @@ class GovernedToolNode(ToolNode):
         messages_key: str = MESSAGES,
     ) -> None:
         governed = toolbox_for(governor, tools)
+        self._begun = ""
+        """Trace of the last run that began here; it is told once of checkpoints that lag behind."""
         self._governor = governor
         self._principal = acting_for(governor, principal)
         self._settling = settling(
@@ -147,7 +150,11 @@ class GovernedToolNode(ToolNode):
         state = super()._extract_state(input, config)
         messages = list(state if isinstance(state, list) else _read(state, self._messages_key) or [])
         memory = None if isinstance(state, list) else _read(state, CHANNEL)
-        memory = {"trace": _trace(messages, config), **(memory if isinstance(memory, Mapping) else {})}
+        ours = _trace(messages, config)
+        memory = {"trace": ours, **(memory if isinstance(memory, Mapping) else {})}
+        if memory["trace"] == ours != self._begun:  # no intake began this run, so nobody else tells
+            self._begun = ours
+            warn_of_lag(config.get("configurable", {}))
         if kind == "tool_calls":
             messages, message = _sent(messages, calls)
         else:

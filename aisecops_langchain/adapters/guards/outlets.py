@@ -18,7 +18,7 @@ from aisecops_langchain.adapters.translate.words import OPAQUE
 from aisecops_langchain.domain.labels import Label, SourceKind
 from aisecops_langchain.domain.scope import Scope
 from aisecops_langchain.errors import ContentBlockedError, SanitizeError
-from aisecops_langchain.runtime.admission import Admission
+from aisecops_langchain.runtime.delivery import Delivery
 from aisecops_langchain.sanitize import Sanitized, Sanitizer
 from aisecops_langchain.sanitize.flow import TextFlow
 from aisecops_langchain.sanitize.two_doors import joined
@@ -34,8 +34,8 @@ class Release:
     """How texts are let out, and where that is recorded."""
 
     sanitizer: Sanitizer
-    """Inspects where there is no admission."""
-    admission: Admission | None
+    """Inspects where there is no governor."""
+    delivery: Delivery | None
     scope: Scope | None
     name: str
     label: Label
@@ -70,9 +70,9 @@ class Release:
 
     def account(self, text: str, flow: TextFlow, *, complete: bool = True) -> None:
         """Record what became of a text."""
-        if self.admission is None or self.scope is None or (self.only_withheld and not flow.closed):
+        if self.delivery is None or self.scope is None or (self.only_withheld and not flow.closed):
             return
-        self.admission.account(text, flow, self.scope, name=self.name, label=self.label, complete=complete)
+        self.delivery.account(text, flow, self.scope, name=self.name, label=self.label, complete=complete)
 
     def _inspect(self, text: str) -> Sanitized:
         """Hold a text to both doors: no agent would be told it, and the bundle lets it out as final words."""
@@ -81,9 +81,9 @@ class Release:
         return joined(told, said, len(text))
 
     def _at(self, door: SourceKind, text: str, *, redact_pii: bool) -> Sanitized:
-        if self.admission is None or self.scope is None:
+        if self.delivery is None or self.scope is None:
             return self.sanitizer.sanitize_text(text, channel=door, redact_pii=redact_pii)
-        return self.admission.inspect(text, self.scope, kind=door, redact_pii=redact_pii)
+        return self.delivery.inspect(text, self.scope, kind=door, redact_pii=redact_pii)
 
 
 def require_open(flow: TextFlow) -> None:

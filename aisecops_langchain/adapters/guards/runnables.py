@@ -235,7 +235,7 @@ class OutputGuard(_Guard):
             self._governor.recorder.commit()
         return Release(
             sanitizer=self._sanitizer,
-            admission=None if self._governor is None else self._governor.admission,
+            delivery=None if self._governor is None else self._governor.delivery,
             scope=scope,
             name=str(self.name),
             label=self._label,

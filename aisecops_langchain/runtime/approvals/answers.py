@@ -93,9 +93,8 @@ def settle(record: ApprovalRecord, binding: Binding, answer: Answer, approver: A
     """
     if now >= record.expires_at:
         return Settled(closed(record, ApprovalState.EXPIRED, now))
-    if not binding.same_but_person(record.binding):  # void, whoever says what: it is nobody's no
-        reason = "answered in another context (policy, tool or place) than it was asked in"
-        return Settled(_no(record, _NOBODY, reason, now))
+    if not binding.same_but_person(record.binding):  # whoever says what: it is nobody's no
+        return Settled(_void(record, binding, now))
     refused = _bar(record, binding, answer, approver, now)
     if refused is not None or approver is None:
         return _refusing(record, refused or "unidentified")
@@ -179,6 +178,12 @@ def _refusing(record: ApprovalRecord, code: str) -> Settled:
 
 def _no(record: ApprovalRecord, approver: Approver, reason: str, now: int) -> ApprovalRecord:
     return closed(record, ApprovalState.REJECTED, now, approver=approver, reason=reason[:_REASON_LIMIT])
+
+
+def _void(record: ApprovalRecord, binding: Binding, now: int) -> ApprovalRecord:
+    reason = "answered in another context (policy, tool or place) than it was asked in"
+    facts = {"approver": _NOBODY, "reason": reason, "void_by": binding.void_by(record.binding)}
+    return closed(record, ApprovalState.VOID, now, **facts)
 
 
 def _granting(record: ApprovalRecord, asked: GrantRequest, approver: Approver, now: int) -> Settled:

@@ -129,7 +129,7 @@ class ApprovalLog:
             case ApprovalState.GRANTED | ApprovalState.CONSUMED:
                 voted = tuple(vote.approver for vote in record.votes) if len(record.votes) > 1 else ()
                 return self._write(ApprovalGranted, record, edited=record.edited_call, voted=voted, **facts)
-            case ApprovalState.REJECTED:
+            case ApprovalState.REJECTED | ApprovalState.VOID:
                 return self._write(ApprovalRejected, record, reason=record.reason, **facts)
             case ApprovalState.RESPONDED:
                 return self._write(ApprovalResponded, record, response=record.response or "", **facts)

@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from aisecops_langchain.canonical import digest_text
-from aisecops_langchain.errors import QuarantineError
+from aisecops_langchain.errors import QuarantineAccessError, QuarantineError
 from aisecops_langchain.keyfile import load_key, load_or_create_key
 
 MAX_CHARS: Final = 4_000_000
@@ -92,7 +92,7 @@ class Quarantine:
             if not path.exists():
                 self._write(path, self._sealed(digest, text))
         except OSError as error:
-            raise QuarantineError(
+            raise QuarantineAccessError(
                 "withheld content cannot be kept",
                 expected="a quarantine that this process may write to",
                 got=type(error).__name__,
@@ -116,11 +116,9 @@ class Quarantine:
         try:
             data = path.read_bytes()
         except FileNotFoundError:
-            raise QuarantineError(
-                "no such content in quarantine", expected="the digest of content that was kept", got=digest
-            ) from None
+            raise _nothing(digest) from None
         except OSError as error:
-            raise QuarantineError("the quarantine cannot be read", got=type(error).__name__) from error
+            raise QuarantineAccessError("the quarantine cannot be read", got=type(error).__name__) from error
         return self._opened(digest, data)
 
     def kept(self) -> Iterator[Kept]:
@@ -135,7 +133,7 @@ class Quarantine:
         try:
             found = [(path, path.stat()) for path in self._folder.glob("*")] if self._folder.is_dir() else []
         except OSError as error:
-            raise QuarantineError("the quarantine cannot be read", got=type(error).__name__) from error
+            raise QuarantineAccessError("the quarantine cannot be read", got=type(error).__name__) from error
         for path, facts in sorted(found, key=lambda item: (item[1].st_mtime_ns, item[0].name)):
             if _DIGEST.match(f"sha256:{path.name}"):
                 yield Kept(f"sha256:{path.name}", facts.st_size, facts.st_mtime_ns)
@@ -151,8 +149,10 @@ class Quarantine:
         """
         try:
             self._path(digest).unlink()
+        except FileNotFoundError:
+            raise _nothing(digest) from None
         except OSError as error:
-            raise QuarantineError("content cannot be deleted", expected="content that is kept", got=digest) from error
+            raise QuarantineAccessError("content cannot be deleted", got=type(error).__name__) from error
 
     def _path(self, digest: str) -> Path:
         named = _DIGEST.match(digest)
@@ -192,3 +192,7 @@ class Quarantine:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _nothing(digest: str) -> QuarantineError:
+    return QuarantineError("no such content in quarantine", expected="the digest of content that was kept", got=digest)

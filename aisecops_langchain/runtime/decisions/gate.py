@@ -22,7 +22,7 @@ from aisecops_langchain.runtime.decisions.case import Case, Proposal
 from aisecops_langchain.runtime.decisions.events import describe
 from aisecops_langchain.runtime.decisions.issuing import ATTEMPTS, CONFLICT, Issuing
 from aisecops_langchain.runtime.decisions.spending import Spending
-from aisecops_langchain.runtime.decisions.verdicts import Denied, NeedsApproval, Verdict
+from aisecops_langchain.runtime.decisions.verdicts import Denied, NeedsApproval, Verdict, void
 from aisecops_langchain.runtime.effects.rows import Effects
 from aisecops_langchain.runtime.grants.service import StandingGrants
 from aisecops_langchain.runtime.ledger.records import ApprovalRecord
@@ -162,7 +162,7 @@ class Gate:
         if permitted is not None:
             return permitted
         record = self._approvals.find(case.asked.approval_key())
-        refused = None if record is None else _REFUSED.get(record.state)  # a no stands even if policy asks no more
+        refused = None if record is None else _refused(record)  # a no stands even if policy asks no more
         return refused or self._issuing.issue(case, decision, events[-1][0])
 
     def _by_approval(self, case: Case, decision: Decision, event: str) -> Verdict:
@@ -171,10 +171,12 @@ class Gate:
             if self._approvals.was_rejected(case.asked):
                 return Denied("rejected", "A person already rejected this call in this run.")
             return self._by_grant(case, decision, event) or self._needs_approval(case, decision, event)
-        if record.state in _REFUSED:
-            return _REFUSED[record.state]
-        if record.binding.claims() != case.asked.claims():
-            return Denied("approval_void", "The approval was asked for in another context.")
+        refused = _refused(record)
+        if refused is not None:
+            return refused
+        void_by = case.asked.void_by(record.binding)
+        if void_by is not None:
+            return void(void_by)
         if record.state is ApprovalState.PENDING:
             return NeedsApproval(case.asked, record.briefing, record.requires, event)
         return self._approved(case, decision, record)
@@ -207,3 +209,8 @@ class Gate:
             return Denied("approval_insufficient", "The approval is not what policy asks for now.")
         answered = self._approvals.record_answer(record)  # before the permit, even if a crash lost it the first time
         return self._issuing.issue(case, decision, answered or "", record)
+
+
+def _refused(record: ApprovalRecord) -> Denied | None:
+    """Say why a request that took its last answer permits nothing, or ``None`` if it may."""
+    return _REFUSED.get(record.state) if record.void_by is None else void(record.void_by)

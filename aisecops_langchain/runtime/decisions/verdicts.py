@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from aisecops_langchain.domain.approval import ApprovalRequirement
-from aisecops_langchain.domain.permit import Binding, EffectState, Permit
+from aisecops_langchain.domain.permit import Binding, EffectState, Permit, VoidBy
 from aisecops_langchain.runtime.ledger.records import Briefing
 
 
@@ -54,6 +54,25 @@ _BEGUN: Final = {
 
 USED_UP: Final = frozenset(denied.code for denied in _BEGUN.values())
 """Codes of the denials of a step that had its turn."""
+
+
+_VOID: Final = {
+    VoidBy.POLICY: Denied("approval_void", "The request for approval is void: the policy changed meanwhile."),
+    VoidBy.PLACE: Denied("approval_void", "The request for approval is void: the run went on in another place."),
+    VoidBy.PERSON: Denied("approval_void", "The request for approval is void: the run acts for somebody else now."),
+}
+
+
+def void(by: VoidBy) -> Denied:
+    """Refuse a call of which somebody was asked, but under other circumstances.
+
+    Args:
+        by: What changed.
+
+    Returns:
+        A denial that says so; nobody said no.
+    """
+    return _VOID[by]
 
 
 def used_up(state: EffectState) -> Denied:

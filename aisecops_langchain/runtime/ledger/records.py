@@ -18,7 +18,7 @@ from aisecops_langchain.domain.approval import ApprovalRequirement, Vote
 from aisecops_langchain.domain.base import Frozen
 from aisecops_langchain.domain.decision import Obligation
 from aisecops_langchain.domain.grant import GrantRegister, GrantTerms, StandingGrant
-from aisecops_langchain.domain.permit import ApprovalState, Binding, EffectState, Permit, Resolver
+from aisecops_langchain.domain.permit import ApprovalState, Binding, EffectState, Permit, Resolver, VoidBy
 from aisecops_langchain.domain.principal import Approver
 from aisecops_langchain.domain.stop import StopRegister
 from aisecops_langchain.domain.task import TaskScope
@@ -133,6 +133,8 @@ class ApprovalRecord(Frozen):
     approver: Approver | None = None
     """Who gave that answer."""
     reason: str = ""
+    void_by: VoidBy | None = None
+    """Why no answer could count any more, where the request is void."""
     edited_call: str | None = None
     """Digest of the call that the person put in its place, where there is one."""
     grant: StandingGrant | None = None

@@ -23,7 +23,8 @@ from aisecops_langchain.runtime.ports import Change, Clock, Ledger, Row, Table
 from aisecops_langchain.runtime.recorder import Recorder
 from aisecops_langchain.sealing import Sealer
 
-_KEY: Final = "register"
+REGISTER: Final = "register"
+"""Key of the only row of stops."""
 _ATTEMPTS: Final = 50
 _OPERATOR: Final = Principal(agent="operator", user="operator", tenant="governance")
 _NO_POLICY: Final = "none"
@@ -200,7 +201,7 @@ class Stops:
                 standing.pop(remove, None)
             now = self._clock.now()
             kept = tuple(order for order in standing.values() if order.until is None or order.until > now)
-            new = close_row(self._sealer, Table.STOPS, _KEY, StopRegister(epoch=before + 1, orders=kept))
+            new = close_row(self._sealer, Table.STOPS, REGISTER, StopRegister(epoch=before + 1, orders=kept))
             if self._ledger.apply([Change(new, replaces=row.seal if row else None)], durable=True):
                 return before + 1
         raise LedgerError("the register of stops keeps changing", expected="to be the next to write it once")
@@ -211,7 +212,7 @@ class Stops:
     def _load(self) -> tuple[Row | None, int, Standing]:
         """Read the register; only what changed since is opened."""
         seal, epoch, standing = self._seen  # before the row, so that another thread cannot make the row look old
-        row = self._ledger.get(Table.STOPS, _KEY)
+        row = self._ledger.get(Table.STOPS, REGISTER)
         if row is None:
             if epoch:
                 raise _gone("none")
