@@ -29,6 +29,8 @@ class Approve:
 
     grant: GrantRequest | None = None
     """What later calls like it are to be let run without asking; all of the answer counts, or nothing."""
+    reason: str = ""
+    """Why, for the record; the model is not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +115,10 @@ def _applied(record: ApprovalRecord, answer: Answer, approver: Approver, now: in
             return Settled(_no(record, approver, "an edit may not change the tool", now))
         case Edit():
             return _vote(record, approver, answer.call.digest, now, edited=answer.call.digest)
-        case Approve(grant=GrantRequest() as asked):
-            return _granting(record, asked, approver, now)
-        case _:
-            return _vote(record, approver, record.binding.call, now)
+        case Approve():
+            return _approved(record, answer, approver, now)
+        case Elsewhere():
+            return _refusing(record, "another_call")
 
 
 def closed(record: ApprovalRecord, state: ApprovalState, now: int, **facts: object) -> ApprovalRecord:
@@ -181,25 +183,30 @@ def _no(record: ApprovalRecord, approver: Approver, reason: str, now: int) -> Ap
     return closed(record, ApprovalState.REJECTED, now, approver=approver, reason=reason[:_REASON_LIMIT])
 
 
-def _granting(record: ApprovalRecord, asked: GrantRequest, approver: Approver, now: int) -> Settled:
-    """Count a yes with a grant beside it as a whole; it must be enough by itself, because others saw no grant."""
-    settled = _vote(record, approver, record.binding.call, now)
+def _approved(record: ApprovalRecord, answer: Approve, approver: Approver, now: int) -> Settled:
+    """Count a yes, with a grant beside it as a whole; that must be enough by itself, because others saw no grant."""
+    settled = _vote(record, approver, record.binding.call, now, reason=answer.reason)
+    if answer.grant is None:
+        return settled
     if settled.record.state is not ApprovalState.GRANTED or record.votes:
         return _refusing(record, "grant_needs_one")
     try:
-        grant = make_grant(record, asked, approver, now=now)
+        grant = make_grant(record, answer.grant, approver, now=now)
     except GrantError:
         return _refusing(record, "grant_not_permitted")
     return Settled(settled.record.model_copy(update={"grant": grant}))
 
 
-def _vote(record: ApprovalRecord, approver: Approver, call: str, now: int, *, edited: str | None = None) -> Settled:
+def _vote(
+    record: ApprovalRecord, approver: Approver, call: str, now: int, *, edited: str | None = None, reason: str = ""
+) -> Settled:
     """Count a yes; an edit must be enough by itself, because others would have voted on something else."""
-    votes = (*record.votes, Vote(approver=approver, call=call, at=now))
+    reason = reason[:_REASON_LIMIT]
+    votes = (*record.votes, Vote(approver=approver, call=call, at=now, reason=reason))
     lacking = missing(demanded(record.requires), votes, record.binding.scope.principal, record.requested_at)
     if call != record.binding.call and (lacking or record.votes):
         return _refusing(record, "edit_needs_one")
     if lacking:
         return Settled(record.model_copy(update={"votes": votes, "last_refused": None}))
-    facts = {"approver": approver, "votes": votes, "edited_call": edited}
+    facts = {"approver": approver, "votes": votes, "edited_call": edited, "reason": reason}
     return Settled(closed(record, ApprovalState.GRANTED, now, **facts))

@@ -136,7 +136,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     Reading("/api/approvals/{key}", "One request.", approvals.ApprovalTold, approvals.show_approval),
     Acting(
         "/api/approvals/{key}/approve",
-        "Say yes to exactly the call that was shown.",
+        "Say yes to exactly the call that was shown, and perhaps to later ones like it.",
         approvals.Approval,
         approvals.ApprovalTold,
         approvals.approve,
