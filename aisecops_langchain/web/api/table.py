@@ -75,7 +75,13 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
         traces.show_event,
         (_RUN, Parameter("event", "The event.", _TEXT, required=True)),
     ),
-    Reading("/api/diff", "What was planned, decided and executed.", compare.WithinTold, compare.compare_one, (_RUN,)),
+    Reading(
+        "/api/diff",
+        "What was planned, decided and executed.",
+        compare.WithinTold,
+        compare.compare_one,
+        (_RUN, *_paging(traces.MOST_ENTRIES)),
+    ),
     Reading(
         "/api/compare",
         "One run against another.",
