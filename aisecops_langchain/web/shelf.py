@@ -31,7 +31,7 @@ from aisecops_langchain.forensics.trace import Trace, is_span, traces_of
 from aisecops_langchain.web.refusals import TooLargeError
 
 MOST_EVENTS: Final = 120_000
-"""Longest run that is shown; an event takes about 6 kB of memory while its run is kept."""
+"""Longest run that is shown; an event takes 6 to 10 kB of memory while its run is kept."""
 MOST_KEPT: Final = 20_000
 """Events of all runs that are kept; the last run is kept however long it is."""
 _MANY: Final = 10_000
