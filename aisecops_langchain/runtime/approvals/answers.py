@@ -121,6 +121,19 @@ def _applied(record: ApprovalRecord, answer: Answer, approver: Approver, now: in
             return _refusing(record, "another_call")
 
 
+def _approved(record: ApprovalRecord, answer: Approve, approver: Approver, now: int) -> Settled:
+    """Count a yes, with a grant beside it or without, and keep why with the vote."""
+    if answer.grant is None:
+        settled = _vote(record, approver, record.binding.call, now)
+    else:
+        settled = _granting(record, answer.grant, approver, now)
+    if settled.refused is not None:
+        return settled
+    *others, vote = settled.record.votes
+    votes = (*others, vote.model_copy(update={"reason": answer.reason[:_REASON_LIMIT]}))
+    return Settled(settled.record.model_copy(update={"votes": votes}))
+
+
 def closed(record: ApprovalRecord, state: ApprovalState, now: int, **facts: object) -> ApprovalRecord:
     """Derive a request that takes no more answers; nobody has to read its arguments any more.
 
@@ -183,30 +196,25 @@ def _no(record: ApprovalRecord, approver: Approver, reason: str, now: int) -> Ap
     return closed(record, ApprovalState.REJECTED, now, approver=approver, reason=reason[:_REASON_LIMIT])
 
 
-def _approved(record: ApprovalRecord, answer: Approve, approver: Approver, now: int) -> Settled:
-    """Count a yes, with a grant beside it as a whole; that must be enough by itself, because others saw no grant."""
-    settled = _vote(record, approver, record.binding.call, now, reason=answer.reason)
-    if answer.grant is None:
-        return settled
+def _granting(record: ApprovalRecord, asked: GrantRequest, approver: Approver, now: int) -> Settled:
+    """Count a yes with a grant beside it as a whole; it must be enough by itself, because others saw no grant."""
+    settled = _vote(record, approver, record.binding.call, now)
     if settled.record.state is not ApprovalState.GRANTED or record.votes:
         return _refusing(record, "grant_needs_one")
     try:
-        grant = make_grant(record, answer.grant, approver, now=now)
+        grant = make_grant(record, asked, approver, now=now)
     except GrantError:
         return _refusing(record, "grant_not_permitted")
     return Settled(settled.record.model_copy(update={"grant": grant}))
 
 
-def _vote(
-    record: ApprovalRecord, approver: Approver, call: str, now: int, *, edited: str | None = None, reason: str = ""
-) -> Settled:
+def _vote(record: ApprovalRecord, approver: Approver, call: str, now: int, *, edited: str | None = None) -> Settled:
     """Count a yes; an edit must be enough by itself, because others would have voted on something else."""
-    reason = reason[:_REASON_LIMIT]
-    votes = (*record.votes, Vote(approver=approver, call=call, at=now, reason=reason))
+    votes = (*record.votes, Vote(approver=approver, call=call, at=now))
     lacking = missing(demanded(record.requires), votes, record.binding.scope.principal, record.requested_at)
     if call != record.binding.call and (lacking or record.votes):
         return _refusing(record, "edit_needs_one")
     if lacking:
         return Settled(record.model_copy(update={"votes": votes, "last_refused": None}))
-    facts = {"approver": approver, "votes": votes, "edited_call": edited, "reason": reason}
+    facts = {"approver": approver, "votes": votes, "edited_call": edited}
     return Settled(closed(record, ApprovalState.GRANTED, now, **facts))

@@ -129,8 +129,8 @@ class ApprovalLog:
         match record.state:
             case ApprovalState.GRANTED | ApprovalState.CONSUMED:
                 voted = tuple(vote.approver for vote in record.votes) if len(record.votes) > 1 else ()
-                facts |= {"edited": record.edited_call, "voted": voted, "reason": record.reason}
-                return self._write(ApprovalGranted, record, **facts)
+                facts["reason"] = record.votes[-1].reason if record.votes else ""
+                return self._write(ApprovalGranted, record, edited=record.edited_call, voted=voted, **facts)
             case ApprovalState.REJECTED:
                 return self._write(ApprovalRejected, record, reason=record.reason, **facts)
             case ApprovalState.RESPONDED:
