@@ -96,6 +96,28 @@ def test_a_no_to_another_call_than_was_shown_is_refused(site: Site) -> None:
     assert answer(site, "of-bob", asked["approval"], "reject", call=asked["call"]).status_code == 200
 
 
+def test_where_two_must_say_yes_the_second_is_told_why_the_first_did_and_neither_can_grant(tmp_path: Path) -> None:
+    two = GENEROUS.replace("grants: {max_seconds", "approval: {approvers: 2}, grants: {max_seconds")
+    with waiting(tmp_path / "two", policy=two) as graph:
+        graph.ask("one", ASK)
+        site = site_over(graph.home / "audit", home=graph.home)
+        asked = the_one(site)
+        key, call = asked["approval"], asked["call"]
+        refused = answer(site, "of-bob", key, "approve", call=call, grant=WISH)
+        assert "nobody can grant anything" in refused.json()["got"]
+        assert answer(site, "of-bob", key, "approve", call=call, reason="the bill is on file").status_code == 200
+        assert [vote["reason"] for vote in the_one(site)["votes"]] == ["the bill is on file"]
+        dan = only(site, Caller("dan", Role.APPROVER, verified=True))
+        assert "Approve this call" in browser(dan, "t").get(f"/approvals/{key}").text
+        assert "let later calls like it run" not in browser(dan, "t").get(f"/approvals/{key}").text
+        assert answer(dan, "t", key, "approve", call=call, reason="so do I").status_code == 200
+        graph.go_on("one")
+        site.close()
+    assert graph.paid == ["90 to ACME"]
+    reasons = {entry.kind: (entry.fields or {}).get("reason") for entry in read_log(tmp_path / "two" / "audit")}
+    assert (reasons["approval_voted"], reasons["approval_granted"]) == ("the bill is on file", "so do I")
+
+
 @pytest.fixture
 def generous(tmp_path: Path) -> Iterator[Waiting]:
     with waiting(tmp_path / "generous", asks=4, policy=GENEROUS) as made:
