@@ -110,7 +110,7 @@ def _judge(
     if not report.decisions:
         raise CommandError("the log holds no decision that can be read; expected: at least one")
     return Judged(
-        path=log,
+        place=str(log),
         verified=verified,
         unreadable=scan.unreadable,
         report=report,

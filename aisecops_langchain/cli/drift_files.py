@@ -6,7 +6,6 @@ Invariant: nothing from the log reaches a file but as one line of printable text
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 from xml.etree import ElementTree as ET
@@ -126,25 +125,26 @@ def sarif_of(judged: Judged) -> bytes:
 
 def _results(judged: Judged) -> Iterator[dict[str, object]]:
     for problem in judged.verified.problems:
-        yield _result("log", "error", one_line(problem.message), judged.path)
+        yield _result("log", "error", one_line(problem.message), judged.place)
     unreadable = judged.unreadable + judged.report.malformed
     if unreadable:
-        yield _result("unreadable", "error", f"{unreadable} lines cannot be read", judged.path)
+        yield _result("unreadable", "error", f"{unreadable} lines cannot be read", judged.place)
     for fault in _faults(judged):
-        yield _result("determinism-fault", "error", fault, judged.path)
+        yield _result("determinism-fault", "error", fault, judged.place)
     for file, bundle in zip(judged.files, judged.report.bundles, strict=True):
         for flip in bundle.flips:
             title = NAMES[flip.change]
             level = "error" if judged.gates(title) else "note"
-            yield _result(title, level, told(flip), file, count=flip.count)
+            yield _result(title, level, told(flip), file.as_posix(), count=flip.count)
         unknown = sum(bundle.not_reproducible.values())
         if unknown:
             level = "error" if judged.gates(NOT_REPRODUCIBLE) else "note"
-            yield _result(NOT_REPRODUCIBLE, level, f"{unknown} decisions", file, count=unknown)
+            yield _result(NOT_REPRODUCIBLE, level, f"{unknown} decisions", file.as_posix(), count=unknown)
 
 
-def _result(rule: str, level: str, text: str, file: Path, *, count: int = 1) -> dict[str, object]:
-    location = {"physicalLocation": {"artifactLocation": {"uri": quote(file.as_posix())}}}
+def _result(rule: str, level: str, text: str, place: str, *, count: int = 1) -> dict[str, object]:
+    uri = quote(place, safe="/:@" if "://" in place else "/")  # an address keeps its scheme and host
+    location = {"physicalLocation": {"artifactLocation": {"uri": uri}}}
     return {
         "ruleId": rule,
         "ruleIndex": list(_RULES).index(rule),

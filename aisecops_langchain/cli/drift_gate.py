@@ -26,7 +26,8 @@ UNCHECKED: Final = "unchecked"
 class Judged:
     """A report, and what to make of it."""
 
-    path: Path
+    place: str
+    """Where the log lies, as it was named: a path, or an address such as ``s3a://audit/exported``."""
     verified: VerifyReport
     unreadable: int
     report: DriftReport
@@ -79,7 +80,7 @@ class Judged:
             "ok": not self.failures,
             "failures": list(self.failures),
             "log": {
-                "path": str(self.path),
+                "path": self.place,
                 "verified": self.verified.ok,
                 "events": self.verified.events,
                 "unreadable_lines": self.unreadable,

@@ -74,7 +74,7 @@ def drift_command(
     if not report.decisions:
         raise CommandError("the log holds no decision that can be read; expected: at least one")
     judged = Judged(
-        path=Path(place),
+        place=place,
         verified=log.manifest.verified,
         unreadable=0,
         report=report.model_copy(update={"caveats": (*report.caveats, NOT_VERIFIED)}),

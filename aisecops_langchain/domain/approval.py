@@ -78,3 +78,5 @@ class Vote(Frozen):
     """Digest of the call that the yes is to: the one asked about, or the one put in its place."""
     at: int
     """Nanoseconds since the Unix epoch."""
+    reason: str = ""
+    """Why, for the record."""

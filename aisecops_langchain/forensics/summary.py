@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from pydantic import AwareDatetime
 
@@ -95,8 +96,7 @@ def summarize(trace: Trace, delegations: Sequence[Delegation] = ()) -> Summary:
         trace=trace.id,
         thread=trace.thread,
         principal=trace.principal,
-        delegation=next((item for item in delegations if item.child == trace.id), None),
-        delegated=tuple(item for item in delegations if item.parent == trace.id),
+        **delegated(trace.id, delegations),
         policies=tuple(sorted({event.policy for event in trace.events})),
         started=min(times),
         finished=end.time if end else None,
@@ -114,6 +114,22 @@ def summarize(trace: Trace, delegations: Sequence[Delegation] = ()) -> Summary:
         latency=latency_of(trace),
         problems=problems_of(trace),
     )
+
+
+def delegated(trace: str, delegations: Sequence[Delegation]) -> dict[str, Any]:
+    """Tell what a summary says of who acted for whom.
+
+    Args:
+        trace: The run.
+        delegations: All that is known of delegation.
+
+    Returns:
+        The members of the summary that say it.
+    """
+    return {
+        "delegation": next((item for item in delegations if item.child == trace), None),
+        "delegated": tuple(item for item in delegations if item.parent == trace),
+    }
 
 
 def _denied(trace: Trace) -> tuple[DeniedCall, ...]:

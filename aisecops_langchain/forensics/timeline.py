@@ -5,9 +5,12 @@ Invariant: one entry per event, none left out; all text is printable, whatever t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pydantic import AwareDatetime
 
 from aisecops_langchain.domain.base import Frozen
+from aisecops_langchain.domain.events import AnyEvent
 from aisecops_langchain.forensics.pairs import milliseconds, pairs_of
 from aisecops_langchain.forensics.stages import STAGE_OF, TimelineStage
 from aisecops_langchain.forensics.trace import Trace
@@ -31,6 +34,42 @@ class TimelineEntry(Frozen):
     parents: tuple[str, ...] = ()
 
 
+class Timeline:
+    """A trace whose events can be told in part, as pages of a long run do.
+
+    Args:
+        trace: The trace.
+    """
+
+    def __init__(self, trace: Trace) -> None:
+        self._narrator = Narrator(trace)
+        self._durations = {pair.end.id: pair.duration_ms for pair in pairs_of(trace) if pair.end is not None}
+        self._first = min(trace.events, key=lambda event: event.time)
+
+    def tell(self, events: Iterable[AnyEvent]) -> tuple[TimelineEntry, ...]:
+        """Tell some events.
+
+        Args:
+            events: Events of the trace.
+
+        Returns:
+            One entry per event, in their order.
+        """
+        return tuple(
+            TimelineEntry(
+                event=event.id,
+                kind=event.kind,
+                time=event.time,
+                offset_ms=milliseconds(self._first, event),
+                stage=STAGE_OF[event.kind],
+                text=self._narrator.tell(event),
+                duration_ms=self._durations.get(event.id),
+                parents=event.parents,
+            )
+            for event in events
+        )
+
+
 def timeline(trace: Trace) -> tuple[TimelineEntry, ...]:
     """Tell a trace event by event.
 
@@ -40,19 +79,4 @@ def timeline(trace: Trace) -> tuple[TimelineEntry, ...]:
     Returns:
         One entry per event, causes before effects.
     """
-    narrator = Narrator(trace)
-    durations = {pair.end.id: pair.duration_ms for pair in pairs_of(trace) if pair.end is not None}
-    first = min(trace.events, key=lambda event: event.time)
-    return tuple(
-        TimelineEntry(
-            event=event.id,
-            kind=event.kind,
-            time=event.time,
-            offset_ms=milliseconds(first, event),
-            stage=STAGE_OF[event.kind],
-            text=narrator.tell(event),
-            duration_ms=durations.get(event.id),
-            parents=event.parents,
-        )
-        for event in trace.events
-    )
+    return Timeline(trace).tell(trace.events)

@@ -110,7 +110,8 @@ def _unique(group: list[AnyEvent]) -> tuple[dict[str, AnyEvent], list[str]]:
     unique: dict[str, AnyEvent] = {}
     conflicting: list[str] = []
     for event_id, several in variants.items():
-        several.sort(key=lambda event: (event.time, event.model_dump_json()))
+        if len(several) > 1:
+            several.sort(key=lambda event: (event.time, event.model_dump_json()))
         unique[event_id] = several[0]
         if not all(_say_the_same(several[0], other) for other in several[1:]):
             conflicting.append(event_id)

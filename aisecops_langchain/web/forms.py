@@ -12,7 +12,8 @@ from starlette.requests import Request
 from aisecops_langchain.web.endpoints import limited_body
 from aisecops_langchain.web.refusals import BadRequestError
 
-_MOST_FIELDS = 20
+_MOST_FIELDS = 250
+"""Enough for the arguments of a call, three for each."""
 
 
 async def form_of(request: Request) -> dict[str, str]:

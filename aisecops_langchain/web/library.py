@@ -14,6 +14,7 @@ from aisecops_langchain.audit import VerifyReport
 from aisecops_langchain.audit.layout import segment_paths
 from aisecops_langchain.forensics.delegation import Delegation, delegations_of, family_of
 from aisecops_langchain.forensics.roster import Roster, RunFigures, RunFilter, RunRow, asking
+from aisecops_langchain.forensics.summary import Summary, delegated
 from aisecops_langchain.web.access import Caller
 from aisecops_langchain.web.bulletin import Bulletin, Topic
 from aisecops_langchain.web.checking import Checking
@@ -155,6 +156,19 @@ class Library:
         known = delegations_of(event for line in lines if (event := event_of(line)) is not None)
         visible = self._visible({item.child for item in known} | {item.parent for item in known if item.parent}, caller)
         return tuple(_without(item, visible) for item in known if item.child in visible)
+
+    def summary(self, run: Run, caller: Caller) -> Summary:
+        """Sum up a run, with who acted for whom around it as far as the caller may see that.
+
+        Args:
+            run: The run.
+            caller: Who asks.
+
+        Returns:
+            The summary.
+        """
+        around = self.delegations(run.trace.id, caller)
+        return run.summary.model_copy(update=delegated(run.trace.id, around)) if around else run.summary
 
     def relatives(self, identity: str, caller: Caller) -> tuple[Run, ...]:
         """Read the runs that belong to one by delegation, as far as the caller may see them.

@@ -6,11 +6,14 @@ Invariant: no answer holds more than ``MOST`` items, whatever is asked for.
 from __future__ import annotations
 
 import re
-from typing import Final, TypedDict
+from collections.abc import Sequence
+from typing import Final, TypedDict, TypeVar
 
 from starlette.datastructures import QueryParams
 
 from aisecops_langchain.web.refusals import BadRequestError
+
+T = TypeVar("T")
 
 USUAL: Final = 50
 MOST: Final = 500
@@ -45,6 +48,19 @@ def paging_of(parameters: QueryParams, *, usual: int = USUAL, most: int = MOST) 
         offset=number_of(parameters, "offset", usual=0, least=0, most=_FARTHEST),
         limit=number_of(parameters, "limit", usual=usual, least=1, most=most),
     )
+
+
+def part_of(items: Sequence[T], part: Paging) -> Sequence[T]:
+    """Take the part of a list that is asked for.
+
+    Args:
+        items: The list.
+        part: Which part.
+
+    Returns:
+        The part; empty beyond the end.
+    """
+    return items[part["offset"] : part["offset"] + part["limit"]]
 
 
 def number_of(parameters: QueryParams, name: str, *, usual: int, least: int, most: int) -> int:

@@ -49,6 +49,7 @@ def report_of(trace: Trace, log: Standing, *, written: datetime, delegations: Se
     members: dict[str, object] = {
         **graph_members(graph, rows=len(graph.nodes)),
         "report": True,
+        "most": None,
         "log": log,
         "written": written,
         "style": Markup(style),  # noqa: S704 - our own files, and a style element holds raw text

@@ -14,8 +14,13 @@ from cli_logs import Run, segment_of, write_log
 from drift_kit import BUNDLE, START, bundle, event, request
 
 from aisecops_langchain import load_policy
+from aisecops_langchain.audit import verify_log
+from aisecops_langchain.cli.drift_files import sarif_of
+from aisecops_langchain.cli.drift_gate import Judged
 from aisecops_langchain.domain.decision import Decision, Effect
 from aisecops_langchain.domain.events import ModelStarted
+from aisecops_langchain.forensics.drift import TimeMachine
+from aisecops_langchain.forensics.drift.proposal import Uses
 from aisecops_langchain.policy.kept import kept_path
 from aisecops_langchain.runtime.policies.keeping import KeptPolicies
 
@@ -132,6 +137,21 @@ def test_junit_says_the_same_as_the_exit_code(run: Run, log: Path, wide: str, tm
     assert "require_approval -> allow" in (failed.find("failure").text or "")
     for suite in (first, second):
         assert int(suite.get("tests", "0")) == len(suite.findall("testcase"))
+
+
+@pytest.mark.parametrize(
+    ("place", "uri"),
+    [
+        ("s3a://audit/exported", "s3a://audit/exported"),
+        ("abfss://logs@acme.dfs.core.windows.net/a log", "abfss://logs@acme.dfs.core.windows.net/a%20log"),
+        ("governance/a:log", "governance/a%3Alog"),
+    ],
+)
+def test_sarif_names_the_log_as_it_was_named(log: Path, place: str, uri: str) -> None:
+    judged = Judged(place, verify_log(log), 1, TimeMachine([]).report(), (), frozenset(), Uses())
+    results = orjson.loads(sarif_of(judged))["runs"][0]["results"]
+    assert {item["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for item in results} == {uri}
+    assert judged.to_json()["log"]["path"] == place  # type: ignore[index]
 
 
 def test_sarif_has_the_shape_of_the_standard(run: Run, log: Path, wide: str, tmp_path: Path) -> None:

@@ -100,12 +100,13 @@ def assert_the_same_drift(log: Path, parquet: Path, tmp_path: Path, run: Run) ->
     before.write_bytes(orjson.dumps(BUNDLE))
     after.write_bytes(orjson.dumps(AFTER))
     options = ("--policy", before, "--policy", after, "--recorded", before, "--fail-on", "newly-denied", "--json")
-    one, many = run("drift", log, *options), run("parquet", "drift", parquet, *options)
+    one, many = run("drift", log, *options), run("parquet", "drift", parquet.as_uri(), *options)
     assert one.exit_code == many.exit_code == 1, many.output
     alone, spread = orjson.loads(one.stdout), orjson.loads(many.stdout)
     assert spread.pop("caveats") == ["the Parquet files were not verified, the log was when they were written"]
     assert alone.pop("caveats") == []
-    assert alone.pop("log")["events"] == spread.pop("log")["events"]
+    assert alone["log"]["events"] == spread["log"]["events"]
+    assert (alone.pop("log")["path"], spread.pop("log")["path"]) == (str(log), parquet.as_uri())
     assert spread == alone
     lines = [orjson.loads(line) for file in log.glob("*.jsonl") for line in file.read_bytes().splitlines()]
     assert alone["decisions"] == len({line["id"] for line in lines if line["kind"] == "decision_made"}) > 400

@@ -176,6 +176,13 @@ def _copy(home: Path, source: Path) -> Path:
     return max((home / "audit").glob("*.jsonl"))
 
 
+GENEROUS: Final = OFFICE.replace(
+    "effect: require_approval, tools: [pay]}",
+    "effect: require_approval, tools: [pay], grants: {max_seconds: 3600, max_uses: 20, up_to: {amount: '500'}}}",
+)
+"""The bundle of the stories, under which a yes may be good for later payments, too."""
+
+
 @dataclass
 class Waiting:
     """A real graph with a checkpointer on disk, whose payments wait for a person."""
@@ -195,7 +202,9 @@ class Waiting:
 
 
 @contextmanager
-def waiting(home: Path, *, asks: int = 1, reads: bool = False, to: str = "ACME") -> Iterator[Waiting]:
+def waiting(
+    home: Path, *, asks: int = 1, reads: bool = False, to: str = "ACME", policy: str = OFFICE
+) -> Iterator[Waiting]:
     """Open a home with a governed clerk that wants to pay in its first turns, and then has done.
 
     With ``reads``, it first reads pages that anybody could have written, and takes the amount from there.
@@ -213,7 +222,7 @@ def waiting(home: Path, *, asks: int = 1, reads: bool = False, to: str = "ACME")
         script.insert(0, call("search", query="price"))
     with (
         SqliteSaver.from_conn_string(str(home / "state.sqlite3")) as saver,
-        Governor.open(parse_policy(OFFICE), home) as governor,
+        Governor.open(parse_policy(policy), home) as governor,
     ):
         tools = [pay, searching(governor, PRICES)]
         yield Waiting(home, clerk(governor, tools, *script, *["Done."] * 4, saver=saver), paid)

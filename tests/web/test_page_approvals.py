@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from page_browser import Visit, visiting
-from page_kit import Waiting, waiting
+from page_kit import GENEROUS, Waiting, waiting
 from page_site import APPROVER, VIEWER, Served, serving
 from playwright.sync_api import Browser
 
@@ -68,13 +68,51 @@ def test_a_rejection_is_recorded_with_its_reason_and_nothing_runs(
 ) -> None:
     with visiting(browser, site.base, APPROVER) as seen:
         open_request(seen)
-        seen.page.get_by_label(re.compile("Reason")).fill("never heard of <b>ACME</b>")
+        seen.page.get_by_label("Why you reject").fill("never heard of <b>ACME</b>")
         seen.page.get_by_role("button", name="Reject this call").click()
         seen.page.get_by_text("rejected").first.wait_for()
     clerk.go_on("bill")
     assert clerk.paid == []
     (rejected,) = {event["id"]: event for event in recorded(clerk.home, "approval_rejected")}.values()
     assert rejected["reason"] == "never heard of <b>ACME</b>"
+
+
+def test_a_grant_is_given_with_the_keyboard_and_later_calls_like_it_run_without_asking(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with waiting(tmp_path / "home", asks=3, policy=GENEROUS) as clerk:
+        clerk.ask("bill", "Pay ACME 90")
+        with serving(clerk.home) as site, visiting(browser, site.base, APPROVER) as seen:
+            open_request(seen)
+            page = seen.page
+            page.get_by_text("let later calls like it run").focus()
+            page.keyboard.press("Enter")
+            assert seen.barriers() == []
+            page.get_by_label("Later calls, at most 20").press_sequentially("0")  # beside the 1: ten
+            page.get_by_label("amount in later calls").press_sequentially("up to")
+            page.get_by_label("amount, in all at most").fill("5000")
+            page.get_by_label("Why you grant it").fill("the usual bills")
+            page.keyboard.press("Tab")
+            page.keyboard.press("Enter")
+            page.get_by_text("the answer does not count: policy does not permit the grant").wait_for()
+            assert page.get_by_role("button", name="Approve this call").count() == 1
+            page.get_by_text("let later calls like it run").click()
+            page.get_by_label("amount in later calls").select_option("sum")
+            page.get_by_label("amount, in all at most").fill("100")
+            page.get_by_role("button", name="Approve with this grant").click()
+            page.get_by_text("1 later call like it").wait_for()
+            seen.complaints.clear()  # the browser notes that the first answer was refused
+        clerk.go_on("bill")
+        clerk.ask("bill", "Pay ACME 91")
+        assert clerk.paid == ["90 to ACME", "91 to ACME"]
+        clerk.ask("bill", "Pay ACME 92")
+        assert clerk.paid == ["90 to ACME", "91 to ACME"], "the only use is used up"
+
+
+def test_where_policy_permits_no_grant_none_is_offered(browser: Browser, clerk: Waiting, site: Served) -> None:
+    with visiting(browser, site.base, APPROVER) as seen:
+        open_request(seen)
+        assert seen.page.get_by_text("let later calls like it run").count() == 0
 
 
 def test_what_anybody_could_have_written_is_marked_untrusted(browser: Browser, tmp_path: Path) -> None:

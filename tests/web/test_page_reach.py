@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
 
 import pytest
 from page_fixtures import Visits
+from playwright.sync_api import Browser
+
+from aisecops_langchain.cli.source import load_log
+from aisecops_langchain.web.report import report_of
+from aisecops_langchain.web.standing import standing_of
 
 VIEWS = (
     "/",
@@ -139,3 +148,41 @@ def test_light_and_dark_follow_the_system_until_somebody_chooses(visit: Visits) 
         assert page.evaluate(colour) == light
         page.keyboard.press("t")
         assert page.evaluate(colour) == dark
+
+
+LIGHT, DARK = "rgb(245, 246, 248)", "rgb(15, 20, 25)"
+
+
+@pytest.mark.parametrize(
+    ("system", "chosen", "colour"),
+    [("light", None, LIGHT), ("dark", None, DARK), ("light", "dark", DARK), ("dark", "light", LIGHT)],
+)
+def test_the_colours_are_those_of_the_system_or_of_the_choice_and_on_paper_light(
+    visit: Visits, system: str, chosen: str | None, colour: str
+) -> None:
+    with visit("hand_made", color_scheme=system) as seen:
+        page = seen.go("/run?trace=run-one&view=graph")
+        page.locator("[data-drawn]").wait_for()
+        if chosen:
+            page.get_by_role("button", name=chosen.capitalize(), exact=True).click()
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == colour
+        drawn = page.evaluate("import('/static/js/looks.js').then(({ looks }) => looks()[0].style.color)")
+        assert drawn == page.evaluate("getComputedStyle(document.body).color"), "the drawing has the page's colours"
+        page.emulate_media(media="print")
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == LIGHT
+
+
+@pytest.mark.parametrize(("system", "colour"), [("light", LIGHT), ("dark", DARK)])
+def test_the_report_has_the_colours_of_the_system_and_on_paper_light(
+    browser: Browser, homes: Callable[[str], Path], tmp_path: Path, system: Literal["light", "dark"], colour: str
+) -> None:
+    log = load_log(homes("hand_made"))
+    told = standing_of(log.parts[0].report, at=datetime.now(UTC), unreadable=0, alarms=(), again=False)
+    file = tmp_path / "report.html"
+    file.write_text(report_of(log.traces[0], told, written=datetime.now(UTC)), encoding="utf-8")
+    page = browser.new_page(color_scheme=system)
+    page.goto(file.as_uri())
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == colour
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == LIGHT
+    page.close()

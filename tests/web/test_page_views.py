@@ -160,6 +160,33 @@ def test_a_long_run_is_drawn_and_what_was_left_out_can_be_had(visit: Visits) -> 
         assert "1–200 of 1000" in seen.text(".pages")
 
 
+def test_the_calls_of_a_long_run_go_on_page_by_page_and_narrow_to_a_verdict(visit: Visits) -> None:
+    with visit("long_run") as seen:
+        page = seen.go("/run?trace=long-run&view=calls")
+        assert page.locator(LIST).count() == 100
+        page.get_by_role("link", name="Next").click()
+        page.wait_for_url(re.compile("offset=100"))
+        assert "ACME 100" in page.locator(LIST).first.inner_text()
+        refused = page.get_by_role("navigation", name="Calls by verdict").get_by_role("link", name="refused")
+        refused.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_url(re.compile("verdict=refused"))
+        assert all("refused" in row.inner_text() for row in page.locator(LIST).all())
+        assert (seen.barriers(), seen.overflows()) == ([], [])
+
+
+@pytest.mark.parametrize("view", ["calls", "arguments"])
+def test_every_column_of_a_call_is_seen_on_a_narrow_screen(visit: Visits, view: str) -> None:
+    with visit("stories", viewport={"width": 360, "height": 780}) as seen:
+        seen.go("/?decision=deny")
+        address = seen.page.locator(f"{LIST} th a").first.get_attribute("href")
+        page = seen.go(f"{address}&view={view}")
+        names = {"calls": "Verdict", "arguments": "Became"}
+        last = page.locator(f"{LIST} [data-name={names[view]}]").first.bounding_box()
+        assert last is not None
+        assert 0 <= last["x"] <= last["x"] + last["width"] <= 360
+
+
 def test_an_event_opens_in_the_drawer_with_its_exact_line_and_proof(visit: Visits) -> None:
     with visit("hand_made") as seen:
         page = seen.go("/run?trace=run-one&view=timeline")
@@ -243,7 +270,7 @@ def test_whoever_signs_out_is_asked_for_the_token_again(visit: Visits) -> None:
         page.get_by_role("button", name="Sign out").click()
         page.wait_for_url(re.compile("/enter"))
         seen.go("/run?trace=run-one")
-        assert page.get_by_role("heading", level=1).inner_text() == "Sign in"
+        assert page.get_by_role("heading", level=1).inner_text() == "Sign in to Replay Audit"
         assert "procurement" not in page.content()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from page_kit import Waiting, waiting
+from page_kit import GENEROUS, Waiting, waiting
 from web_kit import COOKIE, ORIGIN, TOKEN, browser, client, secret_of, site_over
 
 from aisecops_langchain.audit import read_log, verify_log
@@ -37,7 +37,7 @@ def the_one(site: Site, token: str = "of-bob") -> dict[str, Any]:
     return dict(request)
 
 
-def answer(site: Site, token: str, key: str, how: str, **body: str) -> Any:
+def answer(site: Site, token: str, key: str, how: str, **body: Any) -> Any:
     return client(site, token).post(f"/api/approvals/{key}/{how}", json=body)
 
 
@@ -72,6 +72,149 @@ def test_a_no_with_a_reason_keeps_it_from_happening(site: Site, graph: Waiting) 
     (event,) = [entry.fields for entry in read_log(graph.home / "audit") if entry.kind == "approval_rejected"]
     assert event is not None
     assert event["reason"] == "too much"
+
+
+def test_a_yes_may_have_a_reason_too_which_others_and_the_log_are_told_and_the_model_is_not(
+    site: Site, graph: Waiting
+) -> None:
+    asked = the_one(site)
+    told = answer(site, "of-bob", asked["approval"], "approve", call=asked["call"], reason="the bill is on file")
+    approval = told.json()["approval"]
+    assert approval["votes"][0]["reason"] == "the bill is on file"
+    said = graph.go_on("one")
+    assert graph.paid == ["90 to ACME"]
+    assert "bill is on file" not in str(said)
+    (event,) = [entry.fields for entry in read_log(graph.home / "audit") if entry.kind == "approval_granted"]
+    assert event is not None
+    assert event["reason"] == "the bill is on file"
+
+
+def test_a_no_to_another_call_than_was_shown_is_refused(site: Site) -> None:
+    asked = the_one(site)
+    assert answer(site, "of-bob", asked["approval"], "reject", call="sha256:other").status_code == 400
+    assert the_one(site)["state"] == "pending"
+    assert answer(site, "of-bob", asked["approval"], "reject", call=asked["call"]).status_code == 200
+
+
+def test_where_two_must_say_yes_the_second_is_told_why_the_first_did_and_neither_can_grant(tmp_path: Path) -> None:
+    two = GENEROUS.replace("grants: {max_seconds", "approval: {approvers: 2}, grants: {max_seconds")
+    with waiting(tmp_path / "two", policy=two) as graph:
+        graph.ask("one", ASK)
+        site = site_over(graph.home / "audit", home=graph.home)
+        asked = the_one(site)
+        key, call = asked["approval"], asked["call"]
+        refused = answer(site, "of-bob", key, "approve", call=call, grant=WISH)
+        assert "nobody can grant anything" in refused.json()["got"]
+        assert answer(site, "of-bob", key, "approve", call=call, reason="the bill is on file").status_code == 200
+        assert [vote["reason"] for vote in the_one(site)["votes"]] == ["the bill is on file"]
+        dan = only(site, Caller("dan", Role.APPROVER, verified=True))
+        assert "Approve this call" in browser(dan, "t").get(f"/approvals/{key}").text
+        assert "let later calls like it run" not in browser(dan, "t").get(f"/approvals/{key}").text
+        assert answer(dan, "t", key, "approve", call=call, reason="so do I").status_code == 200
+        graph.go_on("one")
+        site.close()
+    assert graph.paid == ["90 to ACME"]
+    reasons = {entry.kind: (entry.fields or {}).get("reason") for entry in read_log(tmp_path / "two" / "audit")}
+    assert (reasons["approval_voted"], reasons["approval_granted"]) == ("the bill is on file", "so do I")
+
+
+@pytest.fixture
+def generous(tmp_path: Path) -> Iterator[Waiting]:
+    with waiting(tmp_path / "generous", asks=4, policy=GENEROUS) as made:
+        made.ask("one", ASK)
+        yield made
+
+
+WISH = {"for_seconds": 600, "uses": 2, "same": ["to"], "up_to": {"amount": "200"}}
+
+
+def test_a_yes_with_a_grant_lets_later_calls_like_it_run_as_far_as_it_says(generous: Waiting) -> None:
+    site = site_over(generous.home / "audit", home=generous.home)
+    asked = the_one(site)
+    told = answer(site, "of-bob", asked["approval"], "approve", call=asked["call"], grant=WISH)
+    assert (told.status_code, told.json()["approval"]["granted"]["uses"]) == (200, 2)
+    generous.go_on("one")
+    generous.ask("one", "Pay ACME 91")
+    generous.ask("one", "Pay ACME 92")
+    assert generous.paid == ["90 to ACME", "91 to ACME", "92 to ACME"]
+    generous.ask("one", "Pay ACME 93")
+    assert len(generous.paid) == 3, "both uses are used up, so a person is asked"
+    assert the_one(site)["arguments"]["amount"] == 93
+    site.close()
+    assert verify_log(generous.home / "audit").ok
+
+
+@pytest.mark.parametrize(
+    ("wish", "status"),
+    [
+        ({**WISH, "uses": 21}, 409),
+        ({**WISH, "for_seconds": 3601}, 409),
+        ({**WISH, "up_to": {"amount": "501"}}, 409),
+        ({**WISH, "any": ["to"], "same": []}, 409),
+        ({**WISH, "up_to": {"sum": "100"}}, 409),
+        ({**WISH, "any_thread": True}, 409),
+        ({**WISH, "up_to": {"amount": 200}}, 400),
+        ({**WISH, "uses": 0}, 400),
+        ({**WISH, "by": "ann"}, 400),
+        ({}, 400),
+    ],
+)
+def test_a_yes_with_a_grant_that_policy_does_not_permit_is_no_yes(
+    generous: Waiting, wish: dict[str, Any], status: int
+) -> None:
+    site = site_over(generous.home / "audit", home=generous.home)
+    asked = the_one(site)
+    refused = answer(site, "of-bob", asked["approval"], "approve", call=asked["call"], grant=wish)
+    assert refused.status_code == status
+    assert the_one(site)["state"] == "pending"
+    site.close()
+    generous.go_on("one")
+    assert generous.paid == []
+
+
+def test_where_policy_permits_no_grant_a_yes_with_one_is_no_yes(site: Site, graph: Waiting) -> None:
+    asked = the_one(site)
+    wish = {"for_seconds": 60, "uses": 1}
+    refused = answer(site, "of-bob", asked["approval"], "approve", call=asked["call"], grant=wish)
+    assert refused.status_code == 409
+    assert "does not permit the grant" in refused.json()["got"]
+    graph.go_on("one")
+    assert graph.paid == []
+
+
+def test_a_grant_sent_twice_is_given_once(generous: Waiting) -> None:
+    site = site_over(generous.home / "audit", home=generous.home)
+    asked = the_one(site)
+    answers = [
+        answer(site, "of-bob", asked["approval"], "approve", call=asked["call"], grant=WISH).status_code
+        for _ in range(2)
+    ]
+    assert answers == [200, 409]
+    site.close()
+    assert [entry.kind for entry in read_log(generous.home / "audit")].count("grant_given") == 1
+
+
+def test_a_grant_by_the_form_is_taken_only_from_a_page_of_this_site(generous: Waiting) -> None:
+    site = site_over(generous.home / "audit", home=generous.home)
+    asked, made = the_one(site), browser(site, "of-bob")
+    page, csrf = f"/approvals/{asked['approval']}", secret_of(site, made)
+    form = {"csrf": csrf, "answer": "grant", "call": asked["call"], "minutes": "10", "uses": "2"}
+    form |= {"how:to": "same", "how:amount": "sum", "sum:amount": "200", "each:amount": ""}
+    for wrong, origin, status in (
+        (form, "https://evil.example", 403),
+        ({**form, "csrf": "x"}, ORIGIN, 403),
+        ({**form, "call": "sha256:other"}, ORIGIN, 400),
+        ({**form, "uses": "many"}, ORIGIN, 400),
+        ({**form, "sum:amount": "1e3"}, ORIGIN, 400),
+        ({**form, "how:to": "any"}, ORIGIN, 409),
+    ):
+        assert made.post(page, data=wrong, headers={"origin": origin}).status_code == status
+        assert the_one(site)["state"] == "pending"
+    assert made.post(page, data=form, headers={"origin": ORIGIN}).status_code == 200
+    (given,) = [entry.fields for entry in read_log(generous.home / "audit") if entry.kind == "grant_given"]
+    assert given is not None
+    assert given["approver"]["id"] == "bob"
+    site.close()
 
 
 def test_a_second_answer_does_not_count(site: Site) -> None:
@@ -147,7 +290,7 @@ def test_a_form_of_the_page_answers_once_it_was_meant(site: Site) -> None:
     made = browser(site, "of-bob")
     page = f"/approvals/{asked['approval']}"
     csrf = secret_of(site, made)
-    form = {"answer": "reject", "reason": "no"}
+    form = {"answer": "reject", "reason": "no", "call": asked["call"]}
     for wrong, origin in (
         (form, ORIGIN),
         ({**form, "csrf": "x"}, ORIGIN),

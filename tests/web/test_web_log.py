@@ -9,8 +9,10 @@ import pytest
 from cli_logs import KEY, segment_of, write_log
 from starlette.testclient import TestClient
 from trace_factory import allowed_story, governed_story
-from web_kit import client, site_over
+from web_kit import TOKEN, client, site_over
+from write_golden import OFFICE
 
+from aisecops_langchain import parse_policy
 from aisecops_langchain.audit import AuditLog
 from aisecops_langchain.web.api.table import ENDPOINTS
 from aisecops_langchain.web.library import Library
@@ -71,6 +73,22 @@ def test_a_comparison_of_windows_says_how_many_lines_it_could_not_read(log: Path
         pass
     assert told["unreadable_lines"] == 1
     assert told["drift"]["runs_before"] == 1
+
+
+@pytest.mark.parametrize("token", [TOKEN, "of-acme", "of-other"])
+def test_history_is_decided_again_as_far_as_the_caller_may_see_and_no_broken_line_is_passed_over(
+    log: Path, token: str
+) -> None:
+    foreign(log)
+    decision = next(line for line in segment_of(log).read_bytes().splitlines() if b'"kind":"decision_made"' in line)
+    with segment_of(log).open("ab") as file:
+        file.write(decision[:250].replace(b'"id":"', b'"id":"broken-') + b"\n")
+    made = client(site_over(log, policies={"office": parse_policy(OFFICE)}), token)
+    while (told := made.get("/api/drift", params={"policy": "office"}).json())["working"]:
+        pass
+    seen = made.get("/api/traces").json()["traces"]
+    assert told["drift"]["decisions"] == sum(row["allowed"] + row["asked"] + row["denied"] for row in seen)
+    assert told["unreadable_lines"] + told["drift"]["malformed"] == 2
 
 
 @pytest.mark.parametrize("damage", [changed, cut, torn, foreign])

@@ -69,7 +69,7 @@ def test_logs_and_ledgers_are_read_in_threads(tmp_path: Path, met: list[str]) ->
         for path in PATHS:
             made.get(path)
         (asked,) = client(site, "of-bob").get("/api/approvals").json()["approvals"]
-        key, form = asked["approval"], {"csrf": secret_of(site, made), "answer": "reject"}
+        key, form = asked["approval"], {"csrf": secret_of(site, made), "answer": "reject", "call": asked["call"]}
         client(site, "of-bob").post(f"/api/approvals/{key}/approve", json={"call": "sha256:other"})
         assert made.post(f"/approvals/{key}", data=form, headers={"origin": ORIGIN}).status_code == 200
         site.close()

@@ -111,6 +111,7 @@ class ApprovalVoted(_AnswerEvent):
     kind: Literal["approval_voted"] = "approval_voted"
     missing: int
     """How many more at least."""
+    reason: str = ""
 
 
 class ApprovalGranted(_AnswerEvent):
@@ -121,6 +122,8 @@ class ApprovalGranted(_AnswerEvent):
     """Digest of the call that the person put in its place; it, and not the original, may run if policy lets it."""
     voted: tuple[Approver, ...] = ()
     """Everybody who said yes, where it took more than one."""
+    reason: str = ""
+    """Why the last of them said so."""
 
 
 class ApprovalRejected(_AnswerEvent):

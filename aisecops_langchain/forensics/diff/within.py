@@ -6,6 +6,7 @@ decided on was planned, or put in its place by a person. Whatever departs from t
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from enum import StrEnum
 
@@ -67,14 +68,15 @@ def compare_within(trace: Trace) -> tuple[WithinRun, ...]:
     Returns:
         One entry per call, in the order in which the log first tells of them.
     """
-    problems = problems_of(trace)
-    return tuple(_compared(step, problems) for step in steps_of(trace))
+    problems: defaultdict[tuple[str | None, str | None], list[Problem]] = defaultdict(list)
+    for item in problems_of(trace):
+        problems[item.plan, item.call_id].append(item)
+    return tuple(_compared(step, tuple(problems.get((step.plan, step.call_id), ()))) for step in steps_of(trace))
 
 
 def _compared(step: Step, problems: tuple[Problem, ...]) -> WithinRun:
-    own = tuple(item for item in problems if (item.plan, item.call_id) == (step.plan, step.call_id))
     departures = tuple(dict.fromkeys(_departures(step)))
-    return WithinRun(step=step, verdict=_verdict(step, departures, own), departures=departures, problems=own)
+    return WithinRun(step=step, verdict=_verdict(step, departures, problems), departures=departures, problems=problems)
 
 
 def _departures(step: Step) -> Iterator[Departure]:

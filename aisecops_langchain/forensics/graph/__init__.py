@@ -11,7 +11,7 @@ from aisecops_langchain.forensics.graph.cut import cut
 from aisecops_langchain.forensics.graph.model import Edge, EdgeKind, Graph, Node, NodeKind
 from aisecops_langchain.forensics.graph.origin import Origin, origin
 from aisecops_langchain.forensics.graph.radius import BlastRadius, Touched, blast_radius
-from aisecops_langchain.forensics.graph.taint import TaintedArgument, taint_of
+from aisecops_langchain.forensics.graph.taint import Taint, TaintedArgument, taint_of
 
 __all__ = [
     "BlastRadius",
@@ -21,6 +21,7 @@ __all__ = [
     "Node",
     "NodeKind",
     "Origin",
+    "Taint",
     "TaintedArgument",
     "Touched",
     "blast_radius",

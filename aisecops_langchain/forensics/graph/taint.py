@@ -47,6 +47,39 @@ class TaintedArgument(Frozen):
     fate: Fate
 
 
+class Taint:
+    """The arguments of a graph, of which a part can be traced at a time.
+
+    Args:
+        graph: The graph.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self._index = Index(graph)
+        calls = (node for node in graph.nodes if node.kind is NodeKind.CALL)
+        self._arguments = [
+            (node, edge.source) for node in calls for edge in self._index.before(node.id, EdgeKind.ARGUMENT_OF)
+        ]
+
+    def __len__(self) -> int:
+        return len(self._arguments)
+
+    def part(self, offset: int, limit: int) -> tuple[TaintedArgument, ...]:
+        """Tell where the values of some arguments came from.
+
+        Args:
+            offset: How many to leave out.
+            limit: How many to tell at most.
+
+        Returns:
+            One entry per argument and call, in the order of the graph.
+        """
+        return tuple(
+            _tainted(self._index, call, self._index.nodes[argument], fate_of(self._index, call.id))
+            for call, argument in self._arguments[offset : offset + limit]
+        )
+
+
 def taint_of(graph: Graph) -> tuple[TaintedArgument, ...]:
     """Tell where the value of every argument came from.
 
@@ -56,10 +89,8 @@ def taint_of(graph: Graph) -> tuple[TaintedArgument, ...]:
     Returns:
         One entry per argument and call, in the order of the graph.
     """
-    index = Index(graph)
-    return tuple(
-        tainted for node in graph.nodes if node.kind is NodeKind.CALL for tainted in tainted_arguments(index, node)
-    )
+    taint = Taint(graph)
+    return taint.part(0, len(taint))
 
 
 def tainted_arguments(index: Index, call: Node) -> tuple[TaintedArgument, ...]:

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple
 
 import orjson
 
@@ -154,14 +154,50 @@ class TraceIndex:
 
     def _indexed(self, trace: str) -> list[LocatedLine]:
         names, _, parts = self._state()
+        entries = b"".join(self._file.parts(trace, parts))
         found: list[LocatedLine] = []
-        for part in self._file.parts(trace, parts):
-            for segment, offset, length, digest in _ENTRY.iter_unpack(part):
-                line = LocatedLine(names[segment], offset, _read(self._log / f"{names[segment]}.jsonl", offset, length))
+        with _Segments(self._log) as segments:
+            for segment, offset, length, digest in _ENTRY.iter_unpack(entries):
+                line = LocatedLine(names[segment], offset, segments.read(names[segment], offset, length))
                 if _digest(line.data) != digest:
                     raise IndexFaultError("a line is not the one that was indexed", got=line.segment)
                 found.append(line)
         return found
+
+
+class _Segments:
+    """Reads pieces of segments; the last one stays open, since most of a run lies in a row.
+
+    Args:
+        log: The log directory.
+    """
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._name = ""
+        self._file: BinaryIO | None = None
+
+    def __enter__(self) -> _Segments:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._close()
+
+    def read(self, name: str, offset: int, length: int) -> bytes:
+        """Read a piece of a segment; raises ``AuditFormatError`` if that cannot be done."""
+        try:
+            if self._file is None or name != self._name:
+                self._close()
+                self._name, self._file = name, (self._log / f"{name}.jsonl").open("rb")
+            self._file.seek(offset)
+            return self._file.read(length)
+        except OSError as error:
+            raise AuditFormatError(f"{name} cannot be read", got=type(error).__name__) from error
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
 
 def _index(path: Path, number: int, before: _Covered | None, added: defaultdict[str, bytearray]) -> _Covered | None:

@@ -35,7 +35,7 @@ def _(event: ApprovalRequested, calls: Calls) -> str:
 
 @tell.register
 def _(event: ApprovalVoted, calls: Calls) -> str:
-    return f"{person(event.approver)} approved {calls.show(event)}; {event.missing} more must"
+    return f"{person(event.approver)} approved {calls.show(event)}; {event.missing} more must{because(event.reason)}"
 
 
 @tell.register
@@ -61,7 +61,7 @@ def _(event: ApprovalGranted, calls: Calls) -> str:
     if event.edited is not None:
         changed = calls.show(event, event.edited)
         return f"{person(event.approver)} changed {calls.show(event)} into {changed}"
-    return f"{person(event.approver)} approved {calls.show(event)}"
+    return f"{person(event.approver)} approved {calls.show(event)}{because(event.reason)}"
 
 
 @tell.register

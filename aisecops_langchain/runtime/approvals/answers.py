@@ -29,6 +29,8 @@ class Approve:
 
     grant: GrantRequest | None = None
     """What later calls like it are to be let run without asking; all of the answer counts, or nothing."""
+    reason: str = ""
+    """Why, for the record; the model is not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +114,23 @@ def _applied(record: ApprovalRecord, answer: Answer, approver: Approver, now: in
             return Settled(_no(record, approver, "an edit may not change the tool", now))
         case Edit():
             return _vote(record, approver, answer.call.digest, now, edited=answer.call.digest)
-        case Approve(grant=GrantRequest() as asked):
-            return _granting(record, asked, approver, now)
-        case _:
-            return _vote(record, approver, record.binding.call, now)
+        case Approve():
+            return _approved(record, answer, approver, now)
+        case Elsewhere():
+            return _refusing(record, "another_call")
+
+
+def _approved(record: ApprovalRecord, answer: Approve, approver: Approver, now: int) -> Settled:
+    """Count a yes, with a grant beside it or without, and keep why with the vote."""
+    if answer.grant is None:
+        settled = _vote(record, approver, record.binding.call, now)
+    else:
+        settled = _granting(record, answer.grant, approver, now)
+    if settled.refused is not None:
+        return settled
+    *others, vote = settled.record.votes
+    votes = (*others, vote.model_copy(update={"reason": answer.reason[:_REASON_LIMIT]}))
+    return Settled(settled.record.model_copy(update={"votes": votes}))
 
 
 def closed(record: ApprovalRecord, state: ApprovalState, now: int, **facts: object) -> ApprovalRecord:

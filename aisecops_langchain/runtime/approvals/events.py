@@ -116,6 +116,7 @@ class ApprovalLog:
         facts: dict[str, Any] = {
             "approver": vote.approver,
             "missing": lacking,
+            "reason": vote.reason,
             "waited_seconds": _waited(record, vote.at),
         }
         self._write(ApprovalVoted, record, str(number), **facts)
@@ -128,6 +129,7 @@ class ApprovalLog:
         match record.state:
             case ApprovalState.GRANTED | ApprovalState.CONSUMED:
                 voted = tuple(vote.approver for vote in record.votes) if len(record.votes) > 1 else ()
+                facts["reason"] = record.votes[-1].reason if record.votes else ""
                 return self._write(ApprovalGranted, record, edited=record.edited_call, voted=voted, **facts)
             case ApprovalState.REJECTED | ApprovalState.VOID:
                 return self._write(ApprovalRejected, record, reason=record.reason, **facts)

@@ -30,12 +30,14 @@ def facts_of(record: ApprovalRecord) -> Facts:
         What is asked, what it takes, who said yes so far, and the briefing; the arguments only while it is pending.
     """
     binding, briefing = record.binding, record.briefing.model_dump(mode="json")
-    principal = binding.scope.principal
+    principal, grant = binding.scope.principal, record.grant
     requires: list[JsonValue] = [_requirement(item, record) for item in demanded(record.requires)]
     odd: dict[str, JsonValue] = {
         name[:_NAME]: [*why] for name, why in oddities(record.briefing.arguments or {}).items()
     }
-    votes: list[JsonValue] = [{**_person(vote.approver), "at": at(vote.at).isoformat()} for vote in record.votes]
+    votes: list[JsonValue] = [
+        {**_person(vote.approver), "at": at(vote.at).isoformat(), "reason": vote.reason} for vote in record.votes
+    ]
     return {
         **briefing,
         "look_twice": odd,
@@ -56,6 +58,10 @@ def facts_of(record: ApprovalRecord) -> Facts:
         "missing": lacking(record) if record.state is ApprovalState.PENDING else 0,
         "refused": REFUSALS.get(record.last_refused or "", ""),
         "answered_by": None if record.approver is None else _person(record.approver),
+        "reason": record.reason,
+        "granted": None
+        if grant is None
+        else {"grant": grant.id, "uses": grant.uses, "until": at(grant.expires_at).isoformat()},
     }
 
 

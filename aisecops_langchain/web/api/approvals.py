@@ -10,14 +10,20 @@ from pydantic import Field, JsonValue
 from starlette.requests import Request
 
 from aisecops_langchain.domain.base import Frozen
+from aisecops_langchain.domain.grant import GrantRequest
+from aisecops_langchain.domain.plan import CanonicalCall
+from aisecops_langchain.errors import GrantError
 from aisecops_langchain.runtime.approvals.answers import Approve, Reject
 from aisecops_langchain.runtime.approvals.facts import facts_of
+from aisecops_langchain.runtime.grants.bounds import read_wish
 from aisecops_langchain.runtime.ledger.records import ApprovalRecord
 from aisecops_langchain.web.answers import Told
 from aisecops_langchain.web.desk import Desk
 from aisecops_langchain.web.paging import paging_of
-from aisecops_langchain.web.refusals import BadRequestError, NotFoundError
+from aisecops_langchain.web.refusals import BadRequestError, ConflictError, NotFoundError
 from aisecops_langchain.web.site import caller_of, site_of
+
+MOST_REASON = 500
 
 
 class ApprovalsTold(Told):
@@ -41,12 +47,19 @@ class Approval(Frozen):
 
     call: str = Field(min_length=1, max_length=200)
     """Digest of the call that the person saw; an answer to another one is refused."""
+    reason: str = Field(default="", max_length=MOST_REASON)
+    """Why, for the record; the model is not told."""
+    grant: dict[str, JsonValue] | None = None
+    """What later calls like it may do without asking, as ``grant`` of an answer behind an interrupt. All of the answer
+    counts, or nothing."""
 
 
 class Rejection(Frozen):
     """A no."""
 
-    reason: str = Field(default="", max_length=500)
+    call: str | None = Field(default=None, min_length=1, max_length=200)
+    """Digest of the call that the person saw; if it is given, an answer to another one is refused."""
+    reason: str = Field(default="", max_length=MOST_REASON)
     """Why, for the record; the model is not told."""
 
 
@@ -79,16 +92,35 @@ def show_approval(request: Request) -> ApprovalTold:
 
 def approve(request: Request, body: Approval) -> ApprovalTold:
     """Say yes to the call of a request."""
-    desk, caller, key = desk_of(request), caller_of(request), request.path_params["key"]
-    asked = desk.request(key, caller)
-    if asked.binding.call != body.call:
-        raise BadRequestError("the answer names another call", expected="the digest under call of this request")
-    return _told(request, desk.answer(key, Approve(), caller))
+    asked = _asked(request, body.call)
+    answer = Approve(None if body.grant is None else _granting(body.grant, asked), body.reason)
+    return _told(request, desk_of(request).answer(request.path_params["key"], answer, caller_of(request)))
 
 
 def reject(request: Request, body: Rejection) -> ApprovalTold:
     """Say no to the call of a request."""
+    if body.call is not None:
+        _asked(request, body.call)
     return _told(request, desk_of(request).answer(request.path_params["key"], Reject(body.reason), caller_of(request)))
+
+
+def _asked(request: Request, call: str) -> ApprovalRecord:
+    """Return the request that is answered, if it is about the call that the person saw."""
+    asked = desk_of(request).request(request.path_params["key"], caller_of(request))
+    if asked.binding.call != call:
+        raise BadRequestError("the answer names another call", expected="the digest under call of this request")
+    return asked
+
+
+def _granting(wish: dict[str, JsonValue], asked: ApprovalRecord) -> GrantRequest:
+    """Read what is asked for beside a yes; whether policy permits it is decided where the answer is taken."""
+    try:
+        read = read_wish(wish)
+    except GrantError as error:
+        raise BadRequestError(error.message, expected=error.expected, got=error.got) from None
+    if asked.briefing.arguments is None:
+        raise ConflictError("the request is not open any more", got=asked.state.value)
+    return GrantRequest(wish=read, call=CanonicalCall.of(asked.binding.tool, asked.briefing.arguments))
 
 
 def desk_of(request: Request) -> Desk:

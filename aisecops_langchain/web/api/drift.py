@@ -6,11 +6,13 @@ what ``aisecops drift`` prints with ``--json``, over the events that the caller 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import Generic, NamedTuple, TypeVar
 
+import orjson
 from starlette.requests import Request
 
 from aisecops_langchain.audit.scan import Scan
@@ -24,6 +26,8 @@ from aisecops_langchain.web.answers import Told
 from aisecops_langchain.web.filters import moment_of, single
 from aisecops_langchain.web.refusals import BadRequestError, NotFoundError
 from aisecops_langchain.web.site import caller_of, site_of
+
+R = TypeVar("R")
 
 
 class Bundle(Frozen):
@@ -71,12 +75,13 @@ def show_drift(request: Request) -> DriftTold:
     policy = site.policies.get(name)
     if policy is None:
         raise NotFoundError("there is no such bundle", expected="a name that /api/policies lists", got=name[:40])
-    key = ("drift", policy.digest, caller.tenants, site.library.size())
-    recorded = site.recorded()
-    found = site.work.result(key, partial(_decide_again, site.library.log, caller, policy, recorded))
-    report, unreadable = found if found is not None else (None, 0)
+    found = _found(request, ("drift", policy.digest), partial(_decide_again, site.library.log, caller, policy))
     return DriftTold(
-        log=site.library.standing(), policy=name, working=found is None, unreadable_lines=unreadable, drift=report
+        log=site.library.standing(),
+        policy=name,
+        working=found is None,
+        unreadable_lines=found.unreadable if found else 0,
+        drift=found.report if found else None,
     )
 
 
@@ -89,34 +94,67 @@ def show_over_time(request: Request) -> OverTimeTold:
     until, since = moment_of(before or after, "before"), moment_of(after or before, "after")
     if since < until:
         raise BadRequestError("the windows overlap", expected="after no earlier than before")
-    key = ("over_time", until, since, caller.tenants, site.library.size())
-    recorded = site.recorded()
-    found = site.work.result(key, partial(_compare, site.library.log, caller, recorded, until=until, since=since))
-    report, unreadable = found if found is not None else (None, 0)
-    return OverTimeTold(log=site.library.standing(), working=found is None, unreadable_lines=unreadable, drift=report)
+    work = partial(_compare, site.library.log, caller, until=until, since=since)
+    found = _found(request, ("over_time", until, since), work)
+    return OverTimeTold(
+        log=site.library.standing(),
+        working=found is None,
+        unreadable_lines=found.unreadable if found else 0,
+        drift=found.report if found else None,
+    )
 
 
-def _decide_again(log: Path, caller: Caller, policy: Policy, recorded: tuple[Policy, ...]) -> tuple[DriftReport, int]:
-    machine = TimeMachine([policy], recorded)
+class _Found(NamedTuple, Generic[R]):
+    """What was worked out."""
+
+    report: R
+    unreadable: int
+    """Lines that could not be read."""
+
+
+def _found(
+    request: Request, asked: tuple[Hashable, ...], work: Callable[[tuple[Policy, ...]], _Found[R]]
+) -> _Found[R] | None:
+    """Ask for what takes long, which also depends on the log, on who asks and on the bundles that decided."""
+    site, recorded = site_of(request), site_of(request).recorded()
+    key = (*asked, caller_of(request).tenants, site.library.size())
+    return site.work.result(key, partial(work, recorded))
+
+
+def _decide_again(log: Path, caller: Caller, policy: Policy, recorded: tuple[Policy, ...]) -> _Found[DriftReport]:
+    machine = TimeMachine([policy], recorded, gather_uses=False)
     scan = Scan(log, frozenset({"decision_made"}))
-    for fields in _visible(scan, caller):
-        machine.add(fields)
-    return machine.report(), scan.unreadable
+    for line in _lines(scan, caller):
+        machine.add_line(line)
+    return _Found(machine.report(), scan.unreadable)
 
 
 def _compare(
     log: Path, caller: Caller, recorded: tuple[Policy, ...], *, until: datetime, since: datetime
-) -> tuple[DriftOverTime, int]:
+) -> _Found[DriftOverTime]:
     windows = Windows(recorded)
     scan = Scan(log, frozenset({"decision_made", "model_started"}))
-    for fields in _visible(scan, caller):
-        windows.add(fields)
-    return windows.compare(until, since), scan.unreadable
-
-
-def _visible(scan: Scan, caller: Caller) -> Iterator[dict[str, JsonValue]]:
     for fields in scan:
-        who = fields.get("principal")
-        tenant = who.get("tenant") if isinstance(who, dict) else None
-        if caller.tenants is None or tenant in caller.tenants:
-            yield fields
+        if caller.tenants is None or _tenant(fields) in caller.tenants:
+            windows.add(fields)
+    return _Found(windows.compare(until, since), scan.unreadable)
+
+
+def _lines(scan: Scan, caller: Caller) -> Iterator[bytes]:
+    """Yield the lines that a caller may see; read as JSON only where that is needed to tell."""
+    for line in scan.lines():
+        if caller.tenants is None:
+            yield line
+            continue
+        try:
+            fields = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            scan.unreadable += 1
+            continue
+        if _tenant(fields) in caller.tenants:
+            yield line
+
+
+def _tenant(fields: dict[str, JsonValue]) -> JsonValue:
+    who = fields.get("principal")
+    return who.get("tenant") if isinstance(who, dict) else None

@@ -75,7 +75,13 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
         traces.show_event,
         (_RUN, Parameter("event", "The event.", _TEXT, required=True)),
     ),
-    Reading("/api/diff", "What was planned, decided and executed.", compare.WithinTold, compare.compare_one, (_RUN,)),
+    Reading(
+        "/api/diff",
+        "What was planned, decided and executed.",
+        compare.WithinTold,
+        compare.compare_one,
+        (_RUN, *_paging(traces.MOST_ENTRIES)),
+    ),
     Reading(
         "/api/compare",
         "One run against another.",
@@ -136,7 +142,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     Reading("/api/approvals/{key}", "One request.", approvals.ApprovalTold, approvals.show_approval),
     Acting(
         "/api/approvals/{key}/approve",
-        "Say yes to exactly the call that was shown.",
+        "Say yes to exactly the call that was shown, and perhaps to later ones like it.",
         approvals.Approval,
         approvals.ApprovalTold,
         approvals.approve,

@@ -10,17 +10,18 @@ from starlette.requests import Request
 from aisecops_langchain.forensics.evidence.line_proof import LineProof, prove_line
 from aisecops_langchain.forensics.graph import Graph, cut, execution_graph
 from aisecops_langchain.forensics.roster import RunRow
-from aisecops_langchain.forensics.summary import Summary, summarize
-from aisecops_langchain.forensics.timeline import TimelineEntry, timeline
+from aisecops_langchain.forensics.summary import Summary
+from aisecops_langchain.forensics.timeline import TimelineEntry
 from aisecops_langchain.web.answers import Told
 from aisecops_langchain.web.filters import single, wanted_of
-from aisecops_langchain.web.paging import PAGING, number_of, paging_of
+from aisecops_langchain.web.paging import PAGING, number_of, paging_of, part_of
 from aisecops_langchain.web.refusals import BadRequestError, NotFoundError
 from aisecops_langchain.web.shelf import Run
 from aisecops_langchain.web.site import caller_of, site_of
 
 USUAL_NODES = 2_000
 MOST_NODES = 20_000
+USUAL_ENTRIES = 500
 MOST_ENTRIES = 5_000
 
 
@@ -128,19 +129,18 @@ def run_of(request: Request, name: str = "trace") -> Run:
 def show_summary(request: Request) -> SummaryTold:
     """Sum up one run."""
     library, run = site_of(request).library, run_of(request)
-    delegations = library.delegations(run.trace.id, caller_of(request))
-    return SummaryTold(log=library.standing(), summary=summarize(run.trace, delegations))
+    return SummaryTold(log=library.standing(), summary=library.summary(run, caller_of(request)))
 
 
 def show_timeline(request: Request) -> TimelineTold:
     """Tell one run event by event."""
     library, run = site_of(request).library, run_of(request)
-    entries, part = timeline(run.trace), paging_of(request.query_params, usual=500, most=MOST_ENTRIES)
+    events, part = run.trace.events, paging_of(request.query_params, usual=USUAL_ENTRIES, most=MOST_ENTRIES)
     return TimelineTold(
         log=library.standing(),
         trace=run.trace.id,
-        timeline=entries[part["offset"] : part["offset"] + part["limit"]],
-        total=len(entries),
+        timeline=run.timeline.tell(part_of(events, part)),
+        total=len(events),
         **part,
     )
 
@@ -149,8 +149,10 @@ def show_graph(request: Request) -> GraphTold:
     """Draw what followed from what in one run and in those that belong to it by delegation."""
     library, run, log = site_of(request).library, run_of(request), site_of(request).library.standing()
     limit = number_of(request.query_params, "limit", usual=USUAL_NODES, least=1, most=MOST_NODES)
-    traces = [run.trace, *(item.trace for item in library.relatives(run.trace.id, caller_of(request)))]
-    return GraphTold(log=log, graph=cut(execution_graph(traces, notes=[log.notice] if log.notice else []), limit))
+    others = [item.trace for item in library.relatives(run.trace.id, caller_of(request))]
+    graph = execution_graph([run.trace, *others]) if others else run.graph
+    noted = graph.model_copy(update={"notes": (log.notice, *graph.notes)}) if log.notice else graph
+    return GraphTold(log=log, graph=cut(noted, limit))
 
 
 def show_event(request: Request) -> EventTold:

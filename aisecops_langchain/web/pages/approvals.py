@@ -1,6 +1,6 @@
 """Approvals: what waits for a person, one request with all that an answer should rest on, and the answer.
 
-Invariant: an answer goes the way of the API, with the same proof that it was meant; a yes names the call that is shown.
+Invariant: an answer goes the way of the API, with the same proof that it was meant; it names the call that is shown.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ from aisecops_langchain.web.api.approvals import (
 )
 from aisecops_langchain.web.csrf import check_meant, check_role
 from aisecops_langchain.web.forms import form_of
+from aisecops_langchain.web.grant_form import offer_of, wish_of
 from aisecops_langchain.web.refusals import BadRequestError, ConflictError
 from aisecops_langchain.web.site import caller_of, site_of
 from aisecops_langchain.web.templating import page
 from aisecops_langchain.web.wording import link
 
-_ANSWERS: Final = ("approve", "reject")
+_ANSWERS: Final = ("approve", "grant", "reject")
 
 
 def approvals_page(request: Request) -> Response:
@@ -59,8 +60,11 @@ async def answer_page(request: Request) -> Response:
 def _answered(request: Request, form: dict[str, str]) -> Response:
     try:
         _take(request, form)
-    except ConflictError as refused:
-        return _shown(request, told=f"{refused.message}: {refused.got}", status=refused.status)
+    except (BadRequestError, ConflictError) as refused:
+        told = ": ".join(
+            filter(None, (refused.message, refused.got, refused.expected and f"expected {refused.expected}"))
+        )
+        return _shown(request, told=told, status=refused.status)
     return RedirectResponse(link(request.url.path), status_code=303)
 
 
@@ -69,10 +73,12 @@ def _take(request: Request, form: dict[str, str]) -> None:
     if answer not in _ANSWERS:
         raise BadRequestError("the answer makes no sense", expected=" or ".join(_ANSWERS), got=answer[:20])
     try:
-        if answer == "approve":
-            approve(request, Approval(call=form.get("call", "")))
+        call, reason = form.get("call", ""), form.get("reason", "").strip()
+        if answer == "reject":
+            reject(request, Rejection(call=call, reason=reason))
         else:
-            reject(request, Rejection(reason=form.get("reason", "").strip()))
+            grant = wish_of(form) if answer == "grant" else None
+            approve(request, Approval(call=call, reason=reason, grant=grant))
     except ValidationError:
         raise BadRequestError("the answer makes no sense", expected="the fields of the form, of their length") from None
 
@@ -86,5 +92,12 @@ def _shown(request: Request, *, told: str = "", status: int = 200) -> Response:
         else {}
     )
     may_answer = caller_of(request).role is Role.APPROVER
-    members = {"item": item, "origins": origins, "may_answer": may_answer, "told": told, "reasons": REASONS}
+    members = {
+        "item": item,
+        "origins": origins,
+        "may_answer": may_answer,
+        "told": told,
+        "reasons": REASONS,
+        "offer": offer_of(item),
+    }
     return page(request, "approval.html", members, status=status)

@@ -13,7 +13,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from aisecops_langchain.forensics.evidence.line_proof import LineProof
-from aisecops_langchain.forensics.timeline import timeline
 from aisecops_langchain.web.api.traces import run_of, show_event
 from aisecops_langchain.web.templating import page
 
@@ -26,7 +25,7 @@ def event_page(request: Request) -> Response:
     """Show one event of a run."""
     told, run = show_event(request), run_of(request)
     event = next(item for item in run.trace.events if item.id == told.event)
-    entry = next(item for item in timeline(run.trace) if item.event == told.event)
+    (entry,) = run.timeline.tell([event])
     followers = [item.id for item in run.trace.events if event.id in item.parents]
     data = run.places[event.id].data
     fields = {name: value for name, value in orjson.loads(data).items() if name not in _ENVELOPE}

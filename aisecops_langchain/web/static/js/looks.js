@@ -16,22 +16,20 @@ export function elementsOf(graph, places) {
 }
 
 export function looks() {
-  const styles = getComputedStyle(document.documentElement);
-  const of = (name) => styles.getPropertyValue(`--${name}`).trim();
-  const coloured = (name, more = {}) => ({ "line-color": of(name), "target-arrow-color": of(name), ...more });
-  const bordered = (name) => ({ "border-color": of(name), "border-width": 2, "background-color": of(`${name}-soft`) });
+  const coloured = (name, more = {}) => ({ "line-color": colourOf(name), "target-arrow-color": colourOf(name), ...more });
+  const bordered = (name) => ({ "border-color": colourOf(name), "border-width": 2, "background-color": colourOf(`${name}-soft`) });
   return [
     {
       selector: "node",
       style: {
-        ...{ "shape": "round-rectangle", "width": SIZE.width, "height": SIZE.height, "background-color": of("sunken") },
-        ...{ "border-width": 1, "border-color": of("line-strong"), "label": "data(caption)", "color": of("text") },
+        ...{ "shape": "round-rectangle", "width": SIZE.width, "height": SIZE.height, "background-color": colourOf("sunken") },
+        ...{ "border-width": 1, "border-color": colourOf("line-strong"), "label": "data(caption)", "color": colourOf("text") },
         ...{ "font-size": 12, "font-family": "sans-serif", "text-valign": "center", "text-wrap": "wrap" },
         ...{ "text-max-width": SIZE.width - 6, "line-height": 1.25, "min-zoomed-font-size": 5 },
       },
     },
-    { selector: "node[kind = 'call'], node[kind = 'effect']", style: { "background-color": of("surface") } },
-    { selector: "node[kind = 'run'], node[kind = 'outcome']", style: { "background-color": of("accent-soft") } },
+    { selector: "node[kind = 'call'], node[kind = 'effect']", style: { "background-color": colourOf("surface") } },
+    { selector: "node[kind = 'run'], node[kind = 'outcome']", style: { "background-color": colourOf("accent-soft") } },
     { selector: "node[integrity = 'untrusted']", style: bordered("warn") },
     { selector: "node[?alarm]", style: bordered("bad") },
     {
@@ -48,6 +46,15 @@ export function looks() {
     { selector: "node.near", style: { "border-width": 3 } },
     { selector: "edge.near", style: { "width": 2.4 } },
   ];
+}
+
+// What a colour comes to, light or dark, only an element that has it can tell.
+function colourOf(name) {
+  const probe = document.body.appendChild(document.createElement("i"));
+  probe.style.color = `var(--${name})`;
+  const { color } = getComputedStyle(probe);
+  probe.remove();
+  return color;
 }
 
 looks.isAlarming = (node) => node.problems.length > 0 || ALARMING.has(node.state);
