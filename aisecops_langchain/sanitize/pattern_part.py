@@ -30,6 +30,9 @@ from aisecops_langchain.sanitize.pattern_syntax import (
     read_pattern,
 )
 
+OVER_LINES: Final = r"(?:(?:\r?\n)?"
+"""How a class begins that may stand in the next line as well."""
+
 _COUNTER: Final = re.compile(r"(?<!\\)\{(\d+),(\d+)\}")
 _SHORT_COUNT: Final = 3
 """The most repetitions that stay counted, and that are no reason to wait."""
@@ -184,7 +187,7 @@ def _holds_spaces(source: str) -> bool:
     """Tell whether something stands for almost any character, white space too."""
     if source == ".":
         return True
-    source = source.removeprefix("(?:")
+    source = source.removeprefix(OVER_LINES)
     if not source.startswith("["):
         return False
     spaces = r"\s" in source or " " in source

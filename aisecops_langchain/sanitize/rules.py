@@ -25,6 +25,7 @@ from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.sanitize.finding import Severity
 from aisecops_langchain.sanitize.fold import fold_pattern
 from aisecops_langchain.sanitize.pack_file import PackText, read_texts
+from aisecops_langchain.sanitize.pattern_part import OVER_LINES
 from aisecops_langchain.sanitize.patterns import compile_pattern
 
 _TOKEN: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]| ", re.DOTALL)
@@ -246,4 +247,4 @@ def _any_space(token: re.Match[str]) -> str:
 
 def _over_lines(gap: re.Match[str]) -> str:
     """Let a gap go on in the next line, as in text that is wrapped, but not in the next paragraph."""
-    return rf"(?:{gap[1]}|\r?\n{gap[1]})"
+    return f"{OVER_LINES}{gap[1]})"
