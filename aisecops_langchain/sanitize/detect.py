@@ -14,6 +14,7 @@ from typing import Final, Protocol
 from aisecops_langchain.domain.labels import SourceKind
 from aisecops_langchain.errors import ConfigurationError
 from aisecops_langchain.sanitize.finding import MAX_EXCERPT, Finding, Severity
+from aisecops_langchain.sanitize.fold import without_twins
 from aisecops_langchain.sanitize.pattern_fold import heeds_marks
 from aisecops_langchain.sanitize.pattern_set import PatternSet
 from aisecops_langchain.sanitize.patterns import Match, Pattern, compile_pattern
@@ -124,6 +125,7 @@ class _Matcher:
 
     def hits(self, text: str) -> list[int]:
         """Name the patterns that match."""
+        text = without_twins(text)
         encoded = text.encode()
         return [index for index in self._likely(text, encoded) if self.pattern(index).search(encoded) is not None]
 

@@ -126,6 +126,18 @@ def _changed(rare: str) -> dict[str, str]:
     return changed
 
 
+def without_twins(text: str) -> str:
+    """Write k and s for the Kelvin sign and the long s, which match them without regard to case, but end words.
+
+    Args:
+        text: Any text; in a skeleton they are written so already.
+
+    Returns:
+        The text, character by character.
+    """
+    return text if text.isascii() else text.replace("\u212a", "k").replace("\u017f", "s")
+
+
 def skeleton_trace(text: str) -> Locate:
     """Say where the characters of ``skeleton(text)`` come from.
 

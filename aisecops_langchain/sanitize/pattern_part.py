@@ -17,6 +17,7 @@ from functools import lru_cache
 from itertools import groupby
 from typing import Final, NamedTuple
 
+from aisecops_langchain.sanitize.pattern_start import word_starts
 from aisecops_langchain.sanitize.pattern_syntax import (
     Choice,
     Group,
@@ -54,6 +55,9 @@ _FEW: Final = 1.0
 _BROAD: Final = 0.1
 _COMMON_WORD: Final = 1.2
 _MOST: Final = 40.0
+_LIGHT: Final = 2.5
+"""Weight of a beginning that a part can do without: many of those make an automaton slow and tell it little."""
+_ENOUGH: Final = 4.0
 
 
 class Part(NamedTuple):
@@ -122,8 +126,19 @@ def _piece(tree: Tree) -> _Piece:
         case Choice(branches):
             piece = _either([_piece(branch) for branch in branches])
         case Sequel(items):
-            piece = _joined([_piece(item) for item in items])
+            pieces = [_piece(item) for item in items]
+            piece = _joined(pieces)
+            first = _telling_word(items, pieces)
+            if first:
+                piece = piece._replace(best=_joined([_whole(r"\b", _FEW), *pieces[first:]]).best)
     return piece
+
+
+def _telling_word(items: Sequence[Tree], pieces: Sequence[_Piece]) -> int:
+    """Return where a word begins that honest text seldom holds, if there is enough without what stands before it."""
+    weights = [_weighed(piece.source, piece.weight) for piece in pieces]
+    starts = [at for at in word_starts(items) if sum(weights[:at]) < _LIGHT and sum(weights[at:]) >= _ENOUGH]
+    return max(starts, default=0)
 
 
 def _whole(source: str, weight: float, *, foreign: bool = False) -> _Piece:
@@ -134,11 +149,13 @@ def _either(branches: Sequence[_Piece]) -> _Piece:
     """Take one of several branches: it is as telling as they are together."""
     source, foreign = "|".join(branch.source for branch in branches), all(branch.foreign for branch in branches)
     weight = _together(_weighed(branch.source, branch.weight) for branch in branches)
-    if not any(branch.waits for branch in branches):
-        return _whole(source, weight, foreign=foreign)
     parts = [branch.best for branch in branches if branch.best is not None]
-    best = Part("|".join(f"(?:{part.source})" for part in parts), _together(part.weight for part in parts))
-    return _Piece(source, weight, best if len(parts) == len(branches) else None, waits=True, foreign=foreign)
+    if [part.source for part in parts] == [branch.source for branch in branches]:
+        best: Part | None = Part(source, weight)
+    else:
+        together = Part("|".join(f"(?:{part.source})" for part in parts), _together(part.weight for part in parts))
+        best = together if len(parts) == len(branches) else None
+    return _Piece(source, weight, best, waits=any(branch.waits for branch in branches), foreign=foreign)
 
 
 def _joined(items: Sequence[_Piece]) -> _Piece:

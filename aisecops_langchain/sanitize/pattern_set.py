@@ -49,7 +49,7 @@ class PatternSet:
         """Name the patterns that may match.
 
         Args:
-            text: Text in UTF-8.
+            text: Text in UTF-8, in which k and s are written so (see ``fold.without_twins``).
 
         Returns:
             Positions in ``sources``, ascending: every pattern that matches, and perhaps some that do not.
