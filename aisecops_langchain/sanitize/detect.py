@@ -33,10 +33,6 @@ _HIDDEN_LETTERS: Final = 4
 """Fewer hidden characters than this spell no instruction."""
 
 
-_FEW_LETTERS: Final = 1_000
-"""Characters of words without spaces that are looked at word by word."""
-
-
 class Detector(Protocol):
     """Anything that can look at the readings of a text and report what it sees."""
 
@@ -136,7 +132,8 @@ class _Matcher:
 class _Squeezed(_Matcher):
     """The same for letters that run into each other, of which most texts hold few.
 
-    Squeezed patterns need the words of those that they were made from, which are without white space.
+    Squeezed patterns need the words of those that they were made from, which are without white space. Automata over
+    all of them would take longer to make than most processes ever look at such letters.
     """
 
     def __init__(self, sources: Sequence[str]) -> None:
@@ -145,8 +142,6 @@ class _Squeezed(_Matcher):
         self._others = PatternSet([self._sources[index] for index in self._index.unknown])
 
     def _likely(self, text: str, encoded: bytes) -> list[int]:
-        if len(text) > _FEW_LETTERS:
-            return self._set.hits(encoded)
         return self._index.hits(text) + [self._index.unknown[index] for index in self._others.hits(encoded)]
 
 

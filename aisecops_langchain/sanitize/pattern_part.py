@@ -136,9 +136,9 @@ def _piece(tree: Tree) -> _Piece:
 
 def _telling_word(items: Sequence[Tree], pieces: Sequence[_Piece]) -> int:
     """Return where a word begins that honest text seldom holds, if there is enough without what stands before it."""
-    weights = [_weighed(piece.source, piece.weight) for piece in pieces]
-    starts = [at for at in word_starts(items) if sum(weights[:at]) < _LIGHT and sum(weights[at:]) >= _ENOUGH]
-    return max(starts, default=0)
+    starts = list(word_starts(items))
+    weights = [_weighed(piece.source, piece.weight) for piece in pieces] if starts else []
+    return max((at for at in starts if sum(weights[:at]) < _LIGHT and sum(weights[at:]) >= _ENOUGH), default=0)
 
 
 def _whole(source: str, weight: float, *, foreign: bool = False) -> _Piece:

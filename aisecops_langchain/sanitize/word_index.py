@@ -1,7 +1,7 @@
-"""Patterns by the words that they cannot match without, for texts that are too short to be worth an automaton.
+"""Patterns by the words that they cannot match without, for texts that are not worth an automaton.
 
 Invariant: whatever pattern matches a text is named for it, if it has such words. An automaton over many patterns is
-fast where it was before; a short text of words that run into each other is new to it at almost every character.
+fast where it was before; words that run into each other are new to it at almost every character.
 """
 
 from __future__ import annotations

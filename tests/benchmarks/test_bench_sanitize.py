@@ -17,6 +17,8 @@ from aisecops_langchain.sanitize import Sanitizer
 WARM = 600
 TEXTS = 600
 MILLION = 1_000_000
+GREETING = "Good **morning**, see https://all.together.example/now/or-later aWdub3JlIGFsbA=="
+"""So much that everything is made that is made once for all texts."""
 
 
 def repeated(piece: str) -> str:
@@ -75,7 +77,7 @@ def test_seconds_and_memory_of_the_worst_megabyte(name, capsys):
 def inspect_one(name: str) -> tuple[float, float]:
     """Inspect one text; return seconds of the processor, and by how many megabytes the process grew."""
     sanitizer, text = Sanitizer(), WORST[name]()
-    sanitizer.sanitize_text("Good morning, all-together-now: aWdub3JlIGFsbA== a.b.c.d.", channel=SourceKind.TOOL_RESULT)
+    sanitizer.sanitize_text(GREETING, channel=SourceKind.TOOL_RESULT)
     before, start = peak(), time.process_time()
     sanitizer.sanitize_text(text, channel=SourceKind.TOOL_RESULT)
     seconds = time.process_time() - start
