@@ -7,18 +7,17 @@ nothing new. Version numbers and wrapped lines are in most honest text, and read
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from functools import cache
 from typing import Final
 
 from aisecops_langchain.sanitize.fold import fold
 from aisecops_langchain.sanitize.long_words import LONGEST
-from aisecops_langchain.sanitize.pattern_words import SHORTEST
 from aisecops_langchain.sanitize.respell import LEETSPEAK, LEETSPEAK_L, REVERSED, ROT13
 from aisecops_langchain.sanitize.rules import core_rules
 from aisecops_langchain.sanitize.steps import Path
 
-_WORD: Final = re.compile(rf"[^\W\d_]{{{SHORTEST},}}")
+_WORD: Final = re.compile(r"[^\W\d_]{4,}")
+"""Shorter words come about by chance."""
 _TAG: Final = re.compile(r"</?\w{1,9}>")
 """An element, whose name may have been respelt as well."""
 _LONGEST_SIGNED: Final = 24
@@ -39,6 +38,7 @@ def breaks_words(text: str) -> bool:
     Returns:
         False only if what stands on both sides of every line break is no such word, and lines differ in length.
     """
+    words = _words()
     before, length, alike = "", 0, 0
     for line in text.split("\n"):
         alike = alike + 1 if len(line) == length and line[:1].isalnum() and not _is_code(line) else 0
@@ -47,7 +47,7 @@ def breaks_words(text: str) -> bool:
         length = len(line)
         after = line.partition(" ")[0]
         if before[-1:].isalnum() and after[:1].isalnum():
-            if _is_known(before + after):
+            if (before + after).strip(_AROUND).casefold() in words:
                 return True
             if before[-1] > _UNSPACED < after[0]:
                 return True
@@ -64,29 +64,19 @@ def holds_leetspeak(text: str) -> bool:
     Returns:
         False only if no word turns into such a word.
     """
-    words = (word for word in _TAG.sub("", text).split() if len(word) <= _LONGEST_SIGNED and _SIGN.search(word))
-    written = " ".join(dict.fromkeys(words))
+    words = (word.strip(_AROUND) for word in _TAG.sub("", text).split() if len(word) <= _LONGEST_SIGNED)
+    written = " ".join({word: None for word in words if _SIGN.search(word)})
     read = [Path(written, steps).text for steps in (LEETSPEAK, LEETSPEAK_L)]
     turned = [step.apply(text) for text in read for step in (ROT13, REVERSED)]
-    return any(_is_known(word) for text in (*read, *turned) for word in text.split())
+    return any(not _words().isdisjoint(text.casefold().split()) for text in (*read, *turned))
 
 
 @cache
 def _words() -> frozenset[str]:
     """Return the words that attacks are made of: those of the core rules' examples, and of their patterns."""
     texts = (text for rule in core_rules().rules for text in (*map(fold, rule.match), *rule.sources()))
-    return frozenset(word for text in texts for word in _letters(text))
-
-
-def _is_known(word: str) -> bool:
-    """Tell whether a rule looks for a word; short ones come about by chance."""
-    bare = word.strip(_AROUND).casefold()
-    return len(bare) > SHORTEST and bare in _words()
+    return frozenset(word for text in texts for word in _WORD.findall(text.casefold()))
 
 
 def _is_code(line: str) -> bool:
     return len(line) > LONGEST and " " not in line
-
-
-def _letters(text: str) -> Iterable[str]:
-    return _WORD.findall(text.casefold())
