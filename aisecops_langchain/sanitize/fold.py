@@ -26,6 +26,12 @@ _MARKDOWN: Final = str.maketrans("", "", "*_~`")
 _REVEALING: Final = ("*", "_", "~", "`", "    ", "\n\n\n", "\t\t")
 """A skeleton without any of these is folded already."""
 
+_LETTER_SIGNS: Final = re.compile(
+    "[\u00aa\u00b2\u00b3\u00b9\u00ba\u02b0-\u02ff\u1d2c-\u1d6a\u1d78\u1d9b-\u1dbf\u2070-\u209f\u2100-\u218f\u2460-\u24ff"
+    "\u2c7c\u2c7d\u3200-\u33ff\ua69c\ua69d\ua770\ua7f8\ua7f9\uab5c-\uab5f\U0001f100-\U0001f2ff]"
+)
+"""Small letters and digits above or below the line, in circles, for units and the like."""
+
 _BREAK: Final = re.compile(r"[\r\n\v\f]")
 _RARE: Final = re.compile(r"[^\x00-\x7f]")
 _ASCII: Final = bytes(range(128))
@@ -124,6 +130,18 @@ def _changed(rare: str) -> dict[str, str]:
             if folded != character:
                 changed[character] = folded
     return changed
+
+
+def has_letter_signs(text: str) -> bool:
+    """Tell whether a text holds signs that fold to letters or digits, though to a reader they end a word.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        Whether it does: a footnote's number, a trade mark, a letter in a circle.
+    """
+    return not text.isascii() and _LETTER_SIGNS.search(rare_characters(text)) is not None
 
 
 def without_twins(text: str) -> str:

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from aisecops_langchain.sanitize.armour import ARMOUR, ARMOUR_SIGNS
 from aisecops_langchain.sanitize.clip import chunks, clip, clip_around
-from aisecops_langchain.sanitize.fold import EMPHASIS, SPACES, fold_plain, is_emphasized, skeleton
+from aisecops_langchain.sanitize.fold import EMPHASIS, SPACES, fold_plain, has_letter_signs, is_emphasized, skeleton
 from aisecops_langchain.sanitize.hidden import DISPLAYED, PARTED, SMUGGLED, SMUGGLED_ALONE
 from aisecops_langchain.sanitize.markup import COMMENTED, UNSEEN, has_too_many_tags
 from aisecops_langchain.sanitize.normalize import Normalized, is_smuggler, normalize
@@ -135,7 +135,8 @@ class _Reader:
         if not folds:
             self._view(item, text.text, text.span, item.steps)
         elif not item.steps:
-            self._view(item, text.text, text.span, (), folded_beside=not marks_part_words(plain.text))
+            parted = marks_part_words(plain.text) or has_letter_signs(text.text)
+            self._view(item, text.text, text.span, (), folded_beside=not parted)
         if folds:
             folded, span = (fold_plain(plain.text), Way(plain, _FOLD).span) if emphasized else (plain.text, plain.span)
             self._view(item, folded, span, (*item.steps, EMPHASIS.name))
