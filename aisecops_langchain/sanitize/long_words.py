@@ -13,6 +13,8 @@ from typing import Final
 
 LONGEST: Final = 15
 """Characters of the longest word that is not long."""
+JOINING: Final = "-_.+/~*|=,;:"
+"""Signs by which words are joined that belong together, or that are to look as if they did."""
 _SPLIT: Final = 65_536
 """Characters of the longest text that is split at once."""
 _LONG: Final = re.compile(rf"\S{{{LONGEST + 1},}}+")
@@ -108,6 +110,6 @@ def _is_code(word: str) -> bool:
 
 def _may_be_joined(word: str) -> bool:
     """Tell whether there are signs by which words are joined, or more letters in a row than words have."""
-    return sum(map(word.count, "-_.+/")) >= _FEWEST_SIGNS or any(
+    return sum(map(word.count, JOINING)) >= _FEWEST_SIGNS or any(
         len(run) >= _VERY_LONG for run in _LETTERS.findall(word)
     )

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
-from aisecops_langchain.sanitize.long_words import joined_words
+from aisecops_langchain.sanitize.long_words import JOINING, joined_words
 from aisecops_langchain.sanitize.steps import Alphabet, Backwards, Edit, Extraction, Step, Substitution
 
 LEET: Final = dict(zip("013457@$", "oieastas", strict=True))
@@ -42,11 +42,11 @@ _LETTERS: Final = re.compile(
     r"|(?<![^\W_])[^\W_](?:[._*|/\u00b7\u2022~ -]{1,3}[^\W_](?![^\W_])){3,}"  # parted by dots or dashes
 )
 _WORDS: Final = re.compile(
-    r"(?<![^\W_])[^\W_]{1,20}+(?:[-_.+/][^\W_]{1,20}+(?![^\W_])){3,4095}"  # joined by signs
+    rf"(?<![^\W_])[^\W_]{{1,20}}+(?:[{re.escape(JOINING)}][^\W_]{{1,20}}+(?![^\W_])){{3,4095}}"  # joined by signs
     r"|[^\W\d_]{20,}+"  # without anything between them
 )
 _SHORT_LINES: Final = re.compile(r"^(?:[^\n]{0,12}\n){3,}[^\n]{0,12}$", re.MULTILINE)
-_ANY_SEPARATOR: Final = re.compile(r"\s+|(?<=\w)[._*|/\u00b7\u2022~+-]+(?=\w)|_")
+_ANY_SEPARATOR: Final = re.compile(rf"\s+|(?<=\w)[{re.escape(JOINING)}\u00b7\u2022]+(?=\w)|_")
 _SHORTEST_RUN: Final = 6
 
 
