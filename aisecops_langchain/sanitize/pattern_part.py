@@ -1,7 +1,7 @@
 r"""The part of a pattern that is looked for first: what no match can be without, and what an automaton finds cheaply.
 
-Invariant: every match of a pattern holds a match of its part, in the same place of the same text. Where a pattern says
-something that is not understood here, the part is the whole pattern.
+Invariant: every match of a pattern holds a match of its part, in the same place of the same text, if that text spells k
+and s as patterns do. Where a pattern says something that is not understood here, the part is the whole pattern.
 
 A pattern such as ``\bsay\b[^\n]{0,50}\bpwned\b`` waits: having seen ``say``, it heeds every character until something
 else follows. Many patterns that wait, each for itself, multiply the states of an automaton that looks for all of them

@@ -1,7 +1,8 @@
 """What a text must hold for another reading of it to be worth making.
 
-Invariant: one pass over the text answers for all readings. A trigger may fire for nothing, which costs time; where it
-does not fire, the reading would show nothing that the text itself does not.
+Invariant: a trigger may fire for nothing, which costs time; where it does not fire, the reading would show nothing that
+the text itself does not. What nearly every honest text holds, such as long words, is looked at more closely before it
+counts.
 """
 
 from __future__ import annotations
