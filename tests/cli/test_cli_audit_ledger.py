@@ -190,19 +190,17 @@ def test_a_table_that_is_gone_is_no_ledger_to_compare(lived: Lived, table: str) 
     assert (done.exit_code, "ledger" in done.output.lower()) == (2, True), done.output
 
 
+@pytest.mark.parametrize("lived", ["sqlite"], indirect=True)  # a PostgreSQL ledger makes no table anew
 def test_a_table_that_is_made_anew_is_an_empty_one(lived: Lived) -> None:
     """An older version number lets the tables of a SQLite file be made again; their rows are missing all the same."""
-    if lived.options:
-        pytest.skip("a PostgreSQL ledger makes no table anew")
     lived.attack("DROP TABLE effects")
     lived.attack("PRAGMA user_version = 2")
     assert [fault for _, _, fault in lived.found()] == ["missing"] * 3
 
 
+@pytest.mark.parametrize("lived", ["sqlite"], indirect=True)  # whose file is copied
 def test_an_older_copy_of_everything_is_noticed(lived: Lived, tmp_path: Path) -> None:
     """Rows that were written after the copy are missing, those that went on are older."""
-    if lived.options:
-        pytest.skip("a copy of a file")
     copied = tmp_path / "copy.sqlite3"
     shutil.copy(lived.home / "ledger.sqlite3", copied)
     with lived.reopen() as lived.world.governor:
