@@ -67,16 +67,20 @@ class RuleDetector:
         self._rules = [(rule, source) for rule in rules for source in rule.sources()]
         self._sources = [source for _, source in self._rules]
         self._spaced = _Matcher(self._sources)
-        self._marked = [index for index, source in enumerate(self._sources) if heeds_marks(source)]
+
+    @cached_property
+    def _marked(self) -> list[int]:
+        """Positions of the patterns that heed marks of emphasis."""
+        return [index for index, source in enumerate(self._sources) if heeds_marks(source)]
 
     @cached_property
     def _formal(self) -> _Matcher:
-        """Those that heed marks of emphasis, for texts of which all else is looked at without the marks."""
+        """These patterns, for texts of which all else is looked at without the marks."""
         return _Matcher([self._sources[index] for index in self._marked])
 
     @cached_property
     def _squeezed(self) -> _Matcher:
-        """Compiled when it is first needed, which for most processes is never."""
+        """Made when it is first needed, which for many processes is never."""
         return _Squeezed(self._sources)
 
     def scan(self, views: Sequence[View], channel: SourceKind) -> list[Finding]:
