@@ -25,8 +25,10 @@ _BASE85: Final = re.compile(r"<~([!-uz\s]{10,}?)~>|(?<!\S)([!-~]{25,})(?!\S)")
 _SHORTEST_BASE85: Final = 25
 _SAMPLE: Final = 100
 """Characters of base85 that are decoded before all of it is, in groups of five."""
-_ASCII85: Final = re.compile("[!-uz]+")
-_OTHER_BASE85: Final = re.compile(r"[0-9A-Za-z!#$%&()*+;<=>?@^_`{|}~-]+")
+_BASE85_ALPHABETS: Final = (
+    (re.compile("[!-uz]+"), base64.a85decode),
+    (re.compile(r"[0-9A-Za-z!#$%&()*+;<=>?@^_`{|}~-]+"), base64.b85decode),
+)
 _DIGIT: Final = re.compile("[0-9]")
 _NOT_OF_WORDS: Final = re.compile("[A-Z0-9+/]")
 _FEWEST_NOT_OF_WORDS: Final = 3
@@ -96,10 +98,10 @@ def _from_base85(match: re.Match[str]) -> str:
 
 def _base85_text(word: str) -> str:
     """Decode either alphabet; what stands in one case, or without digits, is none of them, and an address hardly."""
-    if word.islower() or word.isupper() or "://" in word or not _DIGIT.search(word):
+    coded_in = [decode for alphabet, decode in _BASE85_ALPHABETS if alphabet.fullmatch(word)]
+    if not coded_in or word.islower() or word.isupper() or "://" in word or not _DIGIT.search(word):
         return ""
-    text = _ascii85_text(word) if _ASCII85.fullmatch(word) else ""
-    return text or (_decoded(base64.b85decode, word) if _OTHER_BASE85.fullmatch(word) else "")
+    return next((text for decode in coded_in if (text := _decoded(decode, word))), "")
 
 
 def _ascii85_text(coded: str) -> str:

@@ -166,11 +166,18 @@ class _Reader:
         found = triggered(plain.text)
         if plain is not text and not found.isdisjoint(SPELT):
             found -= SPELT - triggered(text.text)
-        if "leet" in found and not item.squeezed and not holds_leetspeak(plain.text):
-            found -= {"leet"}
-        if "broken" in found and found.isdisjoint(_TORN) and not breaks_words(plain.text):
-            found -= {"broken"}
+        if len(plain.text) <= _CHUNK:  # a longer text is looked at part by part
+            found -= self._unfounded(item, plain.text, found)
         return found if item.torn else found - _WITHIN_LINES
+
+    def _unfounded(self, item: _Item, text: str, found: frozenset[str]) -> set[str]:
+        """Name the triggers that fired although no word that a rule looks for is hidden in that way."""
+        unfounded: set[str] = set()
+        if "leet" in found and not item.squeezed and not holds_leetspeak(text):
+            unfounded.add("leet")
+        if "broken" in found and (found - unfounded).isdisjoint(_TORN) and not breaks_words(text):
+            unfounded.add("broken")
+        return unfounded
 
     def _is_odd(self, item: _Item, raw: Base, text: Base, plain: Base) -> bool:
         """Tell whether a text is odd as a whole; where only parts of it are, these are read by themselves."""
