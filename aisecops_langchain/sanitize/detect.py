@@ -64,41 +64,31 @@ class RuleDetector:
             raise ConfigurationError("a detector without rules finds nothing", expected="at least one rule")
         if len({rule.id for rule in rules}) != len(rules):
             raise ConfigurationError("two rules share an id", expected="ids that are unique across packs")
-        self._rules = [(rule, source) for rule in rules for source in rule.sources()]
-        self._sources = [source for _, source in self._rules]
-        self._spaced = _Matcher(self._sources)
+        self._patterns = [(rule, source) for rule in rules for source in rule.sources()]
+        self._spaced = _Matcher(self._patterns)
 
     @cached_property
-    def _marked(self) -> list[int]:
-        """Positions of the patterns that heed marks of emphasis."""
-        return [index for index, source in enumerate(self._sources) if heeds_marks(source)]
-
-    @cached_property
-    def _formal(self) -> _Matcher:
-        """These patterns, for texts of which all else is looked at without the marks."""
-        return _Matcher([self._sources[index] for index in self._marked])
+    def _marked(self) -> _Matcher:
+        """Patterns that heed marks of emphasis, for texts of which all else is looked at without the marks."""
+        return _Matcher([(rule, source) for rule, source in self._patterns if heeds_marks(source)])
 
     @cached_property
     def _squeezed(self) -> _Matcher:
         """Made when it is first needed, which for many processes is never."""
-        return _Squeezed(self._sources)
+        return _Squeezed(self._patterns)
 
     def scan(self, views: Sequence[View], channel: SourceKind) -> list[Finding]:
         """Inspect one text; see ``Detector.scan``."""
         findings: list[Finding] = []
         for view in views:
-            for rule, pattern in self._hits(view):
-                if rule.watches(channel):
-                    self._locate(view, rule, pattern, findings)
+            for rule, pattern in self._matcher(view).hits(view.text, channel):
+                self._locate(view, rule, pattern, findings)
         return findings
 
-    def _hits(self, view: View) -> list[tuple[Rule, Pattern]]:
-        """Return what matches a reading."""
+    def _matcher(self, view: View) -> _Matcher:
         if view.folded_beside:
-            hits = self._formal.hits(view.text)
-            return [(self._rules[self._marked[index]][0], self._formal.pattern(index)) for index in hits]
-        matcher = self._squeezed if view.squeezed else self._spaced
-        return [(self._rules[index][0], matcher.pattern(index)) for index in matcher.hits(view.text)]
+            return self._marked
+        return self._squeezed if view.squeezed else self._spaced
 
     def _locate(self, view: View, rule: Rule, pattern: Pattern, findings: list[Finding]) -> None:
         for match in islice(pattern.finditer(view.text), _MAX_SPANS):
@@ -112,22 +102,20 @@ class RuleDetector:
 class _Matcher:
     """Patterns one by one, and all of them at once."""
 
-    def __init__(self, sources: Sequence[str]) -> None:
-        self._sources = sources
-
-    def pattern(self, index: int) -> Pattern:
-        """Return one of the patterns, which is compiled when it is first needed."""
-        return compile_pattern(self._sources[index])
+    def __init__(self, patterns: Sequence[tuple[Rule, str]]) -> None:
+        self._patterns = patterns
 
     @cached_property
     def _set(self) -> PatternSet:
-        return PatternSet(self._sources)
+        return PatternSet([source for _, source in self._patterns])
 
-    def hits(self, text: str) -> list[int]:
-        """Name the patterns that match."""
+    def hits(self, text: str, channel: SourceKind) -> list[tuple[Rule, Pattern]]:
+        """Return the patterns that match, and whose they are; each is compiled when it is first tried."""
         text = without_twins(text)
         encoded = text.encode()
-        return [index for index in self._likely(text, encoded) if self.pattern(index).search(encoded) is not None]
+        likely = (self._patterns[index] for index in self._likely(text, encoded))
+        tried = ((rule, compile_pattern(source)) for rule, source in likely if rule.watches(channel))
+        return [(rule, pattern) for rule, pattern in tried if pattern.search(encoded) is not None]
 
     def _likely(self, text: str, encoded: bytes) -> list[int]:  # noqa: ARG002 - some need it
         return self._set.hits(encoded)
@@ -140,10 +128,10 @@ class _Squeezed(_Matcher):
     all of them would take longer to make than most processes ever look at such letters.
     """
 
-    def __init__(self, sources: Sequence[str]) -> None:
-        super().__init__([squeeze_pattern(source) for source in sources])
-        self._index = WordIndex(sources)
-        self._others = PatternSet([self._sources[index] for index in self._index.unknown])
+    def __init__(self, patterns: Sequence[tuple[Rule, str]]) -> None:
+        super().__init__([(rule, squeeze_pattern(source)) for rule, source in patterns])
+        self._index = WordIndex([source for _, source in patterns])
+        self._others = PatternSet([self._patterns[index][1] for index in self._index.unknown])
 
     def _likely(self, text: str, encoded: bytes) -> list[int]:
         return self._index.hits(text) + [self._index.unknown[index] for index in self._others.hits(encoded)]
