@@ -77,9 +77,12 @@ class Content:
         self._recorder = ground.recorder
         self._inspectors = Inspectors(sanitizer, redactor)
         self.pseudonyms = Pseudonyms(ground.policy, ground.ledger, ground.sealer)
-        inspector = self._inspectors.of(ground.policy.current)
-        self.inspecting = Inspecting(inspector, quarantine=quarantine, veil=self.pseudonyms.veil)
-        self.inspecting.adopt(inspector, keep=ground.policy.inspection.keep_quarantined)
+        self.inspecting = Inspecting(
+            self._inspectors.of(ground.policy.current),
+            keep=ground.policy.inspection.keep_quarantined,
+            quarantine=quarantine,
+            veil=self.pseudonyms.veil,
+        )
         self.admission = Admission(self.inspecting, ground.recorder)
         self.delivery = Delivery(self.inspecting, ground.recorder)
         self.memories = Memories(ground.ledger, ground.recorder, ground.sealer, lambda: self.inspecting.sanitizer)

@@ -34,7 +34,8 @@ class Delivery:
     """
 
     def __init__(self, inspecting: Inspecting, recorder: Recorder) -> None:
-        self._inspecting = inspecting
+        self.inspecting = inspecting
+        """Inspects pieces of words that are let out one by one; ``account`` makes the record of all of them."""
         self._recorder = recorder
 
     def release(
@@ -57,9 +58,9 @@ class Delivery:
             QuarantineError: If it was withheld, and could not be kept.
             AuditWriteError: If that could not be recorded.
         """
-        found = self._inspecting.text(text, scope, kind=SourceKind.OUTPUT)
+        found = self.inspecting.text(text, scope, kind=SourceKind.OUTPUT)
         outcome = admitted(found, label, "")
-        facts = self._inspecting.facts(found, _speaker(name, found.raw_digest), label, text)
+        facts = self.inspecting.facts(found, _speaker(name, found.raw_digest), label, text)
         facts |= {"uninspected": uninspected}
         identity = (found.raw_digest, context_name(label))  # the same words on other grounds are another fact
         return replace(outcome, event=self._tell(found, scope, identity, facts, is_withheld=outcome.withheld))
@@ -84,33 +85,15 @@ class Delivery:
             QuarantineError: If something was withheld, and could not be kept.
             AuditWriteError: If that could not be recorded.
         """
-        found = self._inspecting.value(value, scope, kind=SourceKind.OUTPUT)
+        found = self.inspecting.value(value, scope, kind=SourceKind.OUTPUT)
         outcome = admitted_value(found, value, label, "")
         if not found.changed and not found.findings:
             return outcome
         if found.changed and not outcome.withheld and not fits(found.value):
             outcome = replace(outcome, value=MISFIT_NOTICE, withheld=True)
-        facts = self._inspecting.facts(found, _speaker(name, found.raw_digest), label, content_text(value))
+        facts = self.inspecting.facts(found, _speaker(name, found.raw_digest), label, content_text(value))
         identity = ("beside", found.raw_digest, context_name(label))
         return replace(outcome, event=self._tell(found, scope, identity, facts, is_withheld=outcome.withheld))
-
-    def inspect(self, text: str, scope: Scope, *, kind: SourceKind, redact_pii: bool = False) -> Sanitized:
-        """Inspect a piece of a text; ``account`` makes the record of all of it.
-
-        Args:
-            text: The raw content.
-            scope: Where it is.
-            kind: The door it comes through.
-            redact_pii: Whether personal data is to be taken out of it.
-
-        Returns:
-            What was found, and what may be passed on.
-
-        Raises:
-            SanitizeError: If it could not be inspected.
-            LedgerError: If what its stand-ins stand for could not be kept.
-        """
-        return self._inspecting.text(text, scope, kind=kind, redact_pii=redact_pii)
 
     def account(
         self, text: str, flow: TextFlow, scope: Scope, *, name: str, label: Label, complete: bool = True
@@ -138,7 +121,7 @@ class Delivery:
             "label": label,
             "size": len(text),
             "findings": tuple(finding.record() for finding in flow.findings),
-            "kept": flow.closed and self._inspecting.keep(digest, text),
+            "kept": flow.closed and self.inspecting.keep(digest, text),
             "removals": tuple(removal.record() for removal in flow.removals),
         }
         if flow.closed:

@@ -83,7 +83,7 @@ class Release:
     def _at(self, door: SourceKind, text: str, *, redact_pii: bool) -> Sanitized:
         if self.delivery is None or self.scope is None:
             return self.sanitizer.sanitize_text(text, channel=door, redact_pii=redact_pii)
-        return self.delivery.inspect(text, self.scope, kind=door, redact_pii=redact_pii)
+        return self.delivery.inspecting.text(text, self.scope, kind=door, redact_pii=redact_pii)
 
 
 def require_open(flow: TextFlow) -> None:

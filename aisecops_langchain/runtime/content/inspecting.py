@@ -23,6 +23,7 @@ class Inspecting:
 
     Args:
         sanitizer: Cleans and inspects.
+        keep: Whether what is withheld is kept in quarantine.
         quarantine: Keeps what was withheld; without one, only its digest stays.
         veil: Gives what makes stand-ins for private values in a place; without it, they are redacted.
     """
@@ -31,12 +32,13 @@ class Inspecting:
         self,
         sanitizer: Sanitizer,
         *,
+        keep: bool = True,
         quarantine: Quarantine | None = None,
         veil: Callable[[Scope], ThreadVeil] | None = None,
     ) -> None:
         self.sanitizer = sanitizer
         self._quarantine = quarantine
-        self._keeps = True
+        self._keeps = keep
         self._veil: Callable[[Scope], ThreadVeil | None] = veil or (lambda _: None)
 
     def adopt(self, sanitizer: Sanitizer, *, keep: bool) -> None:
