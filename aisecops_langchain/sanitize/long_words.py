@@ -1,7 +1,8 @@
 """Long words: what stands between two spaces, is longer than words are, and so may be a code.
 
-Invariant: whoever is turned away here would have been decoded to nothing. Addresses and names of programs are long
-words in much honest text, and looking at them here takes a small part of the time of trying to decode them.
+Invariant: whoever is turned away here would have been decoded to nothing, but for base32 in small letters that happens
+to hold no digit, which is taken for words. Addresses and names of programs are long words in much honest text, and
+looking at them here takes a small part of the time of trying to decode them.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def may_hold_digits(text: str) -> bool:
         text: Any text.
 
     Returns:
-        False only if none of its long words does.
+        False only if none of its long words does, or it is small letters alone.
     """
     return any(_DIGITS.search(run) for word in long_words(text) for run in _RUN.findall(word))
 
