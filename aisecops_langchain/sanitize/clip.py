@@ -6,7 +6,7 @@ neighbours on both sides with it. So no reading of a long text is long only beca
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +16,11 @@ _SHORTEST: Final = 400
 """Characters of the shortest text that is worth clipping."""
 _LONG_LINE: Final = 300
 """Characters of a line that is taken sentence by sentence."""
+_SEPARATORS: Final = (". ", "; ", ", ", "},", '",', ";", ",", "}", ">")
+"""What divides a long line, in the order of choice."""
+_BESIDE: Final = 200
+"""Characters beside what is new that are kept at least."""
+_LONGEST_WORD: Final = 40
 _FEW: Final = 3
 """Parts of the smallest text of which some are worth leaving out."""
 _MANY: Final = 16
@@ -61,6 +66,27 @@ def clip(source: str, text: str) -> Clip | None:
     return _keep(text, lambda segment: segment not in known) if len(known) >= _FEW else None
 
 
+def clip_near(text: str, spans: Iterable[Span], margin: int) -> Clip | None:
+    """Keep what stands near some places.
+
+    Args:
+        text: Any text.
+        spans: The places, in order.
+        margin: Characters to keep on either side of each, and the rest of the word there.
+
+    Returns:
+        What keeps them, or nothing where that is not worth while.
+    """
+    kept: list[Span] = []
+    for first, last in spans:
+        start, end = _word_start(text, first - margin), _word_end(text, last + margin)
+        if kept and start <= kept[-1][1]:
+            kept[-1] = (kept[-1][0], max(end, kept[-1][1]))
+        else:
+            kept.append((start, end))
+    return _worth(text, kept)
+
+
 def clip_around(text: str, is_odd: Callable[[str], bool]) -> Clip | None:
     """Find the parts of a text that are odd.
 
@@ -102,28 +128,60 @@ def _keep(text: str, is_new_part: Callable[[str], bool]) -> Clip | None:
     for segment in _segments(text):
         is_new = is_new_part(text[segment[0] : segment[1]])
         if is_new or was_new:
+            is_inside = text[segment[0] - 1 : segment[0]] != "\n"  # of a long line, whose parts may be short
             start = previous[0] if is_new else segment[0]
+            end = segment[1]
+            if is_inside and is_new:
+                start = min(start, _word_start(text, segment[0] - _BESIDE))
+            elif is_inside:
+                end = max(end, _word_end(text, segment[0] + _BESIDE))
             if kept and start <= kept[-1][1] + 2:
-                kept[-1] = (kept[-1][0], segment[1])
+                kept[-1] = (kept[-1][0], max(end, kept[-1][1]))
             else:
-                kept.append((start, segment[1]))
+                kept.append((start, end))
         previous, was_new = segment, is_new
+    return _worth(text, kept)
+
+
+def _worth(text: str, kept: list[Span]) -> Clip | None:
     size = sum(end - start for start, end in kept)
     return Clip(tuple(kept)) if size * 4 < len(text) * 3 else None
 
 
+def _word_start(text: str, position: int) -> int:
+    """Go back to a space, if there is one near."""
+    space = text.rfind(" ", max(0, position - _LONGEST_WORD), max(0, position))
+    return max(0, position if space < 0 else space + 1)
+
+
+def _word_end(text: str, position: int) -> int:
+    """Go on to a space, if there is one near."""
+    space = text.find(" ", position, position + _LONGEST_WORD)
+    return min(len(text), position if space < 0 else space)
+
+
 def _segments(text: str) -> Iterator[Span]:
-    """Yield lines, and the sentences of long lines."""
+    """Yield lines, and the parts of long lines."""
     if text.count("\n") * _MANY > len(text):
         yield 0, len(text)
         return
     start = 0
     for line in text.split("\n"):
-        if len(line) > _LONG_LINE and line.count(". ") * _MANY < len(line):
-            for sentence in line.split(". "):
-                yield start, start + len(sentence)
-                start += len(sentence) + 2
-            start -= 1
+        separator = _separator(line) if len(line) > _LONG_LINE else ""
+        if separator:
+            for part in line.split(separator):
+                yield start, start + len(part)
+                start += len(part) + len(separator)
+            start += 1 - len(separator)
         else:
             yield start, start + len(line)
             start += len(line) + 1
+
+
+def _separator(line: str) -> str:
+    """Choose what divides a long line into parts that are neither long nor many: sentences first."""
+    for separator in _SEPARATORS:
+        many = line.count(separator)
+        if many * _LONG_LINE > len(line) > many * _MANY:
+            return separator
+    return ". " if line.count(". ") * _MANY < len(line) else ""

@@ -6,7 +6,7 @@ reading comes back as offsets into the raw text. What is hidden from readers and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from itertools import islice
 from typing import Final, Protocol
@@ -28,6 +28,11 @@ _MAX_SPANS: Final = 50
 
 _MAX_FINDINGS: Final = 200
 """Findings of one text that are kept apart; whatever is beyond is found again when the text is cut."""
+
+_LONG: Final = 32_768
+_PART: Final = 16_384
+_MARGIN: Final = 2_048
+"""Characters of a long text that are looked at with a part of it, on both sides: no match is longer."""
 
 _HIDDEN_LETTERS: Final = 4
 """Fewer hidden characters than this spell no instruction."""
@@ -110,12 +115,29 @@ class _Matcher:
         return PatternSet([source for _, source in self._patterns])
 
     def hits(self, text: str, channel: SourceKind) -> list[tuple[Rule, Pattern]]:
-        """Return the patterns that match, and whose they are; each is compiled when it is first tried."""
+        """Return the patterns that match, and whose they are."""
         text = without_twins(text)
+        found = self._hits(text, channel) if len(text) <= _LONG else self._hits_by_parts(text, channel)
+        return [(rule, compile_pattern(source)) for rule, source in map(self._patterns.__getitem__, sorted(found))]
+
+    def _hits_by_parts(self, text: str, channel: SourceKind) -> set[int]:
+        """Look at a long text part by part, since each pattern is likely in a few of them only."""
+        found: set[int] = set()
+        for start in range(0, len(text), _PART):
+            part = text[max(0, start - _MARGIN) : start + _PART + _MARGIN]
+            found |= self._hits(part, channel, found)
+        return found
+
+    def _hits(self, text: str, channel: SourceKind, known: Collection[int] = ()) -> set[int]:
+        """Name the patterns that match, but for known ones; each is compiled when it is first tried."""
         encoded = text.encode()
-        likely = (self._patterns[index] for index in self._likely(text, encoded))
-        tried = ((rule, compile_pattern(source)) for rule, source in likely if rule.watches(channel))
-        return [(rule, pattern) for rule, pattern in tried if pattern.search(encoded) is not None]
+        return {
+            index
+            for index in self._likely(text, encoded)
+            if index not in known
+            and self._patterns[index][0].watches(channel)
+            and compile_pattern(self._patterns[index][1]).search(encoded) is not None
+        }
 
     def _likely(self, text: str, encoded: bytes) -> list[int]:  # noqa: ARG002 - some need it
         return self._set.hits(encoded)

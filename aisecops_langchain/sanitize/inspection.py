@@ -16,6 +16,7 @@ from aisecops_langchain.sanitize.finding import Finding, Severity
 from aisecops_langchain.sanitize.markup import unshown_parts
 from aisecops_langchain.sanitize.normalize import Normalized, Removal, normalize
 from aisecops_langchain.sanitize.readings import readings
+from aisecops_langchain.sanitize.steps import same_span
 
 
 class Inspected(NamedTuple):
@@ -58,6 +59,20 @@ def inspect_text(text: str, channel: SourceKind, detectors: Sequence[Detector], 
     return Inspected(normalized, tuple(findings), () if unreadable or not cut_markup else _unshown(normalized))
 
 
+def is_all_shown(text: str, *, cut_markup: bool) -> bool:
+    """Tell whether nothing in a text is hidden from readers by its form.
+
+    Args:
+        text: Any text.
+        cut_markup: Whether markup that readers do not see counts.
+
+    Returns:
+        Whether all of it would be passed on if nothing in it were found.
+    """
+    normalized = normalize(text)
+    return normalized.text == text and not (cut_markup and _unshown(normalized)) and not nests_too_deeply(text)
+
+
 def structural(rule: str, end: int = 0) -> Finding:
     """Report something about a text as a whole.
 
@@ -72,5 +87,6 @@ def structural(rule: str, end: int = 0) -> Finding:
 
 
 def _unshown(normalized: Normalized) -> tuple[Removal, ...]:
-    spans = ((part.kind, normalized.span(part.start, part.end)) for part in unshown_parts(normalized.text))
-    return tuple(Removal(kind, start, end) for kind, (start, end) in spans)
+    parts = unshown_parts(normalized.text)
+    locate = normalized.way_back() if parts else same_span
+    return tuple(Removal(part.kind, *locate(part.start, part.end)) for part in parts)

@@ -21,8 +21,6 @@ MAX_TAGS: Final = 30_000
 """Tags of one text that are read; a text with more of them is reported."""
 
 _LONGEST_TAG: Final = 4096
-_SHORT: Final = 20_000
-"""Characters of texts whose pieces are remembered."""
 _OPEN: Final = re.compile(r"<(?=[a-zA-Z/!?])")
 _TAG: Final = re.compile(r"<(/?)([a-zA-Z][^\s/<>]{0,40}+)((?:\"[^\"]*+\"|'[^']*+'|[^<>\"'])*+)>")
 _LOOSE_TAG: Final = re.compile(r"<(/?)([a-zA-Z][^\s/<>]{0,40}+)([^<>]*+)>")
@@ -151,10 +149,10 @@ def parts(text: str) -> Iterable[Part]:
     Returns:
         Its pieces in order, none overlapping, but for the words of attributes, which come before their tag.
     """
-    return _remembered(text) if len(text) <= _SHORT else _Tokenizer(text).parts()
+    return _remembered(text)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def _remembered(text: str) -> tuple[Part, ...]:
     """Keep the pieces for a moment: what is shown, what is not, and what is cut are asked for one after the other."""
     return tuple(_Tokenizer(text).parts())

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from aisecops_langchain.domain.events.base import RemovalRecord
 from aisecops_langchain.sanitize.fold import rare_characters
 from aisecops_langchain.sanitize.hidden import FLAG
-from aisecops_langchain.sanitize.steps import Edit, Locate, Span, edits_trace
+from aisecops_langchain.sanitize.steps import Edit, Locate, edits_trace, same_span
 
 MAX_REMOVALS: Final = 1_000
 """Removals of one text that are recorded one by one."""
@@ -105,17 +105,9 @@ class Normalized(NamedTuple):
             return ()
         return tuple(islice(_merged(islice(_removals(self.raw), _MAX_RUNS)), MAX_REMOVALS))
 
-    def span(self, start: int, end: int) -> Span:
-        """Return where a span of the text comes from.
-
-        Args:
-            start: Offset of its first character.
-            end: Offset behind its last one.
-
-        Returns:
-            The span of the raw text.
-        """
-        return (start, end) if self.raw is self.text else strip_trace(self.raw)(start, end)
+    def way_back(self) -> Locate:
+        """Return what leads a span of the text back to the raw text; making it takes a look at all of the text."""
+        return same_span if self.raw is self.text else strip_trace(self.raw)
 
 
 def normalize(text: str) -> Normalized:

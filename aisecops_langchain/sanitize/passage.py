@@ -1,17 +1,21 @@
 """The way of one text to the model: looked at, cut, redacted, and looked at again.
 
-Invariant: a text that was changed is passed on only if another look at it would change nothing more.
+Invariant: a text that was changed is passed on only if another look at it would change nothing more. In a long text
+changes are a matter of their surroundings: these alone are looked at again, once nothing in all of it is hidden.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import Final
 
 from aisecops_langchain.domain.labels import SourceKind
+from aisecops_langchain.sanitize.clip import clip_near
 from aisecops_langchain.sanitize.config import PASS_ALL, Action, SanitizeConfig
 from aisecops_langchain.sanitize.detect import Detector
 from aisecops_langchain.sanitize.finding import Finding, Severity
-from aisecops_langchain.sanitize.inspection import Inspected, inspect_text, structural
+from aisecops_langchain.sanitize.inspection import Inspected, inspect_text, is_all_shown, structural
 from aisecops_langchain.sanitize.normalize import normalize
 from aisecops_langchain.sanitize.outcome import (
     CUT,
@@ -25,6 +29,11 @@ from aisecops_langchain.sanitize.outcome import (
 from aisecops_langchain.sanitize.pii import PiiRedactor
 from aisecops_langchain.sanitize.private import PrivateData, Veil
 from aisecops_langchain.sanitize.values import UnreadableValueError
+
+_LONG: Final = 65_536
+"""Characters of the longest text of which every second look sees all."""
+_CONCERNED: Final = 2_048
+"""Characters on either side of a change that it may concern: no match is longer."""
 
 
 class Passage:
@@ -86,22 +95,32 @@ class Passage:
         raw, text = seen.normalized.raw, seen.normalized.text
         actions = ["normalized"] if seen.unshown or text is not raw else []
         spans = self._spans_to_cut(seen.findings, channel)
+        pieces: list[str] = []
         if spans or seen.unshown:
             unshown = [(removal.start, removal.end, "") for removal in seen.unshown]
-            text = normalize(_cut(raw, sorted([*unshown, *((start, end, CUT) for start, end in spans)]))).text
+            pieces = _cut(raw, sorted([*unshown, *((start, end, CUT) for start, end in spans)]))
+            text = normalize("".join(pieces)).text
             actions += ["cleaned"] if spans else []
         if redact_pii:
             redacted = self._redactor.redact(text)
             actions += ["redacted"] if redacted != text else []
+            pieces = pieces if redacted == text else []
             text = redacted
         removals = seen.removals
-        if text != seen.normalized.text and not self._is_settled(text, channel):
+        if text != seen.normalized.text and not self._is_settled(text, pieces, channel):
             findings = (*seen.findings, Finding("residue", "structure", Severity.HIGH, 0, len(raw), "text"))
             return Outcome(NOTICE, findings, ("quarantined",), removals)
         return Outcome(text, seen.findings, tuple(actions), removals)
 
-    def _is_settled(self, text: str, channel: SourceKind) -> bool:
-        """Tell whether a changed text would pass as it is now."""
+    def _is_settled(self, text: str, pieces: Sequence[str], channel: SourceKind) -> bool:
+        """Tell whether a changed text would pass as it is now; of a long one, look near its changes first."""
+        if len(text) > _LONG and pieces and is_all_shown(text, cut_markup=self._cuts_markup[channel]):
+            near = clip_near(text, _ends(pieces), _CONCERNED)
+            if near and all(self._is_quiet(text[start:end], channel) for start, end in near.kept):
+                return True
+        return self._is_quiet(text, channel)
+
+    def _is_quiet(self, text: str, channel: SourceKind) -> bool:
         again = self._look(text, channel)
         quiet = self._config.strictest(again.findings, channel) is Action.PASS
         return quiet and again.normalized.text == text and not again.unshown
@@ -138,7 +157,7 @@ class Passage:
         )
 
 
-def _cut(text: str, spans: Sequence[tuple[int, int, str]]) -> str:
+def _cut(text: str, spans: Sequence[tuple[int, int, str]]) -> list[str]:
     """Put something else in the place of spans, which may overlap; the first of those that do has its way."""
     pieces: list[str] = []
     last = 0
@@ -146,4 +165,10 @@ def _cut(text: str, spans: Sequence[tuple[int, int, str]]) -> str:
         if start >= last:
             pieces += (text[last:start], replacement)
         last = max(last, end)
-    return "".join((*pieces, text[last:]))
+    return [*pieces, text[last:]]
+
+
+def _ends(pieces: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Say where the pieces of a text end once it is normalised, to a few characters."""
+    lengths = (len(normalize(piece).text) for piece in pieces)
+    return ((end, end) for end in accumulate(lengths))

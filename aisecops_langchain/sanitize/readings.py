@@ -9,21 +9,22 @@ spellings that change the whole text branch off, each by itself.
 
 from __future__ import annotations
 
+import re
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from aisecops_langchain.sanitize.armour import ARMOUR, ARMOUR_SIGNS
-from aisecops_langchain.sanitize.clip import chunks, clip, clip_around
+from aisecops_langchain.sanitize.clip import chunks, clip, clip_around, clip_near
 from aisecops_langchain.sanitize.fold import EMPHASIS, SPACES, fold_plain, has_letter_signs, is_emphasized, skeleton
 from aisecops_langchain.sanitize.hidden import DISPLAYED, PARTED, SMUGGLED, SMUGGLED_ALONE
 from aisecops_langchain.sanitize.markup import COMMENTED, UNSEEN, has_too_many_tags
 from aisecops_langchain.sanitize.normalize import Normalized, is_smuggler, normalize
 from aisecops_langchain.sanitize.pattern_fold import marks_part_words
 from aisecops_langchain.sanitize.respell import SQUEEZED_LETTERS, UNBROKEN
-from aisecops_langchain.sanitize.rule_words import breaks_words, holds_leetspeak
+from aisecops_langchain.sanitize.rule_words import broken_words, leet_words
 from aisecops_langchain.sanitize.spellings import DECODERS, ROTATED, SPELLINGS, Spelling
-from aisecops_langchain.sanitize.steps import Extraction, Locate, Path, Step, same_span
+from aisecops_langchain.sanitize.steps import Extraction, Locate, Path, Span, Step, same_span
 from aisecops_langchain.sanitize.triggers import SPELT, mixes_scripts, triggered
 from aisecops_langchain.sanitize.view import Readings, View
 from aisecops_langchain.sanitize.way import SKELETON, STRIP, Base, Way
@@ -42,6 +43,8 @@ _LONGEST_ODD: Final = 65_536
 """Characters of the longest text that may be odd as a whole."""
 _CHUNK: Final = 16_384
 _OVERLAP: Final = 512
+_NEAR: Final = 500
+"""Characters on either side of a hidden word that are read with it."""
 _ATTEMPT: Final = 6
 """A look for a reading costs the budget this fraction of what it looks at."""
 
@@ -79,6 +82,18 @@ class _Item(NamedTuple):
         if self.hidden:
             return "hidden"
         return "decoded" if self.steps else "text"
+
+
+class _Part(NamedTuple):
+    """A text, or a part of a long one, and what gives reason to read it otherwise."""
+
+    text: Base
+    plain: Base
+    """The same in the detection alphabet."""
+    found: frozenset[str]
+    """Triggers."""
+    near: Mapping[str, Base]
+    """For some triggers, what stands near to what made them fire."""
 
 
 def readings(text: Normalized) -> Readings:
@@ -148,36 +163,35 @@ class _Reader:
         if odd and len(plain.text) > _LONGEST_ODD:
             self._give_up()
             return
-        found = self._reasons(item, text, plain)
-        if found or odd:
-            self._decode(item, plain, found)
-            if len(plain.text) <= _CHUNK:
-                self._respell(item, text, plain, found, odd=odd)
-            else:
-                self._respell_chunks(item, raw, odd=odd)
+        parts = [self._part(item, *pair) for pair in _divided(text, plain)]
+        self._decode(item, plain, frozenset().union(*(part.found for part in parts)))
+        for part in parts:
+            if part.found or odd:
+                self._respell(item, part, odd=odd)
 
     def _give_up(self) -> None:
-        """Leave unread what is too long to be read in so many ways, but for what is hidden in it."""
+        """Leave unread what needs more readings than the bounds allow, but for what is hidden in it."""
         self.complete = False
         self._queue = deque(item for item in self._queue if item.hidden)
 
-    def _reasons(self, item: _Item, text: Base, plain: Base) -> frozenset[str]:
+    def _part(self, item: _Item, text: Base, plain: Base) -> _Part:
         """Name the triggers that fire, but for those that look-alikes or line breaks alone made fire."""
         found = triggered(plain.text)
         if plain is not text and not found.isdisjoint(SPELT):
             found -= SPELT - triggered(text.text)
-        if len(plain.text) <= _CHUNK:  # a longer text is looked at part by part
-            found -= self._unfounded(item, plain.text, found)
-        return found if item.torn else found - _WITHIN_LINES
+        places = self._places(item, plain.text, found)
+        found -= {trigger for trigger, spans in places.items() if not spans}
+        near = {trigger: _near(plain, spans) for trigger, spans in places.items()}
+        return _Part(text, plain, found if item.torn else found - _WITHIN_LINES, near)
 
-    def _unfounded(self, item: _Item, text: str, found: frozenset[str]) -> set[str]:
-        """Name the triggers that fired although no word that a rule looks for is hidden in that way."""
-        unfounded: set[str] = set()
-        if "leet" in found and not item.squeezed and not holds_leetspeak(text):
-            unfounded.add("leet")
-        if "broken" in found and (found - unfounded).isdisjoint(_TORN) and not breaks_words(text):
-            unfounded.add("broken")
-        return unfounded
+    def _places(self, item: _Item, text: str, found: frozenset[str]) -> dict[str, list[Span]]:
+        """Say where a word that a rule looks for is hidden in the ways that fired; nowhere, if no such word is."""
+        places: dict[str, list[Span]] = {}
+        if "leet" in found and not item.squeezed:
+            places["leet"] = _spans_of(leet_words(text), text)
+        if "broken" in found and (found - places.keys()).isdisjoint(_TORN) and not places.get("leet"):
+            places["broken"] = [(end, end + 1) for end in broken_words(text)]
+        return places
 
     def _is_odd(self, item: _Item, raw: Base, text: Base, plain: Base) -> bool:
         """Tell whether a text is odd as a whole; where only parts of it are, these are read by themselves."""
@@ -214,25 +228,17 @@ class _Reader:
             if trigger in found:
                 self._follow(item, plain, chosen)
 
-    def _respell(self, item: _Item, text: Base, plain: Base, found: frozenset[str], *, odd: bool) -> None:
+    def _respell(self, item: _Item, part: _Part, *, odd: bool) -> None:
+        text, plain, found = part.text, part.plain, part.found
         for spelling in SPELLINGS:
             tried = not found.isdisjoint(spelling.triggers) or (odd and "odd" in spelling.triggers)
             tried = tried and spelling.never_after.isdisjoint(item.steps)
             if tried and spelling.rank >= item.rank and not (spelling.squeezed and item.squeezed):
                 torn = spelling.steps is not UNBROKEN or "torn" in found
-                self._follow(item, plain, spelling.steps, spelling=spelling, torn=torn)
+                base = next((part.near[trigger] for trigger in spelling.triggers & part.near.keys()), plain)
+                self._follow(item, base, spelling.steps, spelling=spelling, torn=torn)
         if odd and plain is not text and item.rank < ROTATED.rank:
             self._follow(item, text, ROTATED.steps, spelling=ROTATED)
-
-    def _respell_chunks(self, item: _Item, raw: Base, *, odd: bool) -> None:
-        """Look for spellings part by part, since few parts of a long text will give reason to."""
-        for part in chunks(raw.text, _CHUNK, _OVERLAP):
-            piece = Base(part.apply(raw.text), Way(raw, (part,)).span, raw.steps)
-            text = piece.then(normalize(piece.text).text, STRIP)
-            plain = text.then(skeleton(text.text), SKELETON)
-            found = self._reasons(item, text, plain)
-            if found or odd:
-                self._respell(item, text, plain, found, odd=odd)
 
     def _follow(
         self,
@@ -245,18 +251,21 @@ class _Reader:
         torn: bool = True,
     ) -> None:
         """Take steps from a text, and read what comes out."""
+        hidden = hidden or item.hidden
+        if not self.complete and not hidden:
+            return
         if self._budget <= 0:
-            self.complete = False
+            self._give_up()
             return
         self._budget -= len(base.text) // _ATTEMPT
         path = Path(base.text, steps)
-        if not path.names or not path.text:
+        if not path.taken or not path.text:
             return
-        text, taken = path.text, steps
+        text, taken = path.text, path.taken
         part = None if isinstance(steps[-1], Extraction) else clip(base.text, text)
+        names = _distinct((*base.steps, *(step.name for step in taken)))
         if part:
-            text, taken = part.apply(text), (*steps, part)
-        names = _distinct((*base.steps, *path.names))
+            text, taken = part.apply(text), (*taken, part)
         self._push(
             item, base, taken, text, names, hidden=hidden, spelling=spelling, odd=SQUEEZED_LETTERS in steps, torn=torn
         )
@@ -278,7 +287,7 @@ class _Reader:
         if text in self._seen:
             return
         if len(self.views) + len(self._queue) >= self._count or len(text) > self._budget:
-            self.complete = False
+            self._give_up()
             return
         self._seen.add(text)
         self._budget -= len(text)
@@ -286,7 +295,7 @@ class _Reader:
             text,
             Way(base, taken).span,
             names,
-            hidden=item.hidden or hidden,
+            hidden=hidden or item.hidden,
             squeezed=item.squeezed or (spelling is not None and spelling.squeezed),
             odd=odd,
             torn=torn,
@@ -301,6 +310,30 @@ class _Reader:
         if not item.steps or text.strip():
             name = "normalized" if steps and not item.steps else item.name
             self.views.append(View(name, text, span, steps, item.squeezed, folded_beside))
+
+
+def _divided(text: Base, plain: Base) -> Iterator[tuple[Base, Base]]:
+    """Divide a long text, of which few parts will give reason to read them otherwise."""
+    if len(plain.text) <= _CHUNK:
+        yield text, plain
+        return
+    for part in chunks(text.text, _CHUNK, _OVERLAP):
+        piece = Base(part.apply(text.text), Way(text, (part,)).span, text.steps)
+        yield piece, piece.then(skeleton(piece.text), SKELETON)
+
+
+def _spans_of(words: Sequence[str], text: str) -> list[Span]:
+    """Say where words stand; all of the text, where tags part one of them."""
+    if not words:
+        return []
+    if not all(word in text for word in words):
+        return [(0, len(text))]
+    return [match.span() for match in re.finditer("|".join(map(re.escape, words)), text)]
+
+
+def _near(base: Base, spans: Sequence[Span]) -> Base:
+    part = clip_near(base.text, spans, _NEAR)
+    return Base(part.apply(base.text), Way(base, (part,)).span, base.steps) if part else base
 
 
 def _distinct(names: Sequence[str]) -> tuple[str, ...]:

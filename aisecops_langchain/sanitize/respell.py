@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
-from aisecops_langchain.sanitize.long_words import JOINING, joined_words
+from aisecops_langchain.sanitize.long_words import JOINING
 from aisecops_langchain.sanitize.steps import Alphabet, Backwards, Edit, Extraction, Step, Substitution
 
 LEET: Final = dict(zip("013457@$", "oieastas", strict=True))
@@ -41,10 +41,6 @@ _LETTERS: Final = re.compile(
     rf"{_ALONE}"  # parted by spaces
     r"|(?<![^\W_])[^\W_](?:[._*|/\u00b7\u2022~ -]{1,3}[^\W_](?![^\W_])){3,}"  # parted by dots or dashes
 )
-_WORDS: Final = re.compile(
-    rf"(?<![^\W_])[^\W_]{{1,20}}+(?:[{re.escape(JOINING)}][^\W_]{{1,20}}+(?![^\W_])){{3,4095}}"  # joined by signs
-    r"|[^\W\d_]{20,}+"  # without anything between them
-)
 _SHORT_LINES: Final = re.compile(r"^(?:[^\n]{0,12}\n){3,}[^\n]{0,12}$", re.MULTILINE)
 _ANY_SEPARATOR: Final = re.compile(rf"\s+|(?<=\w)[{re.escape(JOINING)}\u00b7\u2022]+(?=\w)|_")
 _SHORTEST_RUN: Final = 6
@@ -62,16 +58,6 @@ def _squeeze(pattern: re.Pattern[str], text: str) -> Iterator[Edit]:
         squeezed = _ANY_SEPARATOR.sub("", match[0])
         if len(squeezed) >= _SHORTEST_RUN:
             yield Edit(match.start(), match.end(), squeezed)
-
-
-def _squeeze_words(text: str) -> Iterator[Edit]:
-    """Squeeze what stands between spaces, where it is long enough or holds enough signs for it."""
-    end = 0
-    for word in joined_words(text):
-        start = text.index(word, end)
-        end = start + len(word)
-        for edit in _squeeze(_WORDS, word):
-            yield Edit(start + edit.start, start + edit.end, edit.text)
 
 
 def _deleting(name: str, pattern: str, kept: str = "") -> Substitution:
@@ -106,7 +92,5 @@ UNBROKEN: Final[tuple[Step, ...]] = (
 """Words that were broken over lines."""
 SQUEEZED_LETTERS: Final = Extraction("squeezed", partial(_squeeze, _LETTERS))
 """Letters that stand alone, without anything between them; for patterns that need no white space."""
-SQUEEZED_WORDS: Final = Extraction("squeezed", _squeeze_words)
-"""Words that run into each other, likewise."""
 SQUEEZED_LINES: Final = Extraction("squeezed", partial(_squeeze, _SHORT_LINES))
 """Lines of a few letters each, likewise."""

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from aisecops_langchain.sanitize.armour import ROT47
 from aisecops_langchain.sanitize.decode import BINARY_CODES, DECIMAL_CODES, ESCAPES, HEX_CODES, QUOTED_PRINTABLE, TOKENS
+from aisecops_langchain.sanitize.joined import APART, SQUEEZED_WORDS
 from aisecops_langchain.sanitize.markup import SHOWN
 from aisecops_langchain.sanitize.respell import (
     LEETSPEAK,
@@ -18,7 +19,6 @@ from aisecops_langchain.sanitize.respell import (
     ROT13,
     SQUEEZED_LETTERS,
     SQUEEZED_LINES,
-    SQUEEZED_WORDS,
     UNBROKEN,
     UNSPACED,
     WORDS_REVERSED,
@@ -54,6 +54,7 @@ _TURNED_ROUND: Final = _BACKWARDS | frozenset({ROT13.name, LEETSPEAK_L[-1].name,
 SPELLINGS: Final = (
     Spelling(frozenset({"broken"}), UNBROKEN, 1),
     Spelling(frozenset({"spaced"}), UNSPACED, 2),
+    Spelling(frozenset({"joined"}), (APART,), 2),
     Spelling(frozenset({"spaced"}), (SQUEEZED_LETTERS,), 3, squeezed=True),
     Spelling(frozenset({"lines"}), (SQUEEZED_LINES,), 3, squeezed=True),
     Spelling(frozenset({"joined"}), (SQUEEZED_WORDS,), 3, squeezed=True),

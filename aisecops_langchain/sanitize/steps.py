@@ -151,17 +151,17 @@ class Path:
     """
 
     def __init__(self, source: str, steps: Sequence[Step]) -> None:
-        names: list[str] = []
+        taken: list[Step] = []
         text = source
         for step in steps:
             read = step.apply(text)
             if read != text:
-                names.append(step.name)
+                taken.append(step)
                 text = read
         self.text = text
         """The last reading."""
-        self.names = tuple(names)
-        """Names of the steps that changed something."""
+        self.taken = tuple(taken)
+        """The steps that changed something."""
 
 
 def way_back(source: str, steps: Sequence[Step]) -> list[Locate]:
@@ -176,11 +176,10 @@ def way_back(source: str, steps: Sequence[Step]) -> list[Locate]:
     """
     traces: list[Locate] = []
     text = source
-    for step in steps:
-        read = step.apply(text)
-        if read != text:
-            traces.append(step.trace(text))
-            text = read
+    for index, step in enumerate(steps):
+        traces.append(step.trace(text))
+        if index < len(steps) - 1:
+            text = step.apply(text)
     return traces[::-1]
 
 

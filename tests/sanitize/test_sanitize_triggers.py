@@ -13,7 +13,7 @@ from aisecops_langchain.sanitize import Sanitizer
 from aisecops_langchain.sanitize.armour import holds_base85
 from aisecops_langchain.sanitize.long_words import long_words, may_hold_digits
 from aisecops_langchain.sanitize.readings import read
-from aisecops_langchain.sanitize.rule_words import breaks_words, holds_leetspeak
+from aisecops_langchain.sanitize.rule_words import broken_words, leet_words
 
 SANITIZER = Sanitizer()
 LETTERS = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=12, max_size=200)
@@ -80,7 +80,7 @@ def test_long_words_are_the_same_however_long_the_text_is():
     ],
 )
 def test_lines_that_end_inside_a_word(text):
-    assert breaks_words(text)
+    assert list(broken_words(text))
     assert any("broken-lines" in view.steps for view in read(text))
 
 
@@ -94,7 +94,7 @@ def test_lines_that_end_inside_a_word(text):
     ],
 )
 def test_wrapped_text_and_code_are_read_once(text):
-    assert not breaks_words(text)
+    assert not list(broken_words(text))
     assert not any("broken-lines" in view.steps for view in read(text))
 
 
@@ -108,12 +108,12 @@ def test_what_a_rule_looks_for_may_go_on_in_the_next_line(gap):
 
 @pytest.mark.parametrize("text", ["ign0re", "1gn0r3 4ll", "pr3v10u$", "vtab3r", "er0ngi", "instruct!ons"])
 def test_a_word_of_a_rule_with_digits_in_it_is_leetspeak(text):
-    assert holds_leetspeak(f"see {text} there")
+    assert leet_words(f"see {text} there")
 
 
 @pytest.mark.parametrize("text", ["python3 and s3fs", "0x7FFF", "{name!r}", "IPv4Address", "week1monday", "v2.0.1"])
 def test_names_with_digits_in_them_are_not(text):
-    assert not holds_leetspeak(f"see {text} there")
+    assert not leet_words(f"see {text} there")
 
 
 @pytest.mark.parametrize("text", ["\u00b9{}", "{}\u2122", "\u2460{}", "\u00aa{} \u00b2", "\U0001f170{}", "say*{}*then"])

@@ -1,0 +1,127 @@
+"""Words that run into each other: read apart where signs show their ends, squeezed where they do not.
+
+Invariant: whatever stands between the signs is read as words. Without the signs, which takes much longer to match, it
+is read where a word of a rule stands across a sign or inside of many letters, and beside that.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from functools import cache, lru_cache
+from itertools import accumulate
+from typing import Final, NamedTuple
+
+from aisecops_langchain.sanitize.long_words import JOINING, joined_words
+from aisecops_langchain.sanitize.rule_words import words_of_rules
+from aisecops_langchain.sanitize.steps import Edit, Extraction, Span
+
+_RUN: Final = re.compile(
+    rf"(?<![^\W_])[^\W_]{{1,20}}+(?:[{re.escape(JOINING)}][^\W_]{{1,20}}+(?![^\W_])){{3,4095}}"  # joined by signs
+    r"|[^\W\d_]{20,}+"  # without anything between them
+)
+_END: Final = re.compile(rf"[{re.escape(JOINING)}]|(?<=[a-z])(?=[A-Z])")
+"""What a word ends with: a sign, or the capital of the next one."""
+_NUMBER: Final = re.compile("[0-9a-fA-F]+")
+_SHORTEST: Final = 6
+"""Letters of the shortest word that is looked for across the end of another: less come about by chance."""
+_SHORTEST_WITHIN: Final = 4
+_FEWEST_WITHIN: Final = 2
+"""So many short words in one piece do not."""
+_LONGEST_WORD: Final = 16
+_LONGEST_PIECE: Final = 12
+"""Letters of the longest piece that is one word, whatever it begins or ends with."""
+_SHORT: Final = 20_000
+"""Characters of texts whose runs are remembered."""
+_BESIDE: Final = 2
+"""So many runs on either side of one that hides a word are read with it."""
+
+
+class _Run(NamedTuple):
+    """Words that run into each other."""
+
+    start: int
+    end: int
+    pieces: list[str]
+
+
+def _apart(text: str) -> Iterator[Edit]:
+    for run in _runs(text):
+        if len(run.pieces) > 1:
+            yield Edit(run.start, run.end, " ".join(run.pieces))
+
+
+def _squeezed(text: str) -> Iterator[Edit]:
+    runs = list(_runs(text))
+    hiding = [index for index, run in enumerate(runs) if _hides_words(run.pieces)]
+    kept = {near for index in hiding for near in range(index - _BESIDE, index + _BESIDE + 1)}
+    for index, run in enumerate(runs):
+        if index in kept:
+            yield Edit(run.start, run.end, "".join(run.pieces))
+
+
+def _runs(text: str) -> Iterable[_Run]:
+    return _remembered(text) if len(text) <= _SHORT else _find_runs(text)
+
+
+@lru_cache(maxsize=1)
+def _remembered(text: str) -> tuple[_Run, ...]:
+    """Keep the runs for a moment: they are read apart and squeezed one after the other."""
+    return tuple(_find_runs(text))
+
+
+def _find_runs(text: str) -> Iterator[_Run]:
+    end = 0
+    for word in joined_words(text):
+        start = text.index(word, end)
+        end = start + len(word)
+        for match in _RUN.finditer(word):
+            pieces = _END.split(match[0])
+            if not _NUMBER.fullmatch("".join(pieces)):
+                yield _Run(start + match.start(), start + match.end(), pieces)
+
+
+def _hides_words(pieces: list[str]) -> bool:
+    """Tell whether words of a rule stand inside of a piece, or one across the end of it."""
+    return any(len(piece) > _LONGEST_PIECE and _holds_words(piece) for piece in pieces) or _hides_word(pieces)
+
+
+def _holds_words(piece: str) -> bool:
+    """Tell whether a long piece holds several words, or a long one that is not all of it."""
+    letters = piece.casefold()
+    found = [end - start for start, end in _words_in(letters, _SHORTEST_WITHIN) if end - start < len(letters)]
+    return len(found) >= _FEWEST_WITHIN or any(length >= _SHORTEST for length in found)
+
+
+def _hides_word(pieces: list[str]) -> bool:
+    """Tell whether a word begins or ends where a piece does, and goes across the end of another.
+
+    The end of one honest word and the beginning of the next make a third one by chance.
+    """
+    ends = [0, *accumulate(map(len, pieces))]
+    return any(
+        (start in ends or end in ends) and ends[bisect_right(ends, start)] < end
+        for start, end in _words_in("".join(pieces).casefold(), _SHORTEST)
+    )
+
+
+def _words_in(letters: str, shortest: int) -> Iterator[Span]:
+    """Find the words of rules, wherever they begin and end."""
+    beginnings, words = _beginnings(shortest), words_of_rules()
+    for start in range(len(letters) - shortest + 1):
+        if letters[start : start + shortest] in beginnings:
+            for end in range(start + shortest, min(start + _LONGEST_WORD, len(letters)) + 1):
+                if letters[start:end] in words:
+                    yield start, end
+
+
+@cache
+def _beginnings(length: int) -> frozenset[str]:
+    return frozenset(word[:length] for word in words_of_rules() if len(word) >= length)
+
+
+APART: Final = Extraction("apart", _apart)
+"""Words that are joined by signs, parted by spaces."""
+SQUEEZED_WORDS: Final = Extraction("squeezed", _squeezed)
+"""Words that run into each other, without anything between them; for patterns that need no white space."""
