@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from aisecops_langchain.sanitize.steps import Edit, Locate, Span, edits_trace
@@ -21,6 +22,8 @@ _SEPARATORS: Final = (". ", "; ", ", ", "},", '",', ";", ",", "}", ">")
 _BESIDE: Final = 200
 """Characters beside what is new that are kept at least."""
 _LONGEST_WORD: Final = 40
+_WORTH: Final = 0.75
+"""What keeps more than this part of a text is not worth while."""
 _FEW: Final = 3
 """Parts of the smallest text of which some are worth leaving out."""
 _MANY: Final = 16
@@ -62,8 +65,14 @@ def clip(source: str, text: str) -> Clip | None:
     """
     if len(source) < _SHORTEST or len(text) < _SHORTEST:
         return None
-    known = {source[start:end] for start, end in _segments(source)}
+    known = _known(source)
     return _keep(text, lambda segment: segment not in known) if len(known) >= _FEW else None
+
+
+@lru_cache(maxsize=1)
+def _known(source: str) -> frozenset[str]:
+    """Remembered for a moment, since several readings are made from one text."""
+    return frozenset(source[start:end] for start, end in _segments(source))
 
 
 def clip_near(text: str, spans: Iterable[Span], margin: int) -> Clip | None:
@@ -125,8 +134,13 @@ def chunks(text: str, size: int, overlap: int) -> Iterator[Clip]:
 def _keep(text: str, is_new_part: Callable[[str], bool]) -> Clip | None:
     kept: list[Span] = []
     previous, was_new = (0, 0), False
+    new, most = 0, len(text) * _WORTH
     for segment in _segments(text):
         is_new = is_new_part(text[segment[0] : segment[1]])
+        if is_new:
+            new += segment[1] - segment[0]
+            if new > most:
+                return None
         if is_new or was_new:
             is_inside = text[segment[0] - 1 : segment[0]] != "\n"  # of a long line, whose parts may be short
             start = previous[0] if is_new else segment[0]
@@ -145,7 +159,7 @@ def _keep(text: str, is_new_part: Callable[[str], bool]) -> Clip | None:
 
 def _worth(text: str, kept: list[Span]) -> Clip | None:
     size = sum(end - start for start, end in kept)
-    return Clip(tuple(kept)) if size * 4 < len(text) * 3 else None
+    return Clip(tuple(kept)) if size < len(text) * _WORTH else None
 
 
 def _word_start(text: str, position: int) -> int:

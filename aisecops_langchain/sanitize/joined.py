@@ -27,8 +27,7 @@ _NUMBER: Final = re.compile("[0-9a-fA-F]+")
 _SHORTEST: Final = 6
 """Letters of the shortest word that is looked for across the end of another: less come about by chance."""
 _SHORTEST_WITHIN: Final = 4
-_FEWEST_WITHIN: Final = 2
-"""So many short words in one piece do not."""
+"""Letters of the shortest word that is looked for inside of a piece."""
 _LONGEST_WORD: Final = 16
 _LONGEST_PIECE: Final = 12
 """Letters of the longest piece that is one word, whatever it begins or ends with."""
@@ -84,26 +83,32 @@ def _find_runs(text: str) -> Iterator[_Run]:
 
 def _hides_words(pieces: list[str]) -> bool:
     """Tell whether words of a rule stand inside of a piece, or one across the end of it."""
-    return any(len(piece) > _LONGEST_PIECE and _holds_words(piece) for piece in pieces) or _hides_word(pieces)
+    return any(len(piece) > _LONGEST_PIECE and _is_several(piece) for piece in pieces) or _hides_word(pieces)
 
 
-def _holds_words(piece: str) -> bool:
-    """Tell whether a long piece holds several words, or a long one that is not all of it."""
-    letters = piece.casefold()
-    found = [end - start for start, end in _words_in(letters, _SHORTEST_WITHIN) if end - start < len(letters)]
-    return len(found) >= _FEWEST_WITHIN or any(length >= _SHORTEST for length in found)
+def _is_several(piece: str) -> bool:
+    """Tell whether words make up most of a long piece."""
+    end, covered, count = 0, 0, 0
+    for start, last in _words_in(piece.casefold(), _SHORTEST_WITHIN):
+        if start >= end:
+            covered, count = covered + last - start, count + 1
+            end = last
+    return count > 1 and covered * 2 > len(piece)
 
 
 def _hides_word(pieces: list[str]) -> bool:
-    """Tell whether a word begins or ends where a piece does, and goes across the end of another.
+    """Tell whether a word begins where a piece does, and goes on behind it, unless that piece is a word by itself.
 
     The end of one honest word and the beginning of the next make a third one by chance.
     """
     ends = [0, *accumulate(map(len, pieces))]
-    return any(
-        (start in ends or end in ends) and ends[bisect_right(ends, start)] < end
-        for start, end in _words_in("".join(pieces).casefold(), _SHORTEST)
-    )
+    letters = "".join(pieces).casefold()
+    for start, end in _words_in(letters, _SHORTEST):
+        if start in ends:
+            first = ends[bisect_right(ends, start)]
+            if first < end and letters[start:first] not in words_of_rules():
+                return True
+    return False
 
 
 def _words_in(letters: str, shortest: int) -> Iterator[Span]:

@@ -76,7 +76,7 @@ def decode_token(token: str) -> str:
     return _remembered(token) if len(token) <= _SHORT else _decode_token(token)
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=32_768)
 def _remembered(token: str) -> str:
     return _decode_token(token)
 
@@ -191,7 +191,7 @@ def _promises(token: str) -> bool:
     if token.islower() or token.isupper():
         return False
     middle, last = len(token) // 8 * 4, (len(token) - _SAMPLE) // 4 * 4
-    for begin in (0, middle, max(0, last)):
+    for begin in (0, middle, last) if last > middle else (0, middle):
         data = _bytes_of(token[begin : begin + _SAMPLE])
         if len(data.translate(None, _ASCII_TEXT)) * 4 <= len(data):
             return True

@@ -33,7 +33,7 @@ _DEPTH: Final = 7
 """Steps from the raw text to a reading, at most."""
 _COUNT: Final = 160
 """Readings of one text, at most; a long one may have one more for each so many characters."""
-_COUNT_EVERY: Final = 800
+_COUNT_EVERY: Final = 400
 _ALLOWANCE: Final = 300_000
 """Characters of readings that any text may have; beyond, so many times its own length."""
 _TIMES: Final = 6
@@ -43,6 +43,8 @@ _LONGEST_ODD: Final = 65_536
 """Characters of the longest text that may be odd as a whole."""
 _CHUNK: Final = 16_384
 _OVERLAP: Final = 512
+_SQUEEZED: Final = 20
+"""A character of words that run into each other costs the budget so many times what others do, as it does in time."""
 _NEAR: Final = 500
 """Characters on either side of a hidden word that are read with it."""
 _ATTEMPT: Final = 6
@@ -286,17 +288,19 @@ class _Reader:
         """Put a new text into the queue, if the bounds allow it."""
         if text in self._seen:
             return
-        if len(self.views) + len(self._queue) >= self._count or len(text) > self._budget:
+        squeezed = item.squeezed or (spelling is not None and spelling.squeezed)
+        cost = len(text) * (_SQUEEZED if squeezed else 1)
+        if len(self.views) + len(self._queue) >= self._count or cost > self._budget:
             self._give_up()
             return
         self._seen.add(text)
-        self._budget -= len(text)
+        self._budget -= cost
         child = _Item(
             text,
             Way(base, taken).span,
             names,
             hidden=hidden or item.hidden,
-            squeezed=item.squeezed or (spelling is not None and spelling.squeezed),
+            squeezed=squeezed,
             odd=odd,
             torn=torn,
             depth=item.depth + 1,
