@@ -23,6 +23,10 @@ _RUN: Final = re.compile(
 )
 _END: Final = re.compile(rf"[{re.escape(JOINING)}]|(?<=[a-z])(?=[A-Z])")
 """What a word ends with: a sign, or the capital of the next one."""
+_OTHER_SIGNS: Final = re.compile(rf"[{re.escape(JOINING.replace('_', ''))}]")
+_END_OF_NAME: Final = re.compile(rf"{_OTHER_SIGNS.pattern}|(?<=[a-z])(?=[A-Z])")
+"""The same where other signs join words, and so an underscore belongs to the name of something."""
+_FEWEST_SIGNS: Final = 3
 _NUMBER: Final = re.compile("[0-9a-fA-F]+")
 _SHORTEST: Final = 6
 """Letters of the shortest word that is looked for across the end of another: less come about by chance."""
@@ -42,13 +46,15 @@ class _Run(NamedTuple):
 
     start: int
     end: int
+    text: str
     pieces: list[str]
 
 
 def _apart(text: str) -> Iterator[Edit]:
     for run in _runs(text):
         if len(run.pieces) > 1:
-            yield Edit(run.start, run.end, " ".join(run.pieces))
+            end = _END_OF_NAME if len(_OTHER_SIGNS.findall(run.text)) >= _FEWEST_SIGNS else _END
+            yield Edit(run.start, run.end, " ".join(end.split(run.text)))
 
 
 def _squeezed(text: str) -> Iterator[Edit]:
@@ -78,7 +84,7 @@ def _find_runs(text: str) -> Iterator[_Run]:
         for match in _RUN.finditer(word):
             pieces = _END.split(match[0])
             if not _NUMBER.fullmatch("".join(pieces)):
-                yield _Run(start + match.start(), start + match.end(), pieces)
+                yield _Run(start + match.start(), start + match.end(), match[0], pieces)
 
 
 def _hides_words(pieces: list[str]) -> bool:

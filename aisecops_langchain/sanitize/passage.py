@@ -32,8 +32,8 @@ from aisecops_langchain.sanitize.values import UnreadableValueError
 
 _LONG: Final = 65_536
 """Characters of the longest text of which every second look sees all."""
-_CONCERNED: Final = 2_048
-"""Characters on either side of a change that it may concern: no match is longer."""
+_CONCERNED: Final = 1_024
+"""Characters on either side of a change that it may concern: no match reaches further."""
 
 
 class Passage:

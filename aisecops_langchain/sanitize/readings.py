@@ -25,7 +25,7 @@ from aisecops_langchain.sanitize.respell import SQUEEZED_LETTERS, UNBROKEN
 from aisecops_langchain.sanitize.rule_words import broken_words, leet_words
 from aisecops_langchain.sanitize.spellings import DECODERS, ROTATED, SPELLINGS, Spelling
 from aisecops_langchain.sanitize.steps import Extraction, Locate, Path, Span, Step, same_span
-from aisecops_langchain.sanitize.triggers import SPELT, mixes_scripts, triggered
+from aisecops_langchain.sanitize.triggers import SPELT, mixes_scripts, torn_lines, triggered
 from aisecops_langchain.sanitize.view import Readings, View
 from aisecops_langchain.sanitize.way import SKELETON, STRIP, Base, Way
 
@@ -59,8 +59,8 @@ _WITHIN_LINES: Final = frozenset(
 )
 """Triggers that have nothing to say of lines that were joined, unless what is joined there was torn apart."""
 
-_TORN: Final = SPELT | {"torn", "rot47"}
-"""Triggers beside which line breaks are always taken out: what a line ends with may be no word yet."""
+_RESPELT: Final = SPELT | {"rot47"}
+"""Triggers beside which all line breaks are taken out: what a line ends with may be no word yet."""
 
 
 class _Item(NamedTuple):
@@ -191,8 +191,9 @@ class _Reader:
         places: dict[str, list[Span]] = {}
         if "leet" in found and not item.squeezed:
             places["leet"] = _spans_of(leet_words(text), text)
-        if "broken" in found and (found - places.keys()).isdisjoint(_TORN) and not places.get("leet"):
-            places["broken"] = [(end, end + 1) for end in broken_words(text)]
+        if "broken" in found and (found - places.keys()).isdisjoint(_RESPELT) and not places.get("leet"):
+            torn = torn_lines(text) if "torn" in found else ()
+            places["broken"] = sorted((*torn, *((end, end + 1) for end in broken_words(text))))
         return places
 
     def _is_odd(self, item: _Item, raw: Base, text: Base, plain: Base) -> bool:
@@ -203,9 +204,10 @@ class _Reader:
         if not strange and (plain is text or not mixes_scripts(text.text)):
             return False
         part = clip_around(raw.text, lambda segment: is_smuggler(segment) or mixes_scripts(normalize(segment).text))
-        if part is None:
+        odd = part.apply(raw.text) if part else raw.text
+        if part is None or len(odd) > _LONGEST_ODD:
             return True
-        self._push(item, raw, (part,), part.apply(raw.text), item.steps, odd=True)
+        self._push(item, raw, (part,), odd, item.steps, odd=True)
         return False
 
     def _unhide(self, item: _Item, raw: Base) -> None:

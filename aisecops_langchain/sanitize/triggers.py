@@ -8,13 +8,15 @@ counts.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from aisecops_langchain.sanitize.armour import ARMOUR_SIGNS, holds_base85
 from aisecops_langchain.sanitize.long_words import LONGEST, holds_joined_words, may_hold_digits, shorten_codes
 from aisecops_langchain.sanitize.pattern_set import PatternBlock
+from aisecops_langchain.sanitize.patterns import compile_pattern
 from aisecops_langchain.sanitize.respell import LEET, ROT13
+from aisecops_langchain.sanitize.steps import Span
 
 _COMMON: Final = (
     "the you your all and not for with this that from have ignore previous instructions system prompt user send "
@@ -117,6 +119,18 @@ def triggered(text: str) -> frozenset[str]:
         if signs is None or signs.search(text):
             found += [names[index] for index in patterns.hits(encoded)]
     return frozenset(found) if found else _NONE
+
+
+def torn_lines(text: str) -> Iterator[Span]:
+    """Find the lines for which ``torn`` fires.
+
+    Args:
+        text: A text in the detection alphabet.
+
+    Yields:
+        Where they stand.
+    """
+    return (match.span() for match in compile_pattern(_SOURCES["torn"]).finditer(text))
 
 
 def mixes_scripts(text: str) -> bool:

@@ -24,6 +24,7 @@ UNKNOWN_WORDS = {
     ("form", "exfiltration"): "joined words are matched without their signs, so that no URL is left",
     ("kebab", "exfiltration"): "the same",
     ("snake", "exfiltration"): "the same",
+    ("snake", "tool"): "which underscore belongs to the name of the tool cannot be told",
     ("no-spaces", "exfiltration"): "dots end a run of letters",
     ("no-spaces", "tool"): "an underscore ends a run of letters",
     ("no-spaces", "memory"): "a dash ends a run of letters",
