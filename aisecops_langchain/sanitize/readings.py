@@ -18,10 +18,11 @@ from aisecops_langchain.sanitize.armour import ARMOUR, ARMOUR_SIGNS
 from aisecops_langchain.sanitize.clip import chunks, clip, clip_around, clip_near
 from aisecops_langchain.sanitize.fold import EMPHASIS, SPACES, fold_plain, has_letter_signs, is_emphasized, skeleton
 from aisecops_langchain.sanitize.hidden import DISPLAYED, PARTED, SMUGGLED, SMUGGLED_ALONE
+from aisecops_langchain.sanitize.joined import SQUEEZED_LETTERS, holds_rule_words
 from aisecops_langchain.sanitize.markup import COMMENTED, UNSEEN, has_too_many_tags
 from aisecops_langchain.sanitize.normalize import Normalized, is_smuggler, normalize
 from aisecops_langchain.sanitize.pattern_fold import marks_part_words
-from aisecops_langchain.sanitize.respell import SQUEEZED_LETTERS, UNBROKEN
+from aisecops_langchain.sanitize.respell import UNBROKEN
 from aisecops_langchain.sanitize.rule_words import broken_words, leet_words
 from aisecops_langchain.sanitize.spellings import DECODERS, ROTATED, SPELLINGS, Spelling
 from aisecops_langchain.sanitize.steps import Extraction, Locate, Path, Span, Step, same_span
@@ -44,7 +45,8 @@ _LONGEST_ODD: Final = 65_536
 _CHUNK: Final = 16_384
 _OVERLAP: Final = 512
 _SQUEEZED: Final = 20
-"""A character of words that run into each other costs the budget so many times what others do, as it does in time."""
+"""A character of rule words that run into each other costs the budget so many times what others do, as it does in
+time: these words alone tell little of where patterns may match."""
 _NEAR: Final = 500
 """Characters on either side of a hidden word that are read with it."""
 _ATTEMPT: Final = 6
@@ -291,7 +293,7 @@ class _Reader:
         if text in self._seen:
             return
         squeezed = item.squeezed or (spelling is not None and spelling.squeezed)
-        cost = len(text) * (_SQUEEZED if squeezed else 1)
+        cost = len(text) * (_SQUEEZED if squeezed and holds_rule_words(text) else 1)
         if len(self.views) + len(self._queue) >= self._count or cost > self._budget:
             self._give_up()
             return

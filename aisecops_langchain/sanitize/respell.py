@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Iterator
-from functools import partial
 from typing import Final
 
-from aisecops_langchain.sanitize.long_words import JOINING
-from aisecops_langchain.sanitize.steps import Alphabet, Backwards, Edit, Extraction, Step, Substitution
+from aisecops_langchain.sanitize.steps import Alphabet, Backwards, Step, Substitution
 
 LEET: Final = dict(zip("013457@$", "oieastas", strict=True))
 """Digits and signs that stand for letters."""
@@ -30,20 +27,12 @@ _DOUBLE_L: Final = re.compile(r"(?<=[a-zA-Z0-9])11|(?<=[ia])1")
 _INNER_SIGN: Final = re.compile(r"(?<=[a-zA-Z0-9])[!|](?=[a-zA-Z0-9])|(?<![a-zA-Z0-9!|])[!|](?=[a-zA-Z0-9])")
 _ONE: Final = re.compile(r"[1!|](?=[a-zA-Z0-9])|(?<=[a-zA-Z0-9])[1|]")
 
-_ALONE: Final = r"(?<![^\s\"'(\[{>])\S(?:\s{1,9}\S(?![^\s\"')\]}<])){3,}"
-_SPACED: Final = re.compile(_ALONE)
+ALONE: Final = r"(?<![^\s\"'(\[{>])\S(?:\s{1,9}\S(?![^\s\"')\]}<])){3,}"
+_SPACED: Final = re.compile(ALONE)
 _GAP: Final = re.compile(r"\s+")
 _ALTERNATING: Final = re.compile(r"(?<![^\W_]).([._*|/,;:+~\u00b7\u2022-])(?:.\1){3,}.?", re.DOTALL)
 _SEPARATED: Final = re.compile(r"(?<![^\W_])[^\W_](?:[._*|/\u00b7\u2022~-]{1,3}[^\W_](?![^\W_]))+")
 _SEPARATORS: Final = re.compile(r"[._*|/\u00b7\u2022~-]+")
-
-_LETTERS: Final = re.compile(
-    rf"{_ALONE}"  # parted by spaces
-    r"|(?<![^\W_])[^\W_](?:[._*|/\u00b7\u2022~ -]{1,3}[^\W_](?![^\W_])){3,}"  # parted by dots or dashes
-)
-_SHORT_LINES: Final = re.compile(r"^(?:[^\n]{0,12}\n){3,}[^\n]{0,12}$", re.MULTILINE)
-_ANY_SEPARATOR: Final = re.compile(rf"\s+|(?<=\w)[{re.escape(JOINING)}\u00b7\u2022]+(?=\w)|_")
-_SHORTEST_RUN: Final = 6
 
 
 def _unspace(match: re.Match[str]) -> str:
@@ -51,13 +40,6 @@ def _unspace(match: re.Match[str]) -> str:
     run = match[0]
     narrow = min(len(gap) for gap in _GAP.findall(run))
     return _GAP.sub(lambda gap: "" if len(gap[0]) == narrow else " ", run)
-
-
-def _squeeze(pattern: re.Pattern[str], text: str) -> Iterator[Edit]:
-    for match in pattern.finditer(text):
-        squeezed = _ANY_SEPARATOR.sub("", match[0])
-        if len(squeezed) >= _SHORTEST_RUN:
-            yield Edit(match.start(), match.end(), squeezed)
 
 
 def _deleting(name: str, pattern: str, kept: str = "") -> Substitution:
@@ -90,7 +72,3 @@ UNBROKEN: Final[tuple[Step, ...]] = (
     _deleting("broken-lines", r"\n(?<!\n\n)(?!\n)"),
 )
 """Words that were broken over lines."""
-SQUEEZED_LETTERS: Final = Extraction("squeezed", partial(_squeeze, _LETTERS))
-"""Letters that stand alone, without anything between them; for patterns that need no white space."""
-SQUEEZED_LINES: Final = Extraction("squeezed", partial(_squeeze, _SHORT_LINES))
-"""Lines of a few letters each, likewise."""

@@ -10,15 +10,13 @@ from typing import Final, NamedTuple
 
 from aisecops_langchain.sanitize.armour import ROT47
 from aisecops_langchain.sanitize.decode import BINARY_CODES, DECIMAL_CODES, ESCAPES, HEX_CODES, QUOTED_PRINTABLE, TOKENS
-from aisecops_langchain.sanitize.joined import APART, SQUEEZED_WORDS
+from aisecops_langchain.sanitize.joined import APART, SQUEEZED_LETTERS, SQUEEZED_LINES, SQUEEZED_WORDS
 from aisecops_langchain.sanitize.markup import SHOWN
 from aisecops_langchain.sanitize.respell import (
     LEETSPEAK,
     LEETSPEAK_L,
     REVERSED,
     ROT13,
-    SQUEEZED_LETTERS,
-    SQUEEZED_LINES,
     UNBROKEN,
     UNSPACED,
     WORDS_REVERSED,

@@ -49,7 +49,7 @@ def test_the_readings_of_a_text_are_bounded_in_number_size_and_depth(text):
     views = readings(normalize(text)).views
     # What is read may be shown as it is and folded, and compatibility letters may fold into several.
     assert sum(len(view.text) for view in views) <= 4 * (LEAST + TIMES * len(text)) + 4 * len(text)
-    assert len(views) <= 2 * (160 + len(text) // 800) + 2
+    assert len(views) <= 2 * (160 + len(text) // 400) + 2
     assert all(len(view.steps) <= MOST_STEPS for view in views)
 
 
