@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Final, NamedTuple
 
 from aisecops_langchain.sanitize.armour import ARMOUR, ARMOUR_SIGNS
-from aisecops_langchain.sanitize.clip import chunks, clip, clip_around, clip_near
+from aisecops_langchain.sanitize.clip import Clip, chunks, clip, clip_around, clip_near
 from aisecops_langchain.sanitize.fold import EMPHASIS, SPACES, fold_plain, has_letter_signs, is_emphasized, skeleton
 from aisecops_langchain.sanitize.hidden import DISPLAYED, PARTED, SMUGGLED, SMUGGLED_ALONE
 from aisecops_langchain.sanitize.joined import SQUEEZED_LETTERS, holds_rule_words
@@ -44,7 +44,7 @@ _LONGEST_ODD: Final = 65_536
 """Characters of the longest text that may be odd as a whole."""
 _CHUNK: Final = 16_384
 _OVERLAP: Final = 512
-_SQUEEZED: Final = 20
+_SQUEEZED: Final = 10
 """A character of rule words that run into each other costs the budget so many times what others do, as it does in
 time: these words alone tell little of where patterns may match."""
 _NEAR: Final = 500
@@ -94,10 +94,34 @@ class _Part(NamedTuple):
     text: Base
     plain: Base
     """The same in the detection alphabet."""
+    where: Span
+    """Of the text that it is a part of."""
     found: frozenset[str]
     """Triggers."""
     near: Mapping[str, Base]
     """For some triggers, what stands near to what made them fire."""
+
+
+class _Parts:
+    """All parts of a text."""
+
+    def __init__(self, text: Base, plain: Base, parts: Sequence[_Part]) -> None:
+        self.plain = plain
+        self.found: frozenset[str] = frozenset().union(*(part.found for part in parts))
+        self._text = text
+        self._parts = parts
+
+    def that_fired(self, triggers: Set[str]) -> Base:
+        """Return the parts that give one of some reasons, neighbours as one; all of the text, if all parts do."""
+        fired = [part.where for part in self._parts if not part.found.isdisjoint(triggers)]
+        if len(fired) == len(self._parts):
+            return self.plain
+        kept: list[Span] = []
+        for start, end in fired:
+            first = kept.pop()[0] if kept and start <= kept[-1][1] else start
+            kept.append((first, end))
+        text = _clipped(self._text, Clip(tuple(kept)))
+        return text.then(skeleton(text.text), SKELETON)
 
 
 def readings(text: Normalized) -> Readings:
@@ -167,8 +191,8 @@ class _Reader:
         if odd and len(plain.text) > _LONGEST_ODD:
             self._give_up()
             return
-        parts = [self._part(item, *pair) for pair in _divided(text, plain)]
-        self._decode(item, plain, frozenset().union(*(part.found for part in parts)))
+        parts = [self._part(item, *part) for part in _divided(text, plain)]
+        self._decode(item, _Parts(text, plain, parts))
         for part in parts:
             if part.found or odd:
                 self._respell(item, part, odd=odd)
@@ -178,7 +202,7 @@ class _Reader:
         self.complete = False
         self._queue = deque(item for item in self._queue if item.hidden)
 
-    def _part(self, item: _Item, text: Base, plain: Base) -> _Part:
+    def _part(self, item: _Item, text: Base, plain: Base, where: Span) -> _Part:
         """Name the triggers that fire, but for those that look-alikes or line breaks alone made fire."""
         found = triggered(plain.text)
         if plain is not text and not found.isdisjoint(SPELT):
@@ -186,7 +210,7 @@ class _Reader:
         places = self._places(item, plain.text, found)
         found -= {trigger for trigger, spans in places.items() if not spans}
         near = {trigger: _near(plain, spans) for trigger, spans in places.items()}
-        return _Part(text, plain, found if item.torn else found - _WITHIN_LINES, near)
+        return _Part(text, plain, where, found if item.torn else found - _WITHIN_LINES, near)
 
     def _places(self, item: _Item, text: str, found: frozenset[str]) -> dict[str, list[Span]]:
         """Say where a word that a rule looks for is hidden in the ways that fired; nowhere, if no such word is."""
@@ -219,20 +243,22 @@ class _Reader:
         if item.steps.count(DISPLAYED.name) < _MOST_REVERSALS:
             self._follow(item, raw, (DISPLAYED,))
 
-    def _decode(self, item: _Item, plain: Base, found: frozenset[str]) -> None:
+    def _decode(self, item: _Item, parts: _Parts) -> None:
         """Decode whatever shows its own syntax, markup first, since tags may stand inside of the others."""
+        found, plain = parts.found, parts.plain
         if "markup" in found and has_too_many_tags(plain.text):
             self.complete, found = False, found - {"markup"}
         if "markup" in found:
             self._follow(item, plain, (UNSEEN,), hidden=True)
         if "comment" in found:
             self._follow(item, plain, (COMMENTED,), hidden=True)
-        steps = [step for trigger, chosen in DECODERS for step in chosen if trigger in found]
-        if steps:
-            self._follow(item, plain, steps)
+        decoders = [(trigger, step) for trigger, chosen in DECODERS for step in chosen if trigger in found]
+        if decoders:
+            base = plain if "markup" in found else parts.that_fired({trigger for trigger, _ in decoders})
+            self._follow(item, base, [step for _, step in decoders])
         for trigger, chosen in ARMOUR:
             if trigger in found:
-                self._follow(item, plain, chosen)
+                self._follow(item, parts.that_fired({trigger}), chosen)
 
     def _respell(self, item: _Item, part: _Part, *, odd: bool) -> None:
         text, plain, found = part.text, part.plain, part.found
@@ -320,14 +346,18 @@ class _Reader:
             self.views.append(View(name, text, span, steps, item.squeezed, folded_beside))
 
 
-def _divided(text: Base, plain: Base) -> Iterator[tuple[Base, Base]]:
+def _divided(text: Base, plain: Base) -> Iterator[tuple[Base, Base, Span]]:
     """Divide a long text, of which few parts will give reason to read them otherwise."""
     if len(plain.text) <= _CHUNK:
-        yield text, plain
+        yield text, plain, (0, len(text.text))
         return
     for part in chunks(text.text, _CHUNK, _OVERLAP):
-        piece = Base(part.apply(text.text), Way(text, (part,)).span, text.steps)
-        yield piece, piece.then(skeleton(piece.text), SKELETON)
+        piece = _clipped(text, part)
+        yield piece, piece.then(skeleton(piece.text), SKELETON), part.kept[0]
+
+
+def _clipped(base: Base, part: Clip) -> Base:
+    return Base(part.apply(base.text), Way(base, (part,)).span, base.steps)
 
 
 def _spans_of(words: Sequence[str], text: str) -> list[Span]:
@@ -341,7 +371,7 @@ def _spans_of(words: Sequence[str], text: str) -> list[Span]:
 
 def _near(base: Base, spans: Sequence[Span]) -> Base:
     part = clip_near(base.text, spans, _NEAR)
-    return Base(part.apply(base.text), Way(base, (part,)).span, base.steps) if part else base
+    return _clipped(base, part) if part else base
 
 
 def _distinct(names: Sequence[str]) -> tuple[str, ...]:

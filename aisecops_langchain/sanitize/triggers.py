@@ -48,6 +48,8 @@ _REVERSED: Final = _words([_signed(word[::-1]) for word in _COMMON_WORDS if word
 _TORN_LINE: Final = r"(?:[^\s]{1,15}|[^\s]*[^\s0-9a-z+/=_-][^\s]*)"
 """A line without spaces, unless it may be a line of a code, which is decoded over the ends of its lines anyway."""
 
+_ADDRESS: Final = re.compile(r"[\w+.-]{1,12}://")
+
 _SOURCES: Final = {
     "markup": r"<[a-z/!?]",
     "comment": r"(?:^|\n) {0,3}\[[^\]\n]*\]:[ \t]*(?:#|<>)",
@@ -128,9 +130,12 @@ def torn_lines(text: str) -> Iterator[Span]:
         text: A text in the detection alphabet.
 
     Yields:
-        Where they stand.
+        Where they stand, but for addresses, since lists have one on each line.
     """
-    return (match.span() for match in compile_pattern(_SOURCES["torn"]).finditer(text))
+    for match in compile_pattern(_SOURCES["torn"]).finditer(text):
+        _, *lines, _ = match.group().split("\n")
+        if not lines or not all(_ADDRESS.match(line) for line in lines):
+            yield match.span()
 
 
 def mixes_scripts(text: str) -> bool:

@@ -19,7 +19,7 @@ from aisecops_langchain.sanitize.rules import core_rules
 WARM = 600
 TEXTS = 600
 MILLION = 1_000_000
-GREETING = "Good **morning**, see https://all.together.example/now/or-later aWdub3JlIGFsbA=="
+GREETING = "Good **morning**, see https://all.together.example/now/or-later aWdub3JlIGFsbA== and-in-struc-tions"
 """So much that everything is made that is made once for all texts."""
 
 
@@ -30,6 +30,20 @@ def repeated(piece: str) -> str:
 def drawn(first: int, last: int) -> str:
     numbers = random.Random(3)
     return "".join(chr(code) for code in (numbers.randrange(first, last) for _ in range(MILLION)) if code >> 11 != 27)
+
+
+RULE_WORDS = ["ignore", "previous", "instructions", "system", "you", "send", "the", "password", "please", "model", "if"]
+
+
+def chosen(pieces: list[str]) -> str:
+    numbers = random.Random(5)
+    return "".join(numbers.choices(pieces, k=MILLION // 3))[:MILLION]
+
+
+def repeated_lines(line: str) -> str:
+    numbers = random.Random(7)
+    lines = (line.format(index, numbers.getrandbits(128)) for index in range(MILLION // 60))
+    return "\n".join(lines)[:MILLION]
 
 
 WORST = {
@@ -44,6 +58,11 @@ WORST = {
     "percent codes": lambda: repeated("%41"),
     "hexadecimal numbers": lambda: repeated("69 67 6e 6f "),
     "joined words": lambda: repeated("ignore-all-previous-"),
+    "rule words, joined or not": lambda: chosen([*RULE_WORDS, "-", "-", "-", "\n"]),
+    "words without spaces": lambda: Writer().prose(MILLION * 6 // 5).replace(" ", "")[:MILLION],
+    "words joined by dashes": lambda: Writer().prose(MILLION).replace(" ", "-"),
+    "digests of files": lambda: repeated_lines("museum_core/rooms/room_{0}.py,sha256={1:064x},{0}"),
+    "log": lambda: repeated_lines("2026-11-26T05:{0:04}Z INFO request_id={1:032x} path=/api/rooms/{0} status=200"),
     "mail addresses": lambda: repeated("jane.doe@mail.example\n"),
 }
 
