@@ -9,24 +9,23 @@ spellings that change the whole text branch off, each by itself.
 
 from __future__ import annotations
 
-import re
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from aisecops_langchain.sanitize.armour import ARMOUR, ARMOUR_SIGNS
-from aisecops_langchain.sanitize.clip import Clip, chunks, clip, clip_around, clip_near
+from aisecops_langchain.sanitize.armour import ARMOUR
+from aisecops_langchain.sanitize.clip import clip, clip_around
 from aisecops_langchain.sanitize.fold import EMPHASIS, SPACES, fold_plain, has_letter_signs, is_emphasized, skeleton
 from aisecops_langchain.sanitize.hidden import DISPLAYED, PARTED, SMUGGLED, SMUGGLED_ALONE
 from aisecops_langchain.sanitize.joined import SQUEEZED_LETTERS, holds_rule_words
 from aisecops_langchain.sanitize.markup import COMMENTED, UNSEEN, has_too_many_tags
 from aisecops_langchain.sanitize.normalize import Normalized, is_smuggler, normalize
+from aisecops_langchain.sanitize.parts import Part, Parts
 from aisecops_langchain.sanitize.pattern_fold import marks_part_words
 from aisecops_langchain.sanitize.respell import UNBROKEN
-from aisecops_langchain.sanitize.rule_words import broken_words, leet_words
 from aisecops_langchain.sanitize.spellings import DECODERS, ROTATED, SPELLINGS, Spelling
-from aisecops_langchain.sanitize.steps import Extraction, Locate, Path, Span, Step, same_span
-from aisecops_langchain.sanitize.triggers import SPELT, mixes_scripts, torn_lines, triggered
+from aisecops_langchain.sanitize.steps import Extraction, Locate, Path, Step, same_span
+from aisecops_langchain.sanitize.triggers import mixes_scripts
 from aisecops_langchain.sanitize.view import Readings, View
 from aisecops_langchain.sanitize.way import SKELETON, STRIP, Base, Way
 
@@ -42,27 +41,14 @@ _MOST_REVERSALS: Final = 2
 """Changes of direction inside each other that are undone."""
 _LONGEST_ODD: Final = 65_536
 """Characters of the longest text that may be odd as a whole."""
-_CHUNK: Final = 16_384
-_OVERLAP: Final = 512
 _SQUEEZED: Final = 10
 """A character of rule words that run into each other costs the budget so many times what others do, as it does in
 time: these words alone tell little of where patterns may match."""
-_NEAR: Final = 500
-"""Characters on either side of a hidden word that are read with it."""
 _ATTEMPT: Final = 6
 """A look for a reading costs the budget this fraction of what it looks at."""
 
 
 _FOLD: Final = (EMPHASIS, SPACES)
-
-
-_WITHIN_LINES: Final = frozenset(
-    {"markup", "comment", "escapes", "quoted", "codes", "token", "spaced", "joined", *ARMOUR_SIGNS}
-)
-"""Triggers that have nothing to say of lines that were joined, unless what is joined there was torn apart."""
-
-_RESPELT: Final = SPELT | {"rot47"}
-"""Triggers beside which all line breaks are taken out: what a line ends with may be no word yet."""
 
 
 class _Item(NamedTuple):
@@ -86,42 +72,6 @@ class _Item(NamedTuple):
         if self.hidden:
             return "hidden"
         return "decoded" if self.steps else "text"
-
-
-class _Part(NamedTuple):
-    """A text, or a part of a long one, and what gives reason to read it otherwise."""
-
-    text: Base
-    plain: Base
-    """The same in the detection alphabet."""
-    where: Span
-    """Of the text that it is a part of."""
-    found: frozenset[str]
-    """Triggers."""
-    near: Mapping[str, Base]
-    """For some triggers, what stands near to what made them fire."""
-
-
-class _Parts:
-    """All parts of a text."""
-
-    def __init__(self, text: Base, plain: Base, parts: Sequence[_Part]) -> None:
-        self.plain = plain
-        self.found: frozenset[str] = frozenset().union(*(part.found for part in parts))
-        self._text = text
-        self._parts = parts
-
-    def that_fired(self, triggers: Set[str]) -> Base:
-        """Return the parts that give one of some reasons, neighbours as one; all of the text, if all parts do."""
-        fired = [part.where for part in self._parts if not part.found.isdisjoint(triggers)]
-        if len(fired) == len(self._parts):
-            return self.plain
-        kept: list[Span] = []
-        for start, end in fired:
-            first = kept.pop()[0] if kept and start <= kept[-1][1] else start
-            kept.append((first, end))
-        text = _clipped(self._text, Clip(tuple(kept)))
-        return text.then(skeleton(text.text), SKELETON)
 
 
 def readings(text: Normalized) -> Readings:
@@ -191,9 +141,9 @@ class _Reader:
         if odd and len(plain.text) > _LONGEST_ODD:
             self._give_up()
             return
-        parts = [self._part(item, *part) for part in _divided(text, plain)]
-        self._decode(item, _Parts(text, plain, parts))
-        for part in parts:
+        parts = Parts(text, plain, squeezed=item.squeezed, torn=item.torn)
+        self._decode(item, parts)
+        for part in parts.parts:
             if part.found or odd:
                 self._respell(item, part, odd=odd)
 
@@ -201,26 +151,6 @@ class _Reader:
         """Leave unread what needs more readings than the bounds allow, but for what is hidden in it."""
         self.complete = False
         self._queue = deque(item for item in self._queue if item.hidden)
-
-    def _part(self, item: _Item, text: Base, plain: Base, where: Span) -> _Part:
-        """Name the triggers that fire, but for those that look-alikes or line breaks alone made fire."""
-        found = triggered(plain.text)
-        if plain is not text and not found.isdisjoint(SPELT):
-            found -= SPELT - triggered(text.text)
-        places = self._places(item, plain.text, found)
-        found -= {trigger for trigger, spans in places.items() if not spans}
-        near = {trigger: _near(plain, spans) for trigger, spans in places.items()}
-        return _Part(text, plain, where, found if item.torn else found - _WITHIN_LINES, near)
-
-    def _places(self, item: _Item, text: str, found: frozenset[str]) -> dict[str, list[Span]]:
-        """Say where a word that a rule looks for is hidden in the ways that fired; nowhere, if no such word is."""
-        places: dict[str, list[Span]] = {}
-        if "leet" in found and not item.squeezed:
-            places["leet"] = _spans_of(leet_words(text), text)
-        if "broken" in found and (found - places.keys()).isdisjoint(_RESPELT) and not places.get("leet"):
-            torn = torn_lines(text) if "torn" in found else ()
-            places["broken"] = sorted((*torn, *((end, end + 1) for end in broken_words(text))))
-        return places
 
     def _is_odd(self, item: _Item, raw: Base, text: Base, plain: Base) -> bool:
         """Tell whether a text is odd as a whole; where only parts of it are, these are read by themselves."""
@@ -243,7 +173,7 @@ class _Reader:
         if item.steps.count(DISPLAYED.name) < _MOST_REVERSALS:
             self._follow(item, raw, (DISPLAYED,))
 
-    def _decode(self, item: _Item, parts: _Parts) -> None:
+    def _decode(self, item: _Item, parts: Parts) -> None:
         """Decode whatever shows its own syntax, markup first, since tags may stand inside of the others."""
         found, plain = parts.found, parts.plain
         if "markup" in found and has_too_many_tags(plain.text):
@@ -260,7 +190,7 @@ class _Reader:
             if trigger in found:
                 self._follow(item, parts.that_fired({trigger}), chosen)
 
-    def _respell(self, item: _Item, part: _Part, *, odd: bool) -> None:
+    def _respell(self, item: _Item, part: Part, *, odd: bool) -> None:
         text, plain, found = part.text, part.plain, part.found
         for spelling in SPELLINGS:
             tried = not found.isdisjoint(spelling.triggers) or (odd and "odd" in spelling.triggers)
@@ -344,34 +274,6 @@ class _Reader:
         if not item.steps or text.strip():
             name = "normalized" if steps and not item.steps else item.name
             self.views.append(View(name, text, span, steps, item.squeezed, folded_beside))
-
-
-def _divided(text: Base, plain: Base) -> Iterator[tuple[Base, Base, Span]]:
-    """Divide a long text, of which few parts will give reason to read them otherwise."""
-    if len(plain.text) <= _CHUNK:
-        yield text, plain, (0, len(text.text))
-        return
-    for part in chunks(text.text, _CHUNK, _OVERLAP):
-        piece = _clipped(text, part)
-        yield piece, piece.then(skeleton(piece.text), SKELETON), part.kept[0]
-
-
-def _clipped(base: Base, part: Clip) -> Base:
-    return Base(part.apply(base.text), Way(base, (part,)).span, base.steps)
-
-
-def _spans_of(words: Sequence[str], text: str) -> list[Span]:
-    """Say where words stand; all of the text, where tags part one of them."""
-    if not words:
-        return []
-    if not all(word in text for word in words):
-        return [(0, len(text))]
-    return [match.span() for match in re.finditer("|".join(map(re.escape, words)), text)]
-
-
-def _near(base: Base, spans: Sequence[Span]) -> Base:
-    part = clip_near(base.text, spans, _NEAR)
-    return _clipped(base, part) if part else base
 
 
 def _distinct(names: Sequence[str]) -> tuple[str, ...]:

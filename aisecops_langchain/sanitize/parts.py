@@ -1,0 +1,134 @@
+"""The parts of a text, what gives reason to read each of them in another way, and near where.
+
+Invariant: together the parts are the text, and neighbours share some of it. A long text is read again only where there
+is a reason to, so that few encoded or respelt words in it cost little, wherever they stand.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence, Set
+from typing import Final, NamedTuple
+
+from aisecops_langchain.sanitize.armour import ARMOUR_SIGNS
+from aisecops_langchain.sanitize.clip import Clip, chunks, clip_near
+from aisecops_langchain.sanitize.fold import skeleton
+from aisecops_langchain.sanitize.rule_words import broken_words, leet_words
+from aisecops_langchain.sanitize.steps import Span
+from aisecops_langchain.sanitize.triggers import SPELT, torn_lines, triggered
+from aisecops_langchain.sanitize.way import SKELETON, Base, Way
+
+_SIZE: Final = 16_384
+"""Characters of a part, at most."""
+_OVERLAP: Final = 512
+_NEAR: Final = 500
+"""Characters on either side of a hidden word that are read with it."""
+
+_WITHIN_LINES: Final = frozenset(
+    {"markup", "comment", "escapes", "quoted", "codes", "token", "spaced", "joined", *ARMOUR_SIGNS}
+)
+"""Triggers that have nothing to say of lines that were joined, unless what is joined there was torn apart."""
+_RESPELT: Final = SPELT | {"rot47"}
+"""Triggers beside which all line breaks are taken out: what a line ends with may be no word yet."""
+
+
+class Part(NamedTuple):
+    """A part of a text, and what gives reason to read it otherwise."""
+
+    text: Base
+    plain: Base
+    """The same in the detection alphabet."""
+    where: Span
+    """Of the text that it is a part of."""
+    found: frozenset[str]
+    """Triggers."""
+    near: Mapping[str, Base]
+    """For some triggers, what stands near to what made them fire."""
+
+
+class Parts:
+    """All parts of a text: of one that is not long, the text itself.
+
+    Args:
+        text: The text.
+        plain: The same in the detection alphabet.
+        squeezed: Whether the spaces between its words are lost.
+        torn: False where lines were joined that nothing but words may have been broken over.
+    """
+
+    def __init__(self, text: Base, plain: Base, *, squeezed: bool, torn: bool) -> None:
+        self.plain = plain
+        """The text in the detection alphabet."""
+        self.parts = [_part(*part, squeezed=squeezed, torn=torn) for part in _divided(text, plain)]
+        """In order."""
+        self.found: frozenset[str] = frozenset().union(*(part.found for part in self.parts))
+        """Triggers that fired anywhere."""
+        self._text = text
+
+    def that_fired(self, triggers: Set[str]) -> Base:
+        """Join the parts that give one of some reasons.
+
+        Args:
+            triggers: The reasons.
+
+        Returns:
+            These parts in the detection alphabet, neighbours as one; all of the text, if all parts do.
+        """
+        fired = [part.where for part in self.parts if not part.found.isdisjoint(triggers)]
+        if len(fired) == len(self.parts):
+            return self.plain
+        kept: list[Span] = []
+        for start, end in fired:
+            first = kept.pop()[0] if kept and start <= kept[-1][1] else start
+            kept.append((first, end))
+        text = _clipped(self._text, Clip(tuple(kept)))
+        return text.then(skeleton(text.text), SKELETON)
+
+
+def _divided(text: Base, plain: Base) -> Iterator[tuple[Base, Base, Span]]:
+    if len(plain.text) <= _SIZE:
+        yield text, plain, (0, len(text.text))
+        return
+    for part in chunks(text.text, _SIZE, _OVERLAP):
+        piece = _clipped(text, part)
+        yield piece, piece.then(skeleton(piece.text), SKELETON), part.kept[0]
+
+
+def _part(text: Base, plain: Base, where: Span, *, squeezed: bool, torn: bool) -> Part:
+    """Name the triggers that fire, but for those that look-alikes or line breaks alone made fire."""
+    found = triggered(plain.text)
+    if plain is not text and not found.isdisjoint(SPELT):
+        found -= SPELT - triggered(text.text)
+    places = _places(plain.text, found, squeezed=squeezed)
+    found -= {trigger for trigger, spans in places.items() if not spans}
+    near = {trigger: _near(plain, spans) for trigger, spans in places.items()}
+    return Part(text, plain, where, found if torn else found - _WITHIN_LINES, near)
+
+
+def _places(text: str, found: frozenset[str], *, squeezed: bool) -> dict[str, list[Span]]:
+    """Say where a word that a rule looks for is hidden in the ways that fired; nowhere, if no such word is."""
+    places: dict[str, list[Span]] = {}
+    if "leet" in found and not squeezed:
+        places["leet"] = _spans_of(leet_words(text), text)
+    if "broken" in found and (found - places.keys()).isdisjoint(_RESPELT) and not places.get("leet"):
+        torn = torn_lines(text) if "torn" in found else ()
+        places["broken"] = sorted((*torn, *((end, end + 1) for end in broken_words(text))))
+    return places
+
+
+def _spans_of(words: Sequence[str], text: str) -> list[Span]:
+    """Say where words stand; all of the text, where tags part one of them."""
+    if not words:
+        return []
+    if not all(word in text for word in words):
+        return [(0, len(text))]
+    return [match.span() for match in re.finditer("|".join(map(re.escape, words)), text)]
+
+
+def _near(base: Base, spans: Sequence[Span]) -> Base:
+    part = clip_near(base.text, spans, _NEAR)
+    return _clipped(base, part) if part else base
+
+
+def _clipped(base: Base, part: Clip) -> Base:
+    return Base(part.apply(base.text), Way(base, (part,)).span, base.steps)
