@@ -21,6 +21,8 @@ from aisecops_langchain.sanitize.way import SKELETON, Base, Way
 _SIZE: Final = 16_384
 """Characters of a part, at most."""
 _OVERLAP: Final = 512
+_MOST: Final = 0.75
+"""If more than this share of the parts is read again, all of them are, since parts take memory."""
 _NEAR: Final = 500
 """Characters on either side of a hidden word that are read with it."""
 
@@ -38,12 +40,19 @@ class Part(NamedTuple):
     text: Base
     plain: Base
     """The same in the detection alphabet."""
-    where: Span
-    """Of the text that it is a part of."""
     found: frozenset[str]
     """Triggers."""
     near: Mapping[str, Base]
     """For some triggers, what stands near to what made them fire."""
+
+
+class _Reasons(NamedTuple):
+    """What is kept of a part, which is much less than the part."""
+
+    where: Clip
+    found: frozenset[str]
+    places: Mapping[str, Sequence[Span]]
+    """For some triggers, where they fired."""
 
 
 class Parts:
@@ -59,11 +68,20 @@ class Parts:
     def __init__(self, text: Base, plain: Base, *, squeezed: bool, torn: bool) -> None:
         self.plain = plain
         """The text in the detection alphabet."""
-        self.parts = [_part(*part, squeezed=squeezed, torn=torn) for part in _divided(text, plain)]
-        """In order."""
-        self.found: frozenset[str] = frozenset().union(*(part.found for part in self.parts))
-        """Triggers that fired anywhere."""
         self._text = text
+        self._is_one = len(plain.text) <= _SIZE
+        whole = Clip(((0, len(text.text)),))
+        parts = [whole] if self._is_one else chunks(text.text, _SIZE, _OVERLAP)
+        self._parts = [_reasons(*self._piece(part), part, squeezed=squeezed, torn=torn) for part in parts]
+        self.found: frozenset[str] = frozenset().union(*(part.found for part in self._parts))
+        """Triggers that fired anywhere."""
+
+    def __iter__(self) -> Iterator[Part]:
+        """Yield the parts in order."""
+        for part in self._parts:
+            text, plain = self._piece(part.where)
+            near = {trigger: _near(plain, spans) for trigger, spans in part.places.items()}
+            yield Part(text, plain, part.found, near)
 
     def that_fired(self, triggers: Set[str]) -> Base:
         """Join the parts that give one of some reasons.
@@ -72,37 +90,33 @@ class Parts:
             triggers: The reasons.
 
         Returns:
-            These parts in the detection alphabet, neighbours as one; all of the text, if all parts do.
+            These parts in the detection alphabet, neighbours as one; all of the text, if most parts do.
         """
-        fired = [part.where for part in self.parts if not part.found.isdisjoint(triggers)]
-        if len(fired) == len(self.parts):
+        fired = [part.where.kept[0] for part in self._parts if not part.found.isdisjoint(triggers)]
+        if len(fired) > len(self._parts) * _MOST:
             return self.plain
         kept: list[Span] = []
         for start, end in fired:
             first = kept.pop()[0] if kept and start <= kept[-1][1] else start
             kept.append((first, end))
-        text = _clipped(self._text, Clip(tuple(kept)))
-        return text.then(skeleton(text.text), SKELETON)
+        return self._piece(Clip(tuple(kept)))[1]
+
+    def _piece(self, part: Clip) -> tuple[Base, Base]:
+        """Return a part, and the same in the detection alphabet."""
+        if self._is_one:
+            return self._text, self.plain
+        text = _clipped(self._text, part)
+        return text, text.then(skeleton(text.text), SKELETON)
 
 
-def _divided(text: Base, plain: Base) -> Iterator[tuple[Base, Base, Span]]:
-    if len(plain.text) <= _SIZE:
-        yield text, plain, (0, len(text.text))
-        return
-    for part in chunks(text.text, _SIZE, _OVERLAP):
-        piece = _clipped(text, part)
-        yield piece, piece.then(skeleton(piece.text), SKELETON), part.kept[0]
-
-
-def _part(text: Base, plain: Base, where: Span, *, squeezed: bool, torn: bool) -> Part:
+def _reasons(text: Base, plain: Base, where: Clip, *, squeezed: bool, torn: bool) -> _Reasons:
     """Name the triggers that fire, but for those that look-alikes or line breaks alone made fire."""
     found = triggered(plain.text)
     if plain is not text and not found.isdisjoint(SPELT):
         found -= SPELT - triggered(text.text)
     places = _places(plain.text, found, squeezed=squeezed)
     found -= {trigger for trigger, spans in places.items() if not spans}
-    near = {trigger: _near(plain, spans) for trigger, spans in places.items()}
-    return Part(text, plain, where, found if torn else found - _WITHIN_LINES, near)
+    return _Reasons(where, found if torn else found - _WITHIN_LINES, places)
 
 
 def _places(text: str, found: frozenset[str], *, squeezed: bool) -> dict[str, list[Span]]:

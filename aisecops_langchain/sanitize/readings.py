@@ -143,7 +143,7 @@ class _Reader:
             return
         parts = Parts(text, plain, squeezed=item.squeezed, torn=item.torn)
         self._decode(item, parts)
-        for part in parts.parts:
+        for part in parts:
             if part.found or odd:
                 self._respell(item, part, odd=odd)
 

@@ -174,8 +174,11 @@ def _made(trace: str, lines: list[LocatedLine], before: _Kept) -> _Kept:
 def _uncollected(lines: int) -> Iterator[None]:
     """Keep the collector of cycles, which finds none in events, from going through all of them again and again.
 
-    Many events are set apart from it for good: they are freed all the same when nobody holds them any more.
+    Many events are set apart from it for good: they are freed all the same when nobody holds them any more. What was
+    garbage before is collected first, since it would be set apart with them.
     """
+    if lines > _MANY:
+        gc.collect()
     was = gc.isenabled()
     gc.disable()
     try:
