@@ -39,7 +39,11 @@ _HIDDEN_LETTERS: Final = 4
 
 
 class Detector(Protocol):
-    """Anything that can look at the readings of a text and report what it sees."""
+    """Anything that can look at the readings of a text and report what it sees.
+
+    One whose report depends on the readings and the door alone may have an attribute ``is_pure`` that is true: texts in
+    which all detectors of a sanitizer found nothing are then not inspected again.
+    """
 
     def scan(self, views: Sequence[View], channel: SourceKind) -> list[Finding]:
         """Inspect one text.
@@ -63,6 +67,8 @@ class RuleDetector:
     Raises:
         ConfigurationError: If two rules share an id, or there are none.
     """
+
+    is_pure: Final = True
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         if not rules:
@@ -161,6 +167,8 @@ class _Squeezed(_Matcher):
 
 class HiddenTextDetector:
     """Reports that a text carries letters that no reader sees, whatever they say."""
+
+    is_pure: Final = True
 
     def scan(self, views: Sequence[View], channel: SourceKind) -> list[Finding]:  # noqa: ARG002 - any channel
         """Inspect one text; see ``Detector.scan``."""

@@ -11,12 +11,13 @@ from itertools import accumulate
 from typing import Final
 
 from aisecops_langchain.domain.labels import SourceKind
+from aisecops_langchain.sanitize.clean_texts import CleanTexts
 from aisecops_langchain.sanitize.clip import clip_near
 from aisecops_langchain.sanitize.config import PASS_ALL, Action, SanitizeConfig
 from aisecops_langchain.sanitize.detect import Detector
 from aisecops_langchain.sanitize.finding import Finding, Severity
 from aisecops_langchain.sanitize.inspection import Inspected, inspect_text, is_all_shown, structural
-from aisecops_langchain.sanitize.normalize import normalize
+from aisecops_langchain.sanitize.normalize import Normalized, normalize
 from aisecops_langchain.sanitize.outcome import (
     CUT,
     NOTICE,
@@ -49,6 +50,7 @@ class Passage:
         self._config = config
         self._detectors = detectors
         self._redactor = redactor
+        self._clean = CleanTexts() if all(getattr(detector, "is_pure", False) for detector in detectors) else None
         self._cuts_markup = {kind: config.channels.get(kind, config.default) != PASS_ALL for kind in SourceKind}
 
     def outcome(
@@ -146,7 +148,15 @@ class Passage:
 
     def _look(self, text: str, channel: SourceKind) -> Inspected:
         """Look at a text; those who may instruct the model may also show it markup."""
-        return inspect_text(text, channel, self._detectors, cut_markup=self._cuts_markup[channel])
+        if self._clean is None:
+            return inspect_text(text, channel, self._detectors, cut_markup=self._cuts_markup[channel])
+        key = self._clean.key(text, channel)
+        if self._clean.knows(key):
+            return Inspected(Normalized(text, text), ())
+        seen = inspect_text(text, channel, self._detectors, cut_markup=self._cuts_markup[channel])
+        if seen.normalized.text == text and not seen.findings and not seen.unshown:
+            self._clean.add(key)
+        return seen
 
     def _spans_to_cut(self, findings: Sequence[Finding], channel: SourceKind) -> list[tuple[int, int]]:
         """Return the raw spans to cut; hidden text is gone already."""
