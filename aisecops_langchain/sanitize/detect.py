@@ -31,8 +31,8 @@ _MAX_FINDINGS: Final = 200
 
 _LONG: Final = 32_768
 _PART: Final = 16_384
-_MARGIN: Final = 2_048
-"""Characters of a long text that are looked at with a part of it, on both sides: no match is longer."""
+_MARGIN: Final = 4_096
+"""Characters of a long text that are looked at with a part of it, on both sides: no match there is longer."""
 
 _HIDDEN_LETTERS: Final = 4
 """Fewer hidden characters than this spell no instruction."""

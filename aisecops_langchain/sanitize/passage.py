@@ -33,7 +33,7 @@ from aisecops_langchain.sanitize.values import UnreadableValueError
 
 _LONG: Final = 65_536
 """Characters of the longest text of which every second look sees all."""
-_CONCERNED: Final = 1_024
+_CONCERNED: Final = 2_048
 """Characters on either side of a change that it may concern: no match reaches further."""
 
 
