@@ -24,6 +24,8 @@ _BESIDE: Final = 200
 _LONGEST_WORD: Final = 40
 _WORTH: Final = 0.75
 """What keeps more than this part of a text is not worth while."""
+_LONGEST_KEPT: Final = 2_000_000
+"""Characters of the longest text that is remembered for a moment."""
 _FEW: Final = 3
 """Parts of the smallest text of which some are worth leaving out."""
 _MANY: Final = 16
@@ -65,7 +67,7 @@ def clip(source: str, text: str) -> Clip | None:
     """
     if len(source) < _SHORTEST or len(text) < _SHORTEST:
         return None
-    known = _known(source)
+    known = _known(source) if len(source) <= _LONGEST_KEPT else _known.__wrapped__(source)
     return _keep(text, lambda segment: segment not in known) if len(known) >= _FEW else None
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from functools import cached_property
-from itertools import islice
 from typing import Final, Protocol
 
 from aisecops_langchain.domain.labels import SourceKind
@@ -24,10 +23,10 @@ from aisecops_langchain.sanitize.view import View
 from aisecops_langchain.sanitize.word_index import WordIndex
 
 _MAX_SPANS: Final = 50
-"""Matches of one pattern that are located in one reading; the pipeline withholds a text that holds more."""
+"""Matches of one pattern that are located in one reading."""
 
 _MAX_FINDINGS: Final = 200
-"""Findings of one text that are kept apart; whatever is beyond is found again when the text is cut."""
+"""Findings of one text that are kept apart; whatever is beyond is found again when the cut text is inspected."""
 
 _LONG: Final = 32_768
 _PART: Final = 16_384
@@ -38,11 +37,16 @@ _HIDDEN_LETTERS: Final = 4
 """Fewer hidden characters than this spell no instruction."""
 
 
+MORE: Final = Finding("more", "structure", Severity.LOW, 0, 0, "text")
+"""Says that there are matches which are not located."""
+
+
 class Detector(Protocol):
     """Anything that can look at the readings of a text and report what it sees.
 
-    One whose report depends on the readings and the door alone may have an attribute ``is_pure`` that is true: texts in
-    which all detectors of a sanitizer found nothing are then not inspected again.
+    One may have an attribute ``is_pure`` that is true, if its report depends on the readings and the door alone, and
+    names every match, or ends with ``MORE``. If all detectors of a sanitizer are pure, a clean text is not inspected
+    twice, and a long text of which something was cut is inspected near the cuts only.
     """
 
     def scan(self, views: Sequence[View], channel: SourceKind) -> list[Finding]:
@@ -102,8 +106,10 @@ class RuleDetector:
         return self._squeezed if view.squeezed else self._spaced
 
     def _locate(self, view: View, rule: Rule, pattern: Pattern, findings: list[Finding]) -> None:
-        for match in islice(pattern.finditer(view.text), _MAX_SPANS):
-            if len(findings) >= _MAX_FINDINGS:
+        for count, match in enumerate(pattern.finditer(view.text)):
+            if count == _MAX_SPANS or len(findings) >= _MAX_FINDINGS:
+                if MORE not in findings:
+                    findings.append(MORE)
                 return
             finding = _finding(rule, view, match)
             if not any(_same(finding, other) for other in findings):

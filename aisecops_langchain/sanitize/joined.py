@@ -28,8 +28,7 @@ _LETTERS: Final = re.compile(
 )
 _SHORT_LINES: Final = re.compile(r"^(?:[^\n]{0,12}\n){3,}[^\n]{0,12}$", re.MULTILINE)
 _GAP: Final = re.compile(rf"\s+|(?<=\w)[{re.escape(JOINING)}\u00b7\u2022]+(?=\w)|_")
-_SPACED_OR_LETTERS: Final = re.compile(r"[^0-9]*+|[^ ]*+ .*+", re.DOTALL)
-"""What no code is over several lines: without digits, or with spaces."""
+_DIGIT: Final = re.compile("[0-9]")
 _SHORTEST_RUN: Final = 6
 _END: Final = re.compile(rf"[{re.escape(JOINING)}]|(?<=[a-z])(?=[A-Z])")
 """What a word ends with: a sign, or the capital of the next one."""
@@ -96,7 +95,7 @@ def _squeezed_lines(text: str) -> Iterator[Edit]:
 
 
 def _may_be_code(lines: str) -> bool:
-    return _SPACED_OR_LETTERS.fullmatch(lines) is None and may_hold_digits(lines.replace("\n", ""))
+    return " " not in lines and _DIGIT.search(lines) is not None and may_hold_digits(lines.replace("\n", ""))
 
 
 def holds_rule_words(letters: str) -> bool:

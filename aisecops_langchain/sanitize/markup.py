@@ -21,6 +21,8 @@ MAX_TAGS: Final = 30_000
 """Tags of one text that are read; a text with more of them is reported."""
 
 _LONGEST_TAG: Final = 4096
+_LONGEST_KEPT: Final = 2_000_000
+"""Characters of the longest text whose pieces are remembered."""
 _OPEN: Final = re.compile(r"<(?=[a-zA-Z/!?])")
 _TAG: Final = re.compile(r"<(/?)([a-zA-Z][^\s/<>]{0,40}+)((?:\"[^\"]*+\"|'[^']*+'|[^<>\"'])*+)>")
 _LOOSE_TAG: Final = re.compile(r"<(/?)([a-zA-Z][^\s/<>]{0,40}+)([^<>]*+)>")
@@ -149,7 +151,7 @@ def parts(text: str) -> Iterable[Part]:
     Returns:
         Its pieces in order, none overlapping, but for the words of attributes, which come before their tag.
     """
-    return _remembered(text)
+    return _remembered(text) if len(text) <= _LONGEST_KEPT else _Tokenizer(text).parts()
 
 
 @lru_cache(maxsize=2)

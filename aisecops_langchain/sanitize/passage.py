@@ -14,7 +14,7 @@ from aisecops_langchain.domain.labels import SourceKind
 from aisecops_langchain.sanitize.clean_texts import CleanTexts
 from aisecops_langchain.sanitize.clip import clip_near
 from aisecops_langchain.sanitize.config import PASS_ALL, Action, SanitizeConfig
-from aisecops_langchain.sanitize.detect import Detector
+from aisecops_langchain.sanitize.detect import MORE, Detector
 from aisecops_langchain.sanitize.finding import Finding, Severity
 from aisecops_langchain.sanitize.inspection import Inspected, inspect_text, is_all_shown, structural
 from aisecops_langchain.sanitize.normalize import Normalized, normalize
@@ -108,6 +108,8 @@ class Passage:
             actions += ["redacted"] if redacted != text else []
             pieces = pieces if redacted == text else []
             text = redacted
+        if MORE in seen.findings:
+            pieces = []
         removals = seen.removals
         if text != seen.normalized.text and not self._is_settled(text, pieces, channel):
             findings = (*seen.findings, Finding("residue", "structure", Severity.HIGH, 0, len(raw), "text"))
@@ -115,8 +117,12 @@ class Passage:
         return Outcome(text, seen.findings, tuple(actions), removals)
 
     def _is_settled(self, text: str, pieces: Sequence[str], channel: SourceKind) -> bool:
-        """Tell whether a changed text would pass as it is now; of a long one, look near its changes first."""
-        if len(text) > _LONG and pieces and is_all_shown(text, cut_markup=self._cuts_markup[channel]):
+        """Tell whether a changed text would pass as it is now; of a long one, look near its changes first.
+
+        This takes detectors that name every match: what one of them left unnamed would stand anywhere.
+        """
+        near_only = len(text) > _LONG and pieces and self._clean is not None
+        if near_only and is_all_shown(text, cut_markup=self._cuts_markup[channel]):
             near = clip_near(text, _ends(pieces), _CONCERNED)
             if near and all(self._is_quiet(text[start:end], channel) for start, end in near.kept):
                 return True

@@ -160,10 +160,9 @@ class _Reader:
         if not strange and (plain is text or not mixes_scripts(text.text)):
             return False
         part = clip_around(raw.text, lambda segment: is_smuggler(segment) or mixes_scripts(normalize(segment).text))
-        odd = part.apply(raw.text) if part else raw.text
-        if part is None or len(odd) > _LONGEST_ODD:
+        if part is None or sum(end - start for start, end in part.kept) > _LONGEST_ODD:
             return True
-        self._push(item, raw, (part,), odd, item.steps, odd=True)
+        self._push(item, raw, (part,), part.apply(raw.text), item.steps, odd=True)
         return False
 
     def _unhide(self, item: _Item, raw: Base) -> None:
