@@ -1,7 +1,8 @@
 """Leaving out of a reading what another reading shows already.
 
-Invariant: what is left out stands, word for word, in the text that the reading was made from; what is kept has its
-neighbours on both sides with it. So no reading of a long text is long only because one word of it was encoded.
+Invariant: what is left out stands, word for word and behind the same words, in the text that the reading was made from;
+what is kept has its neighbours on both sides with it. So no reading of a long text is long only because one word of it
+was encoded.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
 from aisecops_langchain.sanitize.steps import Edit, Locate, Span, edits_trace
@@ -63,18 +65,20 @@ def clip(source: str, text: str) -> Clip | None:
         text: The reading.
 
     Returns:
-        What keeps its new parts and their neighbours, or nothing where that is not worth while.
+        What keeps its new parts and their neighbours, or nothing where that is not worth while. A part is new if it
+        does not stand in the source, or not behind the same part.
     """
     if len(source) < _SHORTEST or len(text) < _SHORTEST:
         return None
     known = _known(source) if len(source) <= _LONGEST_KEPT else _known.__wrapped__(source)
-    return _keep(text, lambda segment: segment not in known) if len(known) >= _FEW else None
+    return _keep(text, lambda before, part: hash((before, part)) not in known) if len(known) >= _FEW else None
 
 
 @lru_cache(maxsize=1)
-def _known(source: str) -> frozenset[str]:
-    """Remembered for a moment, since several readings are made from one text."""
-    return frozenset(source[start:end] for start, end in _segments(source))
+def _known(source: str) -> frozenset[int]:
+    """Hash each part with the one before it; remembered for a moment, since several readings are made from one text."""
+    parts = [source[start:end] for start, end in _segments(source)]
+    return frozenset(map(hash, pairwise(("", *parts))))
 
 
 def clip_near(text: str, spans: Iterable[Span], margin: int) -> Clip | None:
@@ -108,7 +112,7 @@ def clip_around(text: str, is_odd: Callable[[str], bool]) -> Clip | None:
     Returns:
         What keeps the odd parts and their neighbours, or nothing where that is not worth while.
     """
-    return _keep(text, is_odd) if len(text) >= _SHORTEST else None
+    return _keep(text, lambda _, part: is_odd(part)) if len(text) >= _SHORTEST else None
 
 
 def chunks(text: str, size: int, overlap: int) -> Iterator[Clip]:
@@ -133,12 +137,15 @@ def chunks(text: str, size: int, overlap: int) -> Iterator[Clip]:
         start = end - overlap
 
 
-def _keep(text: str, is_new_part: Callable[[str], bool]) -> Clip | None:
+def _keep(text: str, is_new_part: Callable[[str, str], bool]) -> Clip | None:
+    """Keep the parts that are new, judged by the part before each and itself, and those beside them."""
     kept: list[Span] = []
-    previous, was_new = (0, 0), False
+    previous, was_new, before = (0, 0), False, ""
     new, most = 0, len(text) * _WORTH
     for segment in _segments(text):
-        is_new = is_new_part(text[segment[0] : segment[1]])
+        part = text[segment[0] : segment[1]]
+        is_new = is_new_part(before, part)
+        before = part
         if is_new:
             new += segment[1] - segment[0]
             if new > most:
