@@ -70,15 +70,20 @@ def clip(source: str, text: str) -> Clip | None:
     """
     if len(source) < _SHORTEST or len(text) < _SHORTEST:
         return None
-    known = _known(source) if len(source) <= _LONGEST_KEPT else _known.__wrapped__(source)
+    known = _remembered(source) if len(source) <= _LONGEST_KEPT else _known(source)
     return _keep(text, lambda before, part: hash((before, part)) not in known) if len(known) >= _FEW else None
 
 
-@lru_cache(maxsize=1)
 def _known(source: str) -> frozenset[int]:
-    """Hash each part with the one before it; remembered for a moment, since several readings are made from one text."""
+    """Hash each part with the one before it."""
     parts = [source[start:end] for start, end in _segments(source)]
     return frozenset(map(hash, pairwise(("", *parts))))
+
+
+@lru_cache(maxsize=1)
+def _remembered(source: str) -> frozenset[int]:
+    """Keep the hashes for a moment: several readings are made from one text."""
+    return _known(source)
 
 
 def clip_near(text: str, spans: Iterable[Span], margin: int) -> Clip | None:
