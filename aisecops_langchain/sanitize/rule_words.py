@@ -26,6 +26,8 @@ _LONGEST_SIGNED: Final = 24
 _SIGN: Final = re.compile(r"[^\W\d_][013457@$!|]|[013457@$!|][^\W\d_]")
 _CUT: Final = 2
 """So many lines in a row of the same length as the one before were cut, not wrapped."""
+_SCHEME: Final = 16
+"""Characters at the beginning of an address that hold its scheme."""
 _AROUND: Final = ".,;:!?\"'()[]{}<>*_"
 _UNSPACED: Final = "\u2e7f"
 """Beyond this are the scripts of East Asia, in which a line may end anywhere in a sentence."""
@@ -55,7 +57,7 @@ def broken_words(text: str) -> Iterator[int]:
     words = words_of_rules()
     before, length, alike, end = "", 0, 0, -1
     for line in text.split("\n"):
-        alike = alike + 1 if len(line) == length and line[:1].isalnum() and not _is_code(line) else 0
+        alike = alike + 1 if len(line) == length and line[:1].isalnum() and not _is_entry(line) else 0
         after = line.partition(" ")[0]
         joins = before[-1:].isalnum() and after[:1].isalnum()
         if (
@@ -86,5 +88,6 @@ def leet_words(text: str) -> list[str]:
     return [word for word, *spelt in zip(written, *forms, strict=True) if not words_of_rules().isdisjoint(spelt)]
 
 
-def _is_code(line: str) -> bool:
-    return len(line) > LONGEST and " " not in line
+def _is_entry(line: str) -> bool:
+    """Tell codes and addresses, of which lists have one on each line, from lines that were cut."""
+    return (len(line) > LONGEST and " " not in line) or "://" in line[:_SCHEME]

@@ -148,12 +148,13 @@ def test_of_one_long_line_only_what_is_encoded_is_read_again():
     "line",
     [
         "https://museum.example/rooms/{0}?lang=en&ref=list",
+        "https://museum.example/rooms/{0}?q=two%20beds&utm_source=list&id={1:016x}",
         "{0:08x}: 7f45 4c46 0201 {0:04x} 0000 0000 {1:04x} 0000  .ELF............",
         "museum_core/rooms/room_{0}.py,sha256={1:064x},{0}",
         '{{"id": {0}, "path": "rooms/{0}/list.json", "etag": "{1:032x}"}}',
         "2026-11-26T05:{0:04}Z INFO request_id={1:032x} path=/api/v1/rooms/{0} status=200",
     ],
-    ids=["addresses", "dump", "digests", "json", "log"],
+    ids=["addresses", "addresses with escapes", "dump", "digests", "json", "log"],
 )
 def test_long_honest_lists_are_read_whole(line):
     text = "\n".join(line.format(index, RANDOM.getrandbits(64)) for index in range(4_000))
