@@ -97,14 +97,26 @@ def clip_near(text: str, spans: Iterable[Span], margin: int) -> Clip | None:
     Returns:
         What keeps them, or nothing where that is not worth while.
     """
+    wide = ((_word_start(text, first - margin), _word_end(text, last + margin)) for first, last in spans)
+    return _worth(text, merged(wide))
+
+
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """Join spans that overlap or touch.
+
+    Args:
+        spans: The spans, in the order in which they begin.
+
+    Returns:
+        Spans that are apart from each other, in order.
+    """
     kept: list[Span] = []
-    for first, last in spans:
-        start, end = _word_start(text, first - margin), _word_end(text, last + margin)
+    for start, end in spans:
         if kept and start <= kept[-1][1]:
             kept[-1] = (kept[-1][0], max(end, kept[-1][1]))
         else:
             kept.append((start, end))
-    return _worth(text, kept)
+    return kept
 
 
 def clip_around(text: str, is_odd: Callable[[str], bool]) -> Clip | None:

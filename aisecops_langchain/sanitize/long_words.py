@@ -16,6 +16,7 @@ LONGEST: Final = 15
 """Characters of the longest word that is not long."""
 JOINING: Final = "-_.+/~*|=,;:"
 """Signs by which words are joined that belong together, or that are to look as if they did."""
+_ADDRESS: Final = re.compile(r"[\w+.-]{1,12}://")
 _SPLIT: Final = 65_536
 """Characters of the longest text that is split at once."""
 _LONG: Final = re.compile(rf"\S{{{LONGEST + 1},}}+")
@@ -54,6 +55,18 @@ def long_words(text: str) -> Iterable[str]:
 def _split(text: str) -> tuple[str, ...]:
     """Remembered for a moment, since several ask for the long words of one reading."""
     return tuple(word for word in text.split() if len(word) > LONGEST)
+
+
+def begins_with_address(line: str) -> bool:
+    """Tell an entry of a list of addresses from a line that was cut or torn.
+
+    Args:
+        line: Any line.
+
+    Returns:
+        Whether it begins with the scheme of an address.
+    """
+    return _ADDRESS.match(line) is not None
 
 
 def shorten_codes(text: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Final, NamedTuple
 
 from aisecops_langchain.sanitize.armour import ARMOUR_SIGNS
-from aisecops_langchain.sanitize.clip import Clip, chunks, clip_near
+from aisecops_langchain.sanitize.clip import Clip, chunks, clip_near, merged
 from aisecops_langchain.sanitize.fold import skeleton
 from aisecops_langchain.sanitize.rule_words import broken_words, leet_words
 from aisecops_langchain.sanitize.steps import Span
@@ -95,11 +95,7 @@ class Parts:
         fired = [part.where.kept[0] for part in self._parts if not part.found.isdisjoint(triggers)]
         if len(fired) > len(self._parts) * _MOST:
             return self.plain
-        kept: list[Span] = []
-        for start, end in fired:
-            first = kept.pop()[0] if kept and start <= kept[-1][1] else start
-            kept.append((first, end))
-        return self._piece(Clip(tuple(kept)))[1]
+        return self._piece(Clip(tuple(merged(fired))))[1]
 
     def _piece(self, part: Clip) -> tuple[Base, Base]:
         """Return a part, and the same in the detection alphabet."""

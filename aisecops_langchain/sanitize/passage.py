@@ -62,7 +62,7 @@ class Passage:
         private: PrivateData | None = None,
         veil: Veil | None = None,
     ) -> Outcome:
-        """Inspect one text without hashing it.
+        """Inspect one text.
 
         Args:
             text: Any string.

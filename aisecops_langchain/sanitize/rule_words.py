@@ -12,7 +12,7 @@ from functools import cache
 from typing import Final
 
 from aisecops_langchain.sanitize.fold import fold
-from aisecops_langchain.sanitize.long_words import LONGEST
+from aisecops_langchain.sanitize.long_words import LONGEST, begins_with_address
 from aisecops_langchain.sanitize.respell import LEETSPEAK, LEETSPEAK_L, REVERSED, ROT13
 from aisecops_langchain.sanitize.rules import core_rules
 from aisecops_langchain.sanitize.steps import Path
@@ -26,8 +26,6 @@ _LONGEST_SIGNED: Final = 24
 _SIGN: Final = re.compile(r"[^\W\d_][013457@$!|]|[013457@$!|][^\W\d_]")
 _CUT: Final = 2
 """So many lines in a row of the same length as the one before were cut, not wrapped."""
-_SCHEME: Final = 16
-"""Characters at the beginning of an address that hold its scheme."""
 _AROUND: Final = ".,;:!?\"'()[]{}<>*_"
 _UNSPACED: Final = "\u2e7f"
 """Beyond this are the scripts of East Asia, in which a line may end anywhere in a sentence."""
@@ -90,4 +88,4 @@ def leet_words(text: str) -> list[str]:
 
 def _is_entry(line: str) -> bool:
     """Tell codes and addresses, of which lists have one on each line, from lines that were cut."""
-    return (len(line) > LONGEST and " " not in line) or "://" in line[:_SCHEME]
+    return (len(line) > LONGEST and " " not in line) or begins_with_address(line)

@@ -12,7 +12,13 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from aisecops_langchain.sanitize.armour import ARMOUR_SIGNS, holds_base85
-from aisecops_langchain.sanitize.long_words import LONGEST, holds_joined_words, may_hold_digits, shorten_codes
+from aisecops_langchain.sanitize.long_words import (
+    LONGEST,
+    begins_with_address,
+    holds_joined_words,
+    may_hold_digits,
+    shorten_codes,
+)
 from aisecops_langchain.sanitize.pattern_set import PatternBlock
 from aisecops_langchain.sanitize.patterns import compile_pattern
 from aisecops_langchain.sanitize.respell import LEET, ROT13
@@ -47,8 +53,6 @@ _REVERSED: Final = _words([_signed(word[::-1]) for word in _COMMON_WORDS if word
 
 _TORN_LINE: Final = r"(?:[^\s]{1,15}|[^\s]*[^\s0-9a-z+/=_-][^\s]*)"
 """A line without spaces, unless it may be a line of a code, which is decoded over the ends of its lines anyway."""
-
-_ADDRESS: Final = re.compile(r"[\w+.-]{1,12}://")
 
 _SOURCES: Final = {
     "markup": r"<[a-z/!?]",
@@ -134,7 +138,7 @@ def torn_lines(text: str) -> Iterator[Span]:
     """
     for match in compile_pattern(_SOURCES["torn"]).finditer(text):
         _, *lines, _ = match.group().split("\n")
-        if not lines or not all(_ADDRESS.match(line) for line in lines):
+        if not lines or not all(map(begins_with_address, lines)):
             yield match.span()
 
 
